@@ -1,0 +1,119 @@
+/**
+ * The contract of a board: one virtual board, `a` or `b`, whatever runs it (a QEMU machine, a container, a simulation).
+ *
+ * Rules for every driver; `test/contract/board.ts` holds them against each one:
+ * - A board is built from *names* (paths, ids), never from a child process object, so that a restarted daemon adopts what runs.
+ * - Every call may be repeated: it makes a thing so. `start` of the instance that already runs is a success; `stop` of a stopped
+ *   board is a success.
+ * - `inspect` tells what is, from the kernel and from the board's processes, never from memory, and changes nothing.
+ * - Nothing talks to a dormant board: `inspect` and `usage` cost it no processor time.
+ * - Every call ends: it takes an AbortSignal, and has a limit of its own on what it reads from a board.
+ * - A board that dies keeps its evidence: the console and the reason stay until the next `start`.
+ */
+
+export const boardNames = ["a", "b"] as const;
+export type BoardName = (typeof boardNames)[number];
+
+export function otherBoard(name: BoardName): BoardName {
+  return name === "a" ? "b" : "a";
+}
+
+/** What a board is to boot. `instance` is chosen by the caller and journalled first, so that it is known again. */
+export interface BoardStart {
+  /** A UUID (RFC 9562) for this one run of the board. */
+  readonly instance: string;
+  /** The version that the board must report with READY. */
+  readonly version: string;
+  /** Image class of the manifest (`kernel`, `initrd`, `rootfs`) → absolute path in the slot. */
+  readonly images: Readonly<Record<string, string>>;
+  /** Kernel arguments from the signed manifest; the driver adds the host's own. */
+  readonly kernelArguments: string;
+}
+
+export type BoardCondition =
+  | { readonly state: "off" }
+  | {
+      /** *dead*: it panicked or shut itself down, and is kept for its evidence. */
+      readonly state: "running" | "dormant" | "dead";
+      readonly instance: string;
+      /** Process id of the board's main process, and its start time in clock ticks (proc(5), stat field 22). */
+      readonly pid: number;
+      readonly startTicks: number;
+      /** Why it is dead. */
+      readonly reason?: string;
+    };
+
+/** Processor time and memory of all of a board's processes, from /proc and cgroups alone. */
+export interface BoardUsage {
+  /** Nanoseconds of processor time since the board started, by the scheduler's account; all threads. */
+  readonly cpuNs: number;
+  readonly residentBytes: number;
+}
+
+/** What a board says of its own accord; the listener is called in order, and must not throw. */
+export type BoardEvent =
+  | { readonly type: "ready"; readonly version: string }
+  | { readonly type: "status"; readonly text: string }
+  | { readonly type: "stopping" }
+  | { readonly type: "watchdog" }
+  /** The guest crashed, shut down or reset, or its process ended. After it the board does no more work. */
+  | {
+      readonly type: "died";
+      readonly cause: "panic" | "shutdown" | "reset" | "exit";
+      readonly detail: string;
+    };
+
+/** Optional programs of a board, run inside it (DESIGN.md, "Readiness"). */
+export const hookNames = [
+  "standby",
+  "quiesce",
+  "export-state",
+  "import-state",
+  "activate",
+  "deactivate",
+] as const;
+export type HookName = (typeof hookNames)[number];
+
+export interface Board {
+  readonly name: BoardName;
+  /** Host of the board's mgmt card as `net.connect` takes it, scope included: `fe80::…%card`. */
+  readonly mgmtHost: string;
+
+  /** Makes what the board needs on the host while it is off: cards, directories. Repeatable. */
+  setUp(signal: AbortSignal): Promise<void>;
+  /** Stops the board and removes all that `setUp` made. Repeatable. */
+  tearDown(signal: AbortSignal): Promise<void>;
+
+  inspect(): Promise<BoardCondition>;
+  /** `undefined` while the board is off. */
+  usage(): Promise<BoardUsage | undefined>;
+
+  /**
+   * Boots the board; resolves when its process runs and can be inspected, long before READY.
+   * A start of the instance that already runs adopts it. Any other instance that runs is an error: `board-start-failed`.
+   */
+  start(start: BoardStart, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves with the version that the board reported with READY; asks again after an adoption.
+   * Errors: `board-died`; the signal's reason.
+   */
+  ready(signal: AbortSignal): Promise<{ readonly version: string }>;
+  /** Freezes the board: memory kept, no processor time from here on. */
+  pause(signal: AbortSignal): Promise<void>;
+  /** Wakes the board and puts its clock right. The caller has shut the fence before. */
+  resume(signal: AbortSignal): Promise<void>;
+  /** Ends the board and frees its memory. */
+  stop(signal: AbortSignal): Promise<void>;
+
+  /** *background*: the board that serves does not feel it. *service*: full weight, from the takeover on. */
+  setPriority(priority: "background" | "service"): Promise<void>;
+  /** Runs a hook inside the board; `absent` if the board has none of that name. Errors: `hook-failed`, the signal's reason. */
+  runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent">;
+
+  /** Calls `listener` for each event from now on; returns what ends that. */
+  subscribe(listener: (event: BoardEvent) => void): () => void;
+  /** The last lines of the console, at most `lines` of them, also of a board that is off. */
+  consoleTail(lines: number): Promise<string[]>;
+  /** Lets go of the board without touching it: the daemon stops, the board goes on. */
+  release(): Promise<void>;
+}

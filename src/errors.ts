@@ -1,0 +1,170 @@
+/**
+ * Every error that leaves a module is a `TwinboardError` with a code. One table says what a code means:
+ * its kind, the HTTP status, the exit code and the sentence for people. Callers branch on `code` or `kind`, never on text.
+ */
+
+/** *rejected*: nothing changed. *failed*: rolled back. *stuck*: needs a person. *usage*: the command line was wrong. */
+export type ErrorKind = "rejected" | "failed" | "stuck" | "usage";
+
+interface ErrorRow {
+  readonly kind: ErrorKind;
+  /** HTTP status of an API answer that carries this error. */
+  readonly status: number;
+  /** What is wrong, as the beginning of a sentence; details follow after a colon. */
+  readonly sentence: string;
+  /** What to do about it. */
+  readonly remedy: string;
+}
+
+const rejected = (sentence: string, remedy: string, status = 422): ErrorRow => ({
+  kind: "rejected",
+  status,
+  sentence,
+  remedy,
+});
+const failed = (sentence: string, remedy: string): ErrorRow => ({
+  kind: "failed",
+  status: 500,
+  sentence,
+  remedy,
+});
+const stuck = (sentence: string, remedy: string): ErrorRow => ({
+  kind: "stuck",
+  status: 503,
+  sentence,
+  remedy,
+});
+
+/** Each code once. A module that needs a new one adds its row here, beside those of its kind. */
+export const errorTable = {
+  // the command line and the configuration
+  usage: { kind: "usage", status: 400, sentence: "the command line is not understood", remedy: "see --help" },
+  "config-invalid": rejected("the configuration is not valid", "correct the line that is named"),
+  "daemon-unreachable": rejected(
+    "no daemon answers on the socket",
+    "start it with twinboard serve, or name the socket with --socket",
+    503,
+  ),
+  // the host
+  "need-root": rejected("this needs root", "run it as root or with sudo"),
+  "missing-program": rejected("a program is missing on this host", "install the package that is named"),
+  "no-kvm": rejected("KVM runs no guest here", "use accelerator: auto or tcg, or mend /dev/kvm"),
+  "missing-card": rejected("a network card is missing", "name a card that exists, see ip link"),
+  "too-little-memory": rejected("the host has too little memory for two boards", "lower boards.memory"),
+  "too-little-disk": rejected("the disk has too little room", "free space in the state directory"),
+  "already-running": rejected("another daemon serves this system", "stop it first, or use its socket", 409),
+  "address-in-use": rejected("an address or port is taken", "stop what uses it, or configure another", 409),
+  // asking for a story
+  busy: rejected("another story is under way", "wait for it, or cancel it", 409),
+  "nothing-to-cancel": rejected("no story is under way", "see twinboard status", 409),
+  "too-late-to-cancel": rejected("the story has been committed", "use rollback", 409),
+  "nothing-to-roll-back-to": rejected("no dormant board holds good software", "upgrade instead", 409),
+  // the bundle
+  "bundle-unreadable": rejected("the bundle cannot be read", "check the path and its permissions"),
+  "bundle-not-a-bundle": rejected("this is not a RAUC bundle", "make one with twinboard bundle create"),
+  "bundle-truncated": rejected("the bundle is truncated", "fetch it again"),
+  "bundle-signature-invalid": rejected(
+    "the bundle's signature does not hold",
+    "sign it again, or fetch it again",
+  ),
+  "bundle-signer-untrusted": rejected(
+    "the bundle's signer is not trusted",
+    "add its certificate authority to trust.keyring if you do trust it",
+  ),
+  "bundle-certificate-expired": rejected(
+    "the signer's certificate is not valid now",
+    "sign with a current certificate, and check the host's clock",
+  ),
+  "bundle-format-refused": rejected("the bundle's format is not allowed here", "use the verity format"),
+  "bundle-manifest-invalid": rejected(
+    "the bundle's manifest is not valid",
+    "correct the manifest and sign again",
+  ),
+  "bundle-incompatible": rejected("the bundle is for another system", "use one whose compatible matches"),
+  "bundle-below-floor": rejected(
+    "the bundle is older than the version floor",
+    "use a version at or above the floor",
+  ),
+  "bundle-version-failed": rejected("this version failed here before", "use another version, or --force"),
+  "bundle-too-large": rejected("the bundle does not fit the slot", "make it smaller, or the slot larger"),
+  "bundle-payload-corrupt": failed(
+    "a block of the bundle does not match its signed hash tree",
+    "fetch it again",
+  ),
+  // a story that failed and was taken back
+  "slot-write-failed": failed("the slot could not be written", "check the disk under the slot"),
+  "board-start-failed": failed("the board could not be started", "see the reason and the board's console"),
+  "board-died": failed("the board died", "see the board's console"),
+  "board-not-ready": failed("the board did not report READY in time", "see the board's console"),
+  "board-wrong-version": failed("the board reports another version than its bundle", "make the bundle again"),
+  "board-unhealthy": failed("a health check of the board fails", "see what the check asks for"),
+  "board-resume-failed": failed("the dormant board could not be woken", "see the board's console"),
+  "hook-failed": failed("a hook of the board failed", "see the board's console"),
+  "takeover-failed": failed("the takeover was not carried out", "see the cause"),
+  "stale-epoch": failed(
+    "a transaction of an earlier daemon was refused",
+    "nothing: this protects the holder",
+  ),
+  cancelled: failed("the story was cancelled", "start it again when you like"),
+  "deadline-passed": failed("something took longer than its deadline", "see what was awaited"),
+  "command-failed": failed("a program of this host failed", "see its message"),
+  internal: failed("a defect of Twinboard", "report it with the message"),
+  // what needs a person
+  "journal-damaged": stuck("the journal is damaged", "keep a copy of the file, then remove it"),
+  "system-file-damaged": stuck("system.json is damaged", "keep a copy of the file, then remove it"),
+  "no-board-works": stuck("no board works", "see both consoles, then upgrade with good software"),
+  "take-back-failed": stuck("the service could not be taken back", "see both consoles"),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface ErrorDetails {
+  /** What exactly: which file, which value, what was expected. Goes after the table's sentence. */
+  readonly detail?: string;
+  /** The phase of the story in which it happened, if one was under way. */
+  readonly phase?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error class. `message` is the table's sentence with the detail. */
+export class TwinboardError extends Error {
+  override readonly name = "TwinboardError";
+  readonly code: ErrorCode;
+  readonly detail: string | undefined;
+  readonly phase: string | undefined;
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}) {
+    const { detail, phase, cause } = details;
+    super(
+      detail === undefined ? errorTable[code].sentence : `${errorTable[code].sentence}: ${detail}`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.code = code;
+    this.detail = detail;
+    this.phase = phase;
+  }
+
+  get kind(): ErrorKind {
+    return errorTable[this.code].kind;
+  }
+
+  get remedy(): string {
+    return errorTable[this.code].remedy;
+  }
+
+  get status(): number {
+    return errorTable[this.code].status;
+  }
+}
+
+/** Exit codes of the command (DESIGN.md, "The command"). */
+export const exitCodes: Record<ErrorKind, number> = { failed: 1, rejected: 2, stuck: 3, usage: 64 };
+
+/** Wraps what is not ours as a defect, and leaves what is ours as it is. */
+export function asTwinboardError(error: unknown): TwinboardError {
+  if (error instanceof TwinboardError) return error;
+  return new TwinboardError("internal", {
+    detail: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
+}

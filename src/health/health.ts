@@ -1,0 +1,25 @@
+/** The contract of health: is a board fit to serve, and does it stay so? Asked over its mgmt card, so also of a fenced board. */
+import type { Board } from "../board/board.ts";
+
+export interface CheckResult {
+  readonly name: string;
+  readonly healthy: boolean;
+  /** Failures in a row so far, and how many make the check unhealthy. */
+  readonly failures: number;
+  readonly threshold: number;
+  /** Why the last one failed. */
+  readonly reason?: string;
+}
+
+export interface HealthReport {
+  /** No check is at its threshold. */
+  readonly healthy: boolean;
+  readonly checks: readonly CheckResult[];
+}
+
+export interface Health {
+  /** Resolves once every check has passed in one round; asks until the signal aborts, then rejects with `board-unhealthy` and the last reasons. */
+  verify(board: Board, signal: AbortSignal): Promise<HealthReport>;
+  /** Asks each check at its interval from now on; calls `listener` after each answer. Returns what ends that. */
+  watch(board: Board, listener: (report: HealthReport) => void): () => void;
+}

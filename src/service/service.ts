@@ -1,0 +1,78 @@
+/**
+ * The contract of the service: what the outside reaches through a board. One `Service` stands for all services of a system,
+ * because a takeover moves all of them as one step.
+ *
+ * Rules for every driver; `test/contract/service.ts` holds them against each one:
+ * - The holder is read from the kernel, never remembered. There is exactly one, or none; never two.
+ * - Every call may be repeated: it makes a thing so.
+ * - Only one transaction changes the holder, and it carries the **epoch**: it deletes epoch N and adds N+1, so that a transaction of a
+ *   daemon that is dead, arriving late, fails whole (`stale-epoch`). Transactions change elements, never rules.
+ * - The daemon is never in the data path: with it gone the holder serves on, and a drain goes on without its deadline.
+ * - What is not ours on the host is never changed; what is changed is written down first and put back by `tearDown`.
+ */
+import type { BoardName } from "../board/board.ts";
+
+export interface ServiceCondition {
+  /** `false`: nothing is set up on this host (a fresh host, or after a reboot). */
+  readonly present: boolean;
+  /** The board that new work reaches. */
+  readonly holder: BoardName | null;
+  /** The board that may only finish what it began. */
+  readonly draining: BoardName | null;
+  readonly epoch: number;
+}
+
+/** How far a drain is, by service name. Counts are of flows (for a serial line: bytes held). */
+export interface DrainProgress {
+  readonly services: Readonly<Record<string, { readonly left: number }>>;
+  /** Sum of `left`. */
+  readonly left: number;
+}
+
+export interface DrainResult {
+  /** Flows that ended by themselves, and flows that were reset on both ends at the deadline. */
+  readonly finished: number;
+  readonly cut: number;
+  readonly ms: number;
+}
+
+export interface Service {
+  /**
+   * Makes rules, addresses and settings; every board is fenced before its card's link can come up. On a host where they already are
+   * it changes neither holder nor draining nor flows. Errors: `missing-card`, `missing-program`, `need-root`, `address-in-use`.
+   */
+  setUp(signal: AbortSignal): Promise<void>;
+  /** The board's service card exists now: gives it its host side. Before each boot. */
+  attach(board: BoardName, signal: AbortSignal): Promise<void>;
+  inspect(): Promise<ServiceCondition>;
+  /** Makes every transaction fail that was prepared before this call; recovery does it before it inspects. Returns the new epoch. */
+  raiseEpoch(): Promise<number>;
+
+  /** Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside. */
+  prepare(to: BoardName, signal: AbortSignal): Promise<void>;
+  /**
+   * The takeover's commit point: one transaction after which new work reaches `to`. A previous holder is draining from then on.
+   * Errors: `takeover-failed`, `stale-epoch`: nothing has changed.
+   * @returns how long the transaction took as the daemon sees it.
+   */
+  handOver(to: BoardName, signal: AbortSignal): Promise<{ readonly ms: number }>;
+  /** Gives back what `prepare` leased, after a takeover that did not happen. */
+  release(signal: AbortSignal): Promise<void>;
+  /**
+   * Lets `board` finish what it began, each service until its own deadline counted from `sinceMs` (epoch time), then resets on both ends
+   * what is left. With `atOnce` the deadline is now (the board is dead or failed). Does not fence.
+   */
+  drain(
+    board: BoardName,
+    options: {
+      readonly sinceMs: number;
+      readonly atOnce?: boolean;
+      readonly onProgress?: (progress: DrainProgress) => void;
+    },
+    signal: AbortSignal,
+  ): Promise<DrainResult>;
+  /** Shuts the fence: from here on the board neither hears nor sends anything of the service. Never the holder's. */
+  fence(board: BoardName): Promise<void>;
+  /** Removes rules, addresses and settings; the host is as it was found. */
+  tearDown(signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,36 @@
+/** The contract of a slot: where one board's software lives. Its mark (*good*, *bad*, *unknown*) is in `system.json`, kept by the story. */
+import type { SignedBundle } from "../bundle/bundle.ts";
+
+export type SlotMark = "good" | "bad" | "unknown";
+
+/** What was installed, as the story remembers it in `system.json` and hands it to the board. */
+export interface SlotContent {
+  readonly version: string;
+  /** `SignedBundle.digest` of the bundle it came from. */
+  readonly digest: string;
+  /** Image class → absolute path. */
+  readonly images: Readonly<Record<string, string>>;
+  /** Image class → hex SHA-256. */
+  readonly sha256: Readonly<Record<string, string>>;
+  readonly kernelArguments: string;
+}
+
+export interface InstallProgress {
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+export interface Slot {
+  /** Bytes that the slot can hold: the largest sum of images that is accepted. */
+  capacityBytes(): Promise<number>;
+  /**
+   * Writes every image of the bundle, each payload block checked against the signed tree and each image against its SHA-256 in the
+   * manifest; fsynced, then read back from the disk and compared. Repeatable; what was there before is gone from the first byte on.
+   * Errors: `bundle-too-large` (before anything is touched), `bundle-payload-corrupt`, `slot-write-failed`; the signal's reason.
+   */
+  install(
+    bundle: SignedBundle,
+    onProgress: (progress: InstallProgress) => void,
+    signal: AbortSignal,
+  ): Promise<SlotContent>;
+}

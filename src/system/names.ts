@@ -1,0 +1,45 @@
+/** The names of everything that a system owns on its host. A pure function of the system's name, so that a restarted daemon finds all of it again. */
+import { createHash } from "node:crypto";
+
+export interface SystemNames {
+  readonly system: string;
+  /** Sockets and process files, gone after a reboot. Mode 0700. */
+  readonly runDirectory: string;
+  /** Table name in nftables, the same in each family. */
+  readonly table: string;
+  /** Names of the host's ends of the boards' cards; at most 15 characters (IFNAMSIZ). */
+  card(board: "a" | "b", role: "mgmt" | "service"): string;
+  /** MAC address inside the board, locally administered (IEEE 802, bit 1 of the first octet). */
+  mac(board: "a" | "b", role: "mgmt" | "service"): string;
+  /** IPv6 link-local address (RFC 4291, appendix A: modified EUI-64) that the board's kernel gives the card of that MAC. */
+  linkLocal(board: "a" | "b", role: "mgmt" | "service"): string;
+}
+
+export function systemNames(system: string, runRoot = "/run/twinboard"): SystemNames {
+  const digest = createHash("sha256").update(`twinboard ${system}`).digest();
+  const short = digest.toString("hex", 0, 3);
+  const octets = (board: "a" | "b", role: "mgmt" | "service"): number[] => [
+    0x02,
+    0x7b,
+    digest[0] ?? 0,
+    digest[1] ?? 0,
+    digest[2] ?? 0,
+    (role === "mgmt" ? 0x00 : 0x10) + (board === "a" ? 0x0a : 0x0b),
+  ];
+  const hex = (octet: number): string => octet.toString(16).padStart(2, "0");
+  return {
+    system,
+    runDirectory: `${runRoot}/${system}`,
+    table: `twinboard_${short}`,
+    card: (board, role) => `tb${short}-${board}-${role === "mgmt" ? "m" : "s"}`,
+    mac: (board, role) => octets(board, role).map(hex).join(":"),
+    linkLocal: (board, role) => {
+      const [first = 0, ...rest] = octets(board, role);
+      const eui = [first ^ 0x02, rest[0], rest[1], 0xff, 0xfe, rest[2], rest[3], rest[4]].map((o) =>
+        hex(o ?? 0),
+      );
+      const groups = [0, 2, 4, 6].map((i) => Number.parseInt(`${eui[i]}${eui[i + 1]}`, 16).toString(16));
+      return `fe80::${groups.join(":")}`;
+    },
+  };
+}

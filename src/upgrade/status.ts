@@ -1,0 +1,69 @@
+/** What `status` tells of a system. */
+import type { BoardName, BoardUsage } from "../board/board.ts";
+import type { HealthReport } from "../health/health.ts";
+import type { SlotMark } from "../slot/slot.ts";
+import type { Outcome, PhaseName, ProgressEvent, StoryKind } from "./record.ts";
+
+/** DESIGN.md's words for what a board is doing. */
+export type BoardRole = "in service" | "draining" | "standby" | "dormant" | "booting" | "dead" | "off";
+
+export interface BoardStatus {
+  readonly role: BoardRole;
+  /** `null`: nothing was ever installed. */
+  readonly slot: SlotMark | null;
+  readonly version: string | null;
+  readonly pid: number | null;
+  readonly usage: BoardUsage | null;
+  /** Milliseconds since 1970; `null` unless dormant. */
+  readonly dormantSince: number | null;
+  /** Processor time since it went dormant; `null` unless dormant. */
+  readonly dormantCpuNs: number | null;
+}
+
+export interface StoryStatus {
+  readonly id: string;
+  readonly kind: StoryKind;
+  readonly phase: PhaseName | null;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly startedAt: number;
+  readonly progress: ProgressEvent | null;
+}
+
+/** How a story ended: the last record of its journal, and what `upgrade` prints. */
+export interface StoryResult {
+  readonly id: string;
+  readonly kind: StoryKind;
+  readonly outcome: Outcome;
+  /** Versions. */
+  readonly from: string | null;
+  readonly to: string | null;
+  /** Milliseconds spent in each phase that was entered. */
+  readonly phases: Partial<Readonly<Record<PhaseName, number>>>;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly remedy: string;
+    readonly phase: string | null;
+    /** Last console lines of a board that failed. */
+    readonly console: readonly string[];
+  } | null;
+  readonly drain: { readonly finished: number; readonly cut: number; readonly ms: number } | null;
+  readonly endedAt: number;
+}
+
+export interface SystemStatus {
+  readonly system: string;
+  readonly holder: BoardName | null;
+  readonly draining: BoardName | null;
+  readonly primary: BoardName | null;
+  readonly floor: string | null;
+  /** Why a person is needed, or `null`. */
+  readonly stuck: { readonly code: string; readonly reason: string } | null;
+  readonly story: StoryStatus | null;
+  readonly lastStory: StoryResult | null;
+  readonly boards: Readonly<Record<BoardName, BoardStatus>>;
+  readonly health: HealthReport | null;
+  /** Sequence number of the newest record. */
+  readonly seq: number;
+}
