@@ -1,0 +1,137 @@
+/** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
+import { dirname, resolve } from "node:path";
+import { numberToAddress, parsePrefix4 } from "./network-address.ts";
+import type { ConfigDocument } from "./schema.ts";
+
+export interface ServiceConfig {
+  readonly name: string;
+  readonly protocol: "tcp";
+  /** What the outside reaches, IPv4. */
+  readonly address: string;
+  readonly port: number;
+  /** The port inside the boards. */
+  readonly insidePort: number;
+  readonly drainMs: number;
+}
+
+export interface CheckConfig {
+  readonly name: string;
+  readonly target:
+    | { readonly kind: "http"; readonly port: number; readonly path: string }
+    | { readonly kind: "tcp"; readonly port: number };
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Failures in a row that make the check unhealthy. */
+  readonly failures: number;
+}
+
+export interface Config {
+  /** Absolute path of the file it came from. */
+  readonly file: string;
+  readonly system: string;
+  readonly compatible: string;
+  readonly stateDirectory: string;
+  readonly trust: { readonly keyring: string; readonly formats: readonly "verity"[] };
+  readonly boards: {
+    readonly kind: "qemu";
+    readonly accelerator: "auto" | "kvm" | "tcg";
+    readonly memoryBytes: number;
+    readonly cpus: number;
+    /** The unprivileged user that runs the boards' processes. */
+    readonly user: string;
+  };
+  readonly placement: { readonly cores: Readonly<Partial<Record<"a" | "b", readonly number[]>>> };
+  readonly network: {
+    readonly mode: "routed";
+    readonly uplink: string;
+    /** The private network between the host and its boards. */
+    readonly boards: {
+      readonly host: string;
+      readonly a: string;
+      readonly b: string;
+      readonly prefixLength: number;
+    };
+  };
+  readonly services: readonly ServiceConfig[];
+  readonly health: readonly CheckConfig[];
+  readonly upgrade: {
+    readonly bootTimeoutMs: number;
+    readonly verifyTimeoutMs: number;
+    readonly probationMs: number;
+    readonly attempts: number;
+  };
+}
+
+const defaultBoardsPrefix = "10.231.0.0/29";
+
+function boardAddresses(text: string): Config["network"]["boards"] {
+  const { base, length } = parsePrefix4(text) ?? { base: 0, length: 32 };
+  return {
+    host: numberToAddress(base + 1),
+    a: numberToAddress(base + 2),
+    b: numberToAddress(base + 3),
+    prefixLength: length,
+  };
+}
+
+function checkTarget(http: string | undefined, tcp: string | undefined): CheckConfig["target"] {
+  if (http === undefined) return { kind: "tcp", port: Number(tcp?.slice(1)) };
+  const slash = http.indexOf("/");
+  return { kind: "http", port: Number(http.slice(1, slash)), path: http.slice(slash) };
+}
+
+/** Fills in the defaults. Relative paths are relative to the file. */
+export function toConfig(document: ConfigDocument, file: string): Config {
+  const { boards, network, upgrade, placement } = document;
+  const path = resolve(file);
+  const cores = placement?.cores;
+  return {
+    file: path,
+    system: document.system,
+    compatible: document.compatible,
+    stateDirectory: document["state-directory"] ?? `/var/lib/twinboard/${document.system}`,
+    trust: {
+      keyring: resolve(dirname(path), document.trust.keyring),
+      formats: document.trust["bundle-formats"] ?? ["verity"],
+    },
+    boards: {
+      kind: "qemu",
+      accelerator: boards.accelerator ?? "auto",
+      memoryBytes: boards.memory,
+      cpus: boards.cpus ?? 1,
+      user: boards.user ?? "nobody",
+    },
+    placement: {
+      cores: {
+        ...(cores?.a === undefined ? {} : { a: cores.a }),
+        ...(cores?.b === undefined ? {} : { b: cores.b }),
+      },
+    },
+    network: {
+      mode: "routed",
+      uplink: network.uplink,
+      boards: boardAddresses(network.boards ?? defaultBoardsPrefix),
+    },
+    services: document.services.map((service) => ({
+      name: service.name,
+      protocol: service.protocol,
+      address: service.address,
+      port: service.port,
+      insidePort: service["inside-port"] ?? service.port,
+      drainMs: service.drain ?? 30_000,
+    })),
+    health: (document.health ?? []).map((check) => ({
+      name: check.name,
+      target: checkTarget(check.http, check.tcp),
+      intervalMs: check.interval ?? 1000,
+      timeoutMs: check.timeout ?? 1000,
+      failures: check.failures ?? 3,
+    })),
+    upgrade: {
+      bootTimeoutMs: upgrade?.["boot-timeout"] ?? 120_000,
+      verifyTimeoutMs: upgrade?.["verify-timeout"] ?? 60_000,
+      probationMs: upgrade?.probation ?? 60_000,
+      attempts: upgrade?.attempts ?? 2,
+    },
+  };
+}

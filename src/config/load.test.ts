@@ -1,0 +1,248 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assert as forAll, nat, property, string } from "fast-check";
+import { mistakeText, parseConfig } from "./load.ts";
+
+const good = `system: gateway
+compatible: acme-gateway
+trust:
+  keyring: keyring.pem
+boards:
+  memory: 256MiB
+network:
+  uplink: up0
+services:
+  - { name: web, protocol: tcp, address: 198.51.100.10, port: 80, drain: 30s }
+health:
+  - { name: web, http: ":80/healthz", interval: 200ms, timeout: 1s, failures: 3 }
+`;
+
+function mistakes(text: string): string[] {
+  const result = parseConfig(text, "/etc/twinboard/gateway.yaml");
+  assert.ok("mistakes" in result, "this configuration should have been refused");
+  return result.mistakes.map((mistake) => mistakeText("f", mistake));
+}
+
+test("a good file becomes a plain configuration with every default", () => {
+  const result = parseConfig(good, "/etc/twinboard/gateway.yaml");
+  assert.ok("config" in result, JSON.stringify(result));
+  assert.deepEqual(result.config, {
+    file: "/etc/twinboard/gateway.yaml",
+    system: "gateway",
+    compatible: "acme-gateway",
+    stateDirectory: "/var/lib/twinboard/gateway",
+    trust: { keyring: "/etc/twinboard/keyring.pem", formats: ["verity"] },
+    boards: { kind: "qemu", accelerator: "auto", memoryBytes: 268_435_456, cpus: 1, user: "nobody" },
+    placement: { cores: {} },
+    network: {
+      mode: "routed",
+      uplink: "up0",
+      boards: { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 },
+    },
+    services: [
+      { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, insidePort: 80, drainMs: 30_000 },
+    ],
+    health: [
+      {
+        name: "web",
+        target: { kind: "http", port: 80, path: "/healthz" },
+        intervalMs: 200,
+        timeoutMs: 1000,
+        failures: 3,
+      },
+    ],
+    upgrade: { bootTimeoutMs: 120_000, verifyTimeoutMs: 60_000, probationMs: 60_000, attempts: 2 },
+  });
+});
+
+/** Each row: what is replaced in the good file, by what, and the mistakes that must be named, line and column included. */
+const table: [name: string, from: string | RegExp, to: string, expected: (string | RegExp)[]][] = [
+  [
+    "a typo",
+    "uplink: up0",
+    "upplink: up0",
+    [
+      "f:7:1: network.uplink: is missing",
+      /^f:8:3: network\.upplink: unknown key, did you mean uplink\? \(allowed here: mode, uplink/,
+    ],
+  ],
+  [
+    "underscores",
+    "compatible: acme",
+    "state_directory: /x\ncompatible: acme",
+    [/^f:2:1: state_directory: unknown key, did you mean state-directory\?/],
+  ],
+  [
+    "a size without its unit",
+    "256MiB",
+    "256",
+    [/^f:6:11: boards\.memory: expected a size of .*such as 256MiB, not 256$/],
+  ],
+  ["a size with a duration's unit", "256MiB", "256s", [/^f:6:11: boards\.memory: expected a size/]],
+  [
+    "a duration without its unit",
+    "drain: 30s",
+    "drain: 30",
+    [/^f:10:74: services\[0\]\.drain: expected a duration .*, not 30$/],
+  ],
+  ["a missing section", /boards:\n.*\n/, "", ["f:1:1: boards: is missing"]],
+  [
+    "a mapping for a list",
+    /services:\n.*\n/,
+    "services: web\n",
+    [/^f:9:11: services: expected a list, not "web"$/],
+  ],
+  [
+    "an address that is none",
+    "198.51.100.10",
+    "198.51.100.256",
+    [/^f:10:42: services\[0\]\.address: expected an IPv4 address/],
+  ],
+  [
+    "an IPv6 address",
+    "198.51.100.10",
+    "2001:db8::1",
+    ["f:10:42: services[0].address: IPv6 is not supported by this version"],
+  ],
+  [
+    "a port out of range",
+    "port: 80,",
+    "port: 80000,",
+    [/^f:10:63: services\[0\]\.port: expected a whole number from 1 to 65535, not 80000$/],
+  ],
+  [
+    "udp",
+    "protocol: tcp",
+    "protocol: udp",
+    [/^f:10:28: services\[0\]\.protocol: udp is not supported by this version/],
+  ],
+  [
+    "an unknown protocol",
+    "protocol: tcp",
+    "protocol: sctp",
+    [/^f:10:28: services\[0\]\.protocol: expected one of tcp, not "sctp"$/],
+  ],
+  [
+    "a serial line",
+    "health:",
+    "  - { name: plc, serial: /dev/ttyS1, baud: 115200 }\nhealth:",
+    ["f:11:26: services[1].serial: serial is not supported by this version"],
+  ],
+  [
+    "containers",
+    "memory: 256MiB",
+    "memory: 256MiB\n  kind: container",
+    [/^f:7:9: boards\.kind: container is not supported by this version/],
+  ],
+  [
+    "bridged",
+    "uplink: up0",
+    "uplink: up0\n  mode: bridged",
+    [/^f:9:9: network\.mode: bridged is not supported by this version/],
+  ],
+  [
+    "failover",
+    "health:",
+    "failover: true\nhealth:",
+    [/^f:11:11: failover: failover is not supported by this version/],
+  ],
+  [
+    "state",
+    "health:",
+    "state: { hand-over: true, deadline: 2s }\nhealth:",
+    [/^f:11:21: state\.hand-over: state hand-over is not supported/],
+  ],
+  [
+    "a listening api",
+    "health:",
+    "api: { listen: 127.0.0.1:8480 }\nhealth:",
+    ["f:11:16: api.listen: listen is not supported by this version"],
+  ],
+  [
+    "slots",
+    "memory: 256MiB",
+    "memory: 256MiB\n  slots: { a: /dev/sda1 }",
+    [/^f:7:3: boards\.slots: .*not supported by this version/],
+  ],
+  [
+    "the same endpoint twice",
+    "health:",
+    "  - { name: other, protocol: tcp, address: 198.51.100.10, port: 80, inside-port: 81 }\nhealth:",
+    ["f:11:65: services[1].port: another service has tcp 198.51.100.10:80"],
+  ],
+  [
+    "the same name and the same inside port",
+    "health:",
+    "  - { name: web, protocol: tcp, address: 198.51.100.11, port: 80 }\nhealth:",
+    [
+      "f:11:13: services[1].name: another service is named web",
+      /^f:11:63: services\[1\].port: another service reaches port 80 inside/,
+    ],
+  ],
+  [
+    "a service inside the boards' network",
+    "198.51.100.10",
+    "10.231.0.5",
+    [/^f:10:42: services\[0\]\.address: 10\.231\.0\.5 lies inside network\.boards/],
+  ],
+  [
+    "a prefix with host bits",
+    "uplink: up0",
+    "uplink: up0\n  boards: 10.0.0.1/29",
+    [/^f:9:11: network\.boards: expected an IPv4 prefix/],
+  ],
+  [
+    "a check of two kinds",
+    'http: ":80/healthz"',
+    'http: ":80/", tcp: ":80"',
+    [/^f:12:5: health\[0\]: expected exactly one of http and tcp$/],
+  ],
+  [
+    "a check without its path",
+    '":80/healthz"',
+    '":80"',
+    [/^f:12:24: health\[0\]\.http: expected a port and a path/],
+  ],
+  [
+    "a key twice",
+    "compatible: acme-gateway",
+    "compatible: acme-gateway\ncompatible: x",
+    [/^f:3:1: Map keys must be unique/],
+  ],
+  ["no YAML", /^/, "{", [/^f:\d+:\d+: /]],
+  ["an empty file", /[\s\S]*/, "", ["f:1:1: expected a mapping, not null"]],
+];
+
+for (const [name, from, to, expected] of table) {
+  test(`refused with line and column: ${name}`, () => {
+    assert.ok(good.search(from) >= 0, "the row must change the file");
+    const found = mistakes(good.replace(from, to));
+    for (const want of expected) {
+      const hit = found.some((text) => (typeof want === "string" ? text === want : want.test(text)));
+      assert.ok(hit, `expected ${String(want)} in:\n${found.join("\n")}`);
+    }
+    if (name !== "no YAML") assert.equal(found.length, expected.length, found.join("\n"));
+  });
+}
+
+test("all mistakes are named at once, in the order of the file", () => {
+  const found = mistakes(
+    good
+      .replace("256MiB", "lots")
+      .replace("system: gateway", "system: Gate Way")
+      .replace("drain: 30s", "dran: 30s"),
+  );
+  assert.deepEqual(
+    found.map((text) => text.split(":", 2).join(":")),
+    ["f:1", "f:6", "f:10"],
+  );
+});
+
+test("no text makes the parser throw", () => {
+  forAll(
+    property(string({ maxLength: 200 }), nat(good.length), (noise, where) => {
+      parseConfig(good.slice(0, where) + noise + good.slice(where), "f");
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,211 @@
+/**
+ * The configuration file as people write it (DESIGN.md, "The configuration"): every key that exists, and what it may hold.
+ * Keys of later versions are known here, and choosing one is refused by name: nothing is accepted that would not be done.
+ */
+import { isIPv4, isIPv6 } from "node:net";
+import { z } from "zod";
+import { parsePrefix4 } from "./network-address.ts";
+import { suggestion } from "./suggestion.ts";
+import { parseDurationMs, parseSizeBytes } from "./units.ts";
+
+const notYet = "not supported by this version";
+
+/** A mapping that takes these keys only. Its message for unknown keys has one line a key, in the order of `issue.keys`. */
+function section<Shape extends z.ZodRawShape>(shape: Shape) {
+  const allowed = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? issue.keys.map((key) => unknownKey(key, allowed)).join("\n")
+        : undefined,
+  });
+}
+
+function unknownKey(key: string, allowed: readonly string[]): string {
+  const meant = suggestion(key, allowed);
+  return `unknown key${meant === undefined ? "" : `, did you mean ${meant}?`} (allowed here: ${allowed.join(", ")})`;
+}
+
+/** A key or value that a later version will accept. */
+function later(what: string) {
+  return z.unknown().superRefine((value, context) => {
+    if (value !== undefined) context.addIssue({ code: "custom", message: `${what} is ${notYet}` });
+  });
+}
+
+/** One of `now`; each of `planned` is refused by name. */
+function choice<const Now extends readonly string[]>(now: Now, planned: readonly string[]) {
+  return z.enum(now, {
+    error: ({ input }) =>
+      planned.includes(String(input))
+        ? `${String(input)} is ${notYet} (allowed: ${now.join(", ")})`
+        : `expected one of ${now.join(", ")}`,
+  });
+}
+
+function measured(parse: (text: string) => number | undefined, what: string, least: number, most: number) {
+  return z.unknown().transform((value, context) => {
+    const parsed = typeof value === "string" ? parse(value) : undefined;
+    if (parsed !== undefined && parsed >= least && parsed <= most) return parsed;
+    context.addIssue({ code: "custom", message: `expected ${what}`, input: value });
+    return z.NEVER;
+  });
+}
+
+const hourMs = 3_600_000;
+const duration = (example: string, leastMs = 1, mostMs = hourMs) =>
+  measured(
+    parseDurationMs,
+    `a duration of ${leastMs} ms to ${mostMs / 1000} s with its unit (ms, s, m, h), such as ${example}`,
+    leastMs,
+    mostMs,
+  );
+const size = (example: string, leastBytes: number, mostBytes: number) =>
+  measured(
+    parseSizeBytes,
+    `a size of ${leastBytes / 1024 ** 2} MiB to ${mostBytes / 1024 ** 2} MiB with its unit (KiB, MiB, GiB), such as ${example}`,
+    leastBytes,
+    mostBytes,
+  );
+
+const whole = (least: number, most: number) => {
+  const message = `expected a whole number from ${least} to ${most}`;
+  return z.int(message).min(least, message).max(most, message);
+};
+const port = whole(1, 65_535);
+/** Names become parts of paths, of rules' comments and of kernel arguments. */
+const name = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, "expected a letter a-z, then at most 31 of a-z, 0-9 and -");
+const absolutePath = z.string().regex(/^\/[^\0\n]{1,4095}$/, "expected an absolute path");
+/** Interface names as the kernel takes them (dev_valid_name in net/core/dev.c, IFNAMSIZ). */
+const card = z
+  .string()
+  .regex(/^[^\s/:]{1,15}$/, "expected the name of a network card, at most 15 characters, see ip link")
+  .refine((text) => text !== "." && text !== "..", "expected the name of a network card, see ip link");
+
+const serviceAddress = z.string().superRefine((text, context) => {
+  if (isIPv4(text)) return;
+  const message = isIPv6(text)
+    ? `IPv6 is ${notYet}`
+    : "expected an IPv4 address without a prefix, such as 198.51.100.10";
+  context.addIssue({ code: "custom", message });
+});
+
+const networkService = section({
+  name,
+  protocol: choice(["tcp"], ["udp"]),
+  address: serviceAddress,
+  port,
+  "inside-port": port.optional(),
+  drain: duration("30s", 0).optional(),
+  flows: later("flows").optional(),
+});
+
+const serialService = section({ name, serial: later("serial"), baud: z.unknown().optional() });
+
+/** Chooses the schema by the keys that are there, so that a serial line is not told that it lacks a port. */
+const service = z.record(z.string(), z.unknown()).transform((raw, context) => {
+  const result = "serial" in raw ? serialService.safeParse(raw) : networkService.safeParse(raw);
+  if (result.success && "address" in result.data) return result.data;
+  // A finished issue is a raw one with its message; only the types differ.
+  for (const issue of result.error?.issues ?? [])
+    context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);
+  return z.NEVER;
+});
+
+const httpTarget = z
+  .string()
+  .regex(/^:[1-9]\d{0,4}\/[\x21-\x7e]{0,1023}$/, "expected a port and a path, such as :80/healthz")
+  .refine(
+    (text) => Number.parseInt(text.slice(1), 10) <= 65_535,
+    "expected a port from 1 to 65535 before the path",
+  );
+const tcpTarget = z
+  .string()
+  .regex(/^:[1-9]\d{0,4}$/, "expected a port, such as :5432")
+  .refine((text) => Number(text.slice(1)) <= 65_535, "expected a port from 1 to 65535");
+
+const check = section({
+  name,
+  http: httpTarget.optional(),
+  tcp: tcpTarget.optional(),
+  interval: duration("200ms", 10).optional(),
+  timeout: duration("1s", 10).optional(),
+  failures: whole(1, 1000).optional(),
+}).superRefine((value, context) => {
+  if ((value.http === undefined) === (value.tcp === undefined))
+    context.addIssue({ code: "custom", message: "expected exactly one of http and tcp" });
+});
+
+const cores = z
+  .array(whole(0, 4095), "expected a list of core numbers, such as [1]")
+  .min(1, "expected at least one core");
+
+/** /29 is the smallest prefix with addresses for the host and both boards beside the network's own and the broadcast. */
+const boardsPrefix = z.string().refine((text) => {
+  const prefix = parsePrefix4(text);
+  return prefix !== undefined && prefix.length >= 8 && prefix.length <= 29;
+}, "expected an IPv4 prefix of /8 to /29 that begins at its first address, such as 10.231.0.0/29");
+
+const mebi = 1024 ** 2;
+
+export const documentSchema = section({
+  system: name,
+  compatible: z.string().regex(/^[\x21-\x7e]{1,128}$/, "expected 1 to 128 visible ASCII characters"),
+  "state-directory": absolutePath.optional(),
+  trust: section({
+    keyring: z.string().min(1, "expected the path of a PEM file"),
+    "bundle-formats": z
+      .array(choice(["verity"], ["plain", "crypt"]))
+      .min(1, "expected at least one format")
+      .optional(),
+    crl: later("crl").optional(),
+    "allowed-signers": later("allowed-signers").optional(),
+    "key-purpose": later("key-purpose").optional(),
+  }),
+  boards: section({
+    kind: choice(["qemu"], ["container"]).optional(),
+    accelerator: choice(["auto", "kvm", "tcg"], []).optional(),
+    memory: size("256MiB", 32 * mebi, 1024 * 1024 * mebi),
+    cpus: whole(1, 64).optional(),
+    user: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_-]{0,31}$/, "expected the name of a system user")
+      .optional(),
+    slots: z
+      .record(z.string(), z.unknown())
+      .refine(
+        (value) => Object.keys(value).length === 0,
+        `slots of one's own choice are ${notYet}: leave it out, or {}`,
+      )
+      .optional(),
+  }),
+  placement: section({ cores: section({ a: cores.optional(), b: cores.optional() }).optional() }).optional(),
+  network: section({
+    mode: choice(["routed"], ["bridged", "two-cards"]).optional(),
+    uplink: card,
+    uplinks: later("uplinks").optional(),
+    boards: boardsPrefix.optional(),
+  }),
+  services: z
+    .array(service)
+    .min(1, "expected at least one service")
+    .max(256, "expected at most 256 services"),
+  state: section({
+    "hand-over": z.literal(false, `state hand-over is ${notYet}`).optional(),
+    deadline: duration("2s").optional(),
+  }).optional(),
+  health: z.array(check).max(64, "expected at most 64 checks").optional(),
+  upgrade: section({
+    "boot-timeout": duration("120s", 100).optional(),
+    "verify-timeout": duration("60s", 100).optional(),
+    probation: duration("60s", 0, 24 * hourMs).optional(),
+    attempts: whole(1, 10).optional(),
+  }).optional(),
+  failover: z.literal(false, `failover is ${notYet}: leave it out, or false`).optional(),
+  api: section({ listen: later("listen").optional() }).optional(),
+});
+
+/** The file's content after parsing: the file's own keys, values in milliseconds and bytes. */
+export type ConfigDocument = z.infer<typeof documentSchema>;
