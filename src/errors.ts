@@ -45,6 +45,11 @@ export const errorTable = {
     "start it with twinboard serve, or name the socket with --socket",
     503,
   ),
+  "request-invalid": rejected("the request is not understood", "see /v1/openapi.json", 400),
+  "request-too-large": rejected("the request is too large", "see /v1/openapi.json", 413),
+  "not-found": rejected("there is no such thing", "see /v1/openapi.json", 404),
+  "too-many-watchers": rejected("too many watch the events already", "end one of them", 429),
+
   // the host
   "need-root": rejected("this needs root", "run it as root or with sudo"),
   "missing-program": rejected("a program is missing on this host", "install the package that is named"),
@@ -105,6 +110,7 @@ export const errorTable = {
     "a transaction of an earlier daemon was refused",
     "nothing: this protects the holder",
   ),
+  "host-rebooted": failed("the host was booted in the middle of the story", "start it again"),
   cancelled: failed("the story was cancelled", "start it again when you like"),
   "deadline-passed": failed("something took longer than its deadline", "see what was awaited"),
   "command-failed": failed("a program of this host failed", "see its message"),

@@ -1,6 +1,5 @@
 /** What `status` tells of a system. */
 import type { BoardName, BoardUsage } from "../board/board.ts";
-import type { HealthReport } from "../health/health.ts";
 import type { SlotMark } from "../slot/slot.ts";
 import type { Outcome, PhaseName, ProgressEvent, StoryKind } from "./record.ts";
 
@@ -63,7 +62,6 @@ export interface SystemStatus {
   readonly story: StoryStatus | null;
   readonly lastStory: StoryResult | null;
   readonly boards: Readonly<Record<BoardName, BoardStatus>>;
-  readonly health: HealthReport | null;
   /** Sequence number of the newest record. */
   readonly seq: number;
 }

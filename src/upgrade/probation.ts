@@ -1,0 +1,89 @@
+/**
+ * Probation: the time after a takeover in which any failure of the new board sends the service back. Inside it the old holder drains.
+ * The rule: the new board dies → failed at once; a health check reaches its threshold → failed; otherwise it is over when its whole time
+ * was served under a daemon's eyes and the old board has finished what it began.
+ */
+import type { BoardName } from "../board/board.ts";
+import { TwinboardError } from "../errors.ts";
+import type { HealthReport } from "../health/health.ts";
+import type { DrainResult } from "../service/service.ts";
+import type { Scene } from "./scene.ts";
+
+/** How often the time served is noted: what a crash of the daemon costs of it. */
+const tickMs = 1000;
+
+export async function serveProbation(scene: Scene): Promise<void> {
+  const { parts, facts } = scene;
+  const board = parts.boards[facts.to];
+  await scene.whileAlive(facts.to, async (alive) => {
+    const unhealthy = new AbortController();
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => undefined);
+    const unwatch = parts.health.watch(board, (report) => {
+      if (report.healthy) return;
+      const error = new TwinboardError("board-unhealthy", { detail: unhealthyDetail(facts.to, report) });
+      unhealthy.abort(error);
+      failed.reject(error);
+    });
+    const watched = alive.withSignal(AbortSignal.any([alive.signal, unhealthy.signal]));
+    try {
+      await Promise.race([failed.promise, Promise.all([serveTime(watched), relieve(watched)])]);
+    } finally {
+      unwatch();
+      // Whichever of the two is still under way ends with the reason of the other.
+      unhealthy.abort(new TwinboardError("cancelled", { detail: "probation has ended" }));
+    }
+  });
+}
+
+export function unhealthyDetail(name: BoardName, report: HealthReport): string {
+  const failing = report.checks.filter((check) => !check.healthy);
+  const reasons = failing.map(
+    (check) => `${check.name} failed ${check.failures} times in a row (${check.reason ?? "no reason"})`,
+  );
+  return `board ${name}: ${reasons.join(", ")}`;
+}
+
+async function serveTime(scene: Scene): Promise<void> {
+  const { parts, facts, signal } = scene;
+  const totalMs = facts.kind === "rollback" ? 0 : parts.settings.probationMs;
+  while (scene.facts.servedMs < totalMs) {
+    const { servedMs } = scene.facts;
+    const stepMs = Math.min(tickMs, totalMs - servedMs);
+    await parts.clock.sleep(stepMs, signal);
+    await scene.note({ servedMs: servedMs + stepMs });
+  }
+}
+
+/** The old board finishes what it began, or is cut at the deadline; then it is fenced, and waits as a standby. */
+async function relieve(scene: Scene): Promise<void> {
+  const { parts, facts } = scene;
+  const { from } = facts;
+  if (from === null) return;
+  if (facts.drain === null) {
+    let drain: DrainResult;
+    try {
+      drain = await scene.whileAlive(from, (alive) => drainOld(alive, from, false));
+    } catch (error) {
+      if (!(error instanceof TwinboardError) || error.code !== "board-died" || scene.signal.aborted)
+        throw error;
+      drain = await drainOld(scene, from, true);
+    }
+    await scene.note({ drain });
+  }
+  await parts.service.fence(from);
+  await parts.boards[from].setPriority("background");
+}
+
+async function drainOld(scene: Scene, from: BoardName, atOnce: boolean): Promise<DrainResult> {
+  const { parts, facts, signal } = scene;
+  return await parts.service.drain(
+    from,
+    {
+      sinceMs: facts.takeoverAt ?? parts.clock.now(),
+      atOnce,
+      onProgress: ({ left }) => scene.progress({ awaiting: `the drain of board ${from}`, left }),
+    },
+    signal,
+  );
+}

@@ -1,0 +1,148 @@
+/** Runs a story along the table of phases, from any of them on; and undoes it, row by row backwards, when a phase fails. */
+import { asTwinboardError, type ErrorCode, TwinboardError } from "../errors.ts";
+import type { StoryFacts } from "./facts.ts";
+import type { Outcome, PhaseName } from "./record.ts";
+import type { Scene } from "./scene.ts";
+import type { StoryResult } from "./status.ts";
+import { type Phase, phases } from "./story.ts";
+import { withFailedVersion } from "./system-file.ts";
+
+/** The reason with which a stopping daemon leaves a story: it is neither undone nor ended, and the next daemon goes on with it. */
+export class DaemonStopping extends Error {
+  override readonly name = "DaemonStopping";
+}
+
+/** What tells of the software, not of the host or of a person's wish: the version is not tried again unless forced. */
+const softwareFailures: readonly ErrorCode[] = [
+  "board-died",
+  "board-not-ready",
+  "board-wrong-version",
+  "board-unhealthy",
+  "hook-failed",
+];
+
+const consoleLines = 20;
+
+/** Rows of the table that a story has. */
+export function rowsOf(facts: StoryFacts): readonly Phase[] {
+  return phases.filter((phase) => phase.stories.includes(facts.kind));
+}
+
+/**
+ * Runs the phases from `first` on to the end; a phase that fails has the story undone.
+ * Errors: only `DaemonStopping`; everything else is in the result.
+ */
+export async function runStory(scene: Scene, first: PhaseName | null): Promise<StoryResult> {
+  const rows = rowsOf(scene.facts);
+  const start = first === null ? 0 : rows.findIndex((row) => row.name === first);
+  for (const row of rows.slice(start)) {
+    try {
+      scene.signal.throwIfAborted();
+      await scene.record("phase-began", row.name);
+      await row.run(scene);
+      await scene.record("phase-done", row.name);
+    } catch (error) {
+      if (scene.signal.reason instanceof DaemonStopping) throw scene.signal.reason;
+      return await failStory(scene, row.name, error);
+    }
+  }
+  return await endStory(scene, "committed");
+}
+
+async function failStory(scene: Scene, phase: PhaseName, cause: unknown): Promise<StoryResult> {
+  const error = await describeError(scene, phase, cause);
+  const code = asTwinboardError(cause).code;
+  await attempt(scene, () => scene.record("phase-failed", phase, { error }));
+  if (scene.facts.kind === "upgrade" && phase !== "commit" && softwareFailures.includes(code)) {
+    const version = scene.facts.toVersion;
+    if (version !== null)
+      await attempt(scene, () => scene.parts.systemFile.update((s) => withFailedVersion(s, version)));
+  }
+  // Past its commit point an upgrade is never undone: the next start of the daemon goes forward with it.
+  if (phase === "commit") return await endStory(scene, "stuck", error);
+  return await undoStory(scene, phase, error);
+}
+
+/** Undoes a story from the row of `last` backwards to its first. Repeatable. Errors: only `DaemonStopping`. */
+export async function undoStory(
+  failed: Scene,
+  last: PhaseName,
+  cause: StoryResult["error"],
+): Promise<StoryResult> {
+  // A story that was cancelled is undone all the same; only the daemon's end stops this.
+  const stopping = new AbortController();
+  const stop = (): void => {
+    if (failed.signal.reason instanceof DaemonStopping) stopping.abort(failed.signal.reason);
+  };
+  stop();
+  failed.signal.addEventListener("abort", stop);
+  const scene = failed.withSignal(stopping.signal);
+  const rows = rowsOf(scene.facts);
+  const upTo = rows.findIndex((row) => row.name === last);
+  await attempt(scene, () => scene.record("undo-began", last));
+  try {
+    for (const row of rows.slice(0, upTo + 1).toReversed()) await row.undo(scene);
+  } catch (error) {
+    if (stopping.signal.aborted) throw stopping.signal.reason;
+    return await endStory(scene, "stuck", await describeError(scene, last, error));
+  } finally {
+    failed.signal.removeEventListener("abort", stop);
+  }
+  await attempt(scene, () => scene.record("undo-done", last));
+  return await endStory(scene, outcomeOf(scene), cause);
+}
+
+/** What an undone story came to. */
+function outcomeOf({ facts, rebooted }: Scene): Outcome {
+  // While the primary does not come back nobody serves; after one more reboot it is simply tried again.
+  if (facts.kind === "restart") return rebooted ? "failed" : "stuck";
+  const moved = facts.phase === "probation" || (facts.phase === "takeover" && facts.phaseDone);
+  if (moved || facts.takenBackAt !== null) return "rolled-back";
+  return facts.phase === "deliver" ? "rejected" : "failed";
+}
+
+async function endStory(
+  scene: Scene,
+  outcome: Outcome,
+  error: StoryResult["error"] = null,
+): Promise<StoryResult> {
+  const { facts } = scene;
+  const result: StoryResult = {
+    id: facts.id,
+    kind: facts.kind,
+    outcome,
+    from: facts.fromVersion,
+    to: facts.toVersion,
+    phases: facts.phases,
+    error,
+    drain: facts.drain,
+    endedAt: scene.parts.clock.now(),
+  };
+  await attempt(scene, () => scene.record("story-ended", null, { result }));
+  return result;
+}
+
+/**
+ * While a story is undone, the service comes before the journal: a record that cannot be written (a full disk) does not stop the undoing.
+ * The next start of the daemon finds the story unfinished and undoes it again, which may be repeated.
+ */
+async function attempt(scene: Scene, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    scene.signal.throwIfAborted();
+    scene.parts.onJournalTrouble(error);
+  }
+}
+
+export async function describeError(
+  scene: Scene,
+  phase: PhaseName,
+  cause: unknown,
+): Promise<NonNullable<StoryResult["error"]>> {
+  const error = cause instanceof TwinboardError ? cause : asTwinboardError(cause);
+  const { to } = scene.facts;
+  const ofBoard = error.code.startsWith("board-") || error.code === "hook-failed";
+  const console = ofBoard ? await scene.parts.boards[to].consoleTail(consoleLines).catch(() => []) : [];
+  return { code: error.code, message: error.message, remedy: error.remedy, phase, console };
+}

@@ -1,0 +1,151 @@
+/** What a phase works with: the parts of the system, the facts of its story, and ways to note, to show and to wait. */
+import type { Board, BoardName } from "../board/board.ts";
+import type { BundleSource, Delivery } from "../delivery/delivery.ts";
+import { type ErrorCode, TwinboardError } from "../errors.ts";
+import type { Health } from "../health/health.ts";
+import type { Service } from "../service/service.ts";
+import type { Slot } from "../slot/slot.ts";
+import type { Clock } from "../system/clock.ts";
+import { factsOf, type NotedFacts, type StoryFacts } from "./facts.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalRecord, PhaseName, ProgressEvent, RecordEvent } from "./record.ts";
+import type { SystemFile } from "./system-file.ts";
+
+export interface Settings {
+  readonly system: string;
+  readonly compatible: string;
+  readonly bootTimeoutMs: number;
+  readonly verifyTimeoutMs: number;
+  readonly probationMs: number;
+  /** How long a take-back is tried again before the system is *stuck*. */
+  readonly takeBackTimeoutMs: number;
+  readonly hookTimeoutMs: number;
+}
+
+/** Everything that a system is made of. Drivers are chosen by the daemon; the story knows only contracts. */
+export interface Parts {
+  readonly boards: Readonly<Record<BoardName, Board>>;
+  readonly slots: Readonly<Record<BoardName, Slot>>;
+  readonly service: Service;
+  readonly delivery: Delivery;
+  readonly health: Health;
+  readonly journal: Journal;
+  readonly systemFile: SystemFile;
+  readonly clock: Clock;
+  readonly settings: Settings;
+  /** The host's boot id. */
+  readonly boot: string;
+  /** The higher of two versions (UAPI version format); `null` is lower than any. */
+  readonly highestVersion: (floor: string | null, version: string) => string;
+  /** Told when a record could not be written while a story was being undone. */
+  readonly onJournalTrouble: (error: unknown) => void;
+}
+
+export class Scene {
+  readonly parts: Parts;
+  /** The host was booted since the story began: boards and rules of then are gone. */
+  readonly rebooted: boolean;
+  /** Aborts when the story is cancelled, or the daemon stops. */
+  readonly signal: AbortSignal;
+  readonly source: BundleSource | undefined;
+  readonly #records: JournalRecord[];
+  readonly #onProgress: (event: ProgressEvent) => void;
+
+  constructor(options: {
+    readonly parts: Parts;
+    /** Those of the story so far; the scene appends to this array. */
+    readonly records: JournalRecord[];
+    readonly signal: AbortSignal;
+    readonly rebooted: boolean;
+    readonly source?: BundleSource | undefined;
+    readonly onProgress: (event: ProgressEvent) => void;
+  }) {
+    this.parts = options.parts;
+    this.rebooted = options.rebooted;
+    this.signal = options.signal;
+    this.source = options.source;
+    this.#records = options.records;
+    this.#onProgress = options.onProgress;
+  }
+
+  get facts(): StoryFacts {
+    return factsOf(this.#records);
+  }
+
+  /** The same scene under another signal: undoing goes on when the story was cancelled. */
+  withSignal(signal: AbortSignal): Scene {
+    const { parts, rebooted, source } = this;
+    return new Scene({
+      parts,
+      rebooted,
+      source,
+      signal,
+      records: this.#records,
+      onProgress: this.#onProgress,
+    });
+  }
+
+  /** Appends a record of this story; on the disk before it resolves. */
+  async record(
+    event: RecordEvent,
+    phase: PhaseName | null,
+    data: Record<string, unknown> = {},
+  ): Promise<void> {
+    const { journal, clock, boot } = this.parts;
+    const { id, kind } = this.facts;
+    this.#records.push(await journal.append({ boot, story: id, kind, phase, event, at: clock.now(), data }));
+  }
+
+  /** Notes facts that recovery needs, before what they announce is done. */
+  async note(facts: Partial<NotedFacts>): Promise<void> {
+    await this.record("noted", this.facts.phase, { ...facts });
+  }
+
+  progress(event: Omit<ProgressEvent, "story" | "phase">): void {
+    const { id, phase } = this.facts;
+    if (phase !== null) this.#onProgress({ story: id, phase, ...event });
+  }
+
+  /** Runs `work` under a deadline of its own. Errors: `code` when it passes; what `work` throws before that. */
+  async within<T>(limitMs: number, code: ErrorCode, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const deadline = new AbortController();
+    const sleeper = new AbortController();
+    const expiry = this.parts.clock.sleep(limitMs, sleeper.signal).then(
+      () => deadline.abort(new TwinboardError(code, { detail: `within ${limitMs} ms` })),
+      () => undefined,
+    );
+    try {
+      return await work(AbortSignal.any([this.signal, deadline.signal]));
+    } finally {
+      sleeper.abort();
+      await expiry;
+    }
+  }
+
+  /** Runs `work` on a scene that ends with `board-died` as soon as the board is known to be dead. */
+  async whileAlive<T>(name: BoardName, work: (scene: Scene) => Promise<T>): Promise<T> {
+    const board = this.parts.boards[name];
+    const death = new AbortController();
+    const dead = Promise.withResolvers<never>();
+    dead.promise.catch(() => undefined);
+    const die = (detail: string): void => {
+      const error = new TwinboardError("board-died", { detail: `board ${name}: ${detail}` });
+      death.abort(error);
+      dead.reject(error);
+    };
+    const unsubscribe = board.subscribe((event) => {
+      if (event.type === "died") die(`${event.cause}: ${event.detail}`);
+    });
+    try {
+      const condition = await board.inspect();
+      if (condition.state === "dead") die(condition.reason ?? "it does no more work");
+      if (condition.state === "off") die("it does not run");
+      // The dead board's own errors come second: what counts is that it died.
+      death.signal.throwIfAborted();
+      const scene = this.withSignal(AbortSignal.any([this.signal, death.signal]));
+      return await Promise.race([work(scene), dead.promise]);
+    } finally {
+      unsubscribe();
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/** What one board does, in DESIGN.md's words, from what the kernel and the board say. */
+import type { Board, BoardCondition } from "../board/board.ts";
+import type { ServiceCondition } from "../service/service.ts";
+import type { StoryFacts } from "./facts.ts";
+import type { BoardRole, BoardStatus } from "./status.ts";
+import type { SystemState } from "./system-file.ts";
+
+export async function statusOfBoard(of: {
+  readonly board: Board;
+  readonly service: ServiceCondition;
+  readonly state: SystemState;
+  readonly story: StoryFacts | null;
+}): Promise<BoardStatus> {
+  const { board, service, state, story } = of;
+  const condition = await board.inspect();
+  const usage = (await board.usage()) ?? null;
+  const slot = state.slots[board.name];
+  const asleep =
+    condition.state === "dormant" && state.dormant?.instance === condition.instance ? state.dormant : null;
+  return {
+    role: roleOf(board, condition, service, story),
+    slot: slot?.mark ?? null,
+    version: slot?.content?.version ?? null,
+    pid: condition.state === "off" ? null : condition.pid,
+    usage,
+    dormantSince: asleep?.since ?? null,
+    dormantCpuNs: asleep === null || usage === null ? null : usage.cpuNs - asleep.cpuNs,
+  };
+}
+
+function roleOf(
+  board: Board,
+  condition: BoardCondition,
+  service: ServiceCondition,
+  story: StoryFacts | null,
+): BoardRole {
+  if (condition.state !== "running") return condition.state;
+  if (service.holder === board.name) return "in service";
+  if (service.draining === board.name) return "draining";
+  const booting = story?.to === board.name && (story.phase === "boot" || story.phase === "verify");
+  return booting && !(story.phase === "verify" && story.phaseDone) ? "booting" : "standby";
+}

@@ -1,0 +1,266 @@
+/**
+ * THE STORY. Each row of `phases` says what a phase makes true, what undoes it, and what recovery does with it after a crash of the
+ * daemon and after a reboot of the host. Every `run` is "make it so": it may find its work half done, or done, and goes on from there.
+ */
+import { randomUUID } from "node:crypto";
+import { otherBoard } from "../board/board.ts";
+import { TwinboardError } from "../errors.ts";
+import { serveProbation } from "./probation.ts";
+import type { PhaseName, StoryKind } from "./record.ts";
+import type { Scene } from "./scene.ts";
+import { withSlot } from "./system-file.ts";
+import { takeBack } from "./take-back.ts";
+
+export interface Phase {
+  readonly name: PhaseName;
+  /** The stories in which it occurs. */
+  readonly stories: readonly StoryKind[];
+  readonly run: (scene: Scene) => Promise<void>;
+  readonly undo: (scene: Scene) => Promise<void>;
+  /** *repeat*: run it again. *repeat-while-alive*: the same, unless the board died meanwhile; then roll back. */
+  readonly afterCrash: "repeat" | "repeat-while-alive";
+  /** *repeat*: once the primary serves again. *roll-back*: boards and rules are gone. *forward*: it is past undoing. */
+  readonly afterReboot: "repeat" | "roll-back" | "forward";
+}
+
+const nothing = (): Promise<void> => Promise.resolve();
+const all: readonly StoryKind[] = ["upgrade", "rollback", "restart"];
+
+export const phases: readonly Phase[] = [
+  {
+    name: "deliver",
+    stories: ["upgrade"],
+    run: deliver,
+    undo: (scene) => scene.parts.delivery.forget(),
+    afterCrash: "repeat",
+    afterReboot: "repeat",
+  },
+  {
+    name: "vacate",
+    stories: ["upgrade"],
+    run: vacate,
+    undo: nothing,
+    afterCrash: "repeat",
+    afterReboot: "repeat",
+  },
+  {
+    name: "install",
+    stories: ["upgrade"],
+    run: install,
+    undo: markBad,
+    afterCrash: "repeat",
+    afterReboot: "repeat",
+  },
+  {
+    name: "boot",
+    stories: all,
+    run: boot,
+    undo: putAway,
+    afterCrash: "repeat",
+    afterReboot: "roll-back",
+  },
+  {
+    name: "verify",
+    stories: all,
+    run: verify,
+    undo: nothing,
+    afterCrash: "repeat-while-alive",
+    afterReboot: "roll-back",
+  },
+  {
+    // The kernel says who holds: if it is the new board, `run` finishes; if not, what was leased is given back and it begins again.
+    name: "takeover",
+    stories: all,
+    run: takeover,
+    undo: takeBack,
+    afterCrash: "repeat-while-alive",
+    afterReboot: "roll-back",
+  },
+  {
+    name: "probation",
+    stories: ["upgrade", "rollback"],
+    run: serveProbation,
+    // Undone by the takeover's row.
+    undo: nothing,
+    afterCrash: "repeat-while-alive",
+    afterReboot: "roll-back",
+  },
+  {
+    name: "commit",
+    stories: all,
+    run: commit,
+    undo: nothing,
+    afterCrash: "repeat",
+    afterReboot: "forward",
+  },
+];
+
+/** The bundle is signed, for this system, not too old, and fits the slot, which is not the holder's. */
+async function deliver(scene: Scene): Promise<void> {
+  const { facts, parts, signal } = scene;
+  const { state } = parts.systemFile;
+  const source =
+    scene.source ??
+    (facts.sourcePath === null ? undefined : { kind: "path" as const, path: facts.sourcePath });
+  if (source === undefined) {
+    throw new TwinboardError("bundle-unreadable", {
+      detail: "the stream ended with the daemon that received it",
+    });
+  }
+  const bundle = await parts.delivery.deliver(
+    source,
+    {
+      compatible: parts.settings.compatible,
+      floor: state.floor,
+      failedVersions: state.failedVersions,
+      force: facts.force,
+    },
+    (progress) => scene.progress({ awaiting: "the bundle", ...progress }),
+    signal,
+  );
+  const neededBytes = bundle.manifest.images.reduce((sum, image) => sum + image.sizeBytes, 0);
+  const capacityBytes = await parts.slots[facts.to].capacityBytes();
+  if (neededBytes > capacityBytes) {
+    throw new TwinboardError("bundle-too-large", {
+      detail: `its images take ${neededBytes} bytes, slot ${facts.to} holds ${capacityBytes}`,
+    });
+  }
+  await scene.note({
+    bundle: { path: bundle.path, digest: bundle.digest },
+    toVersion: bundle.manifest.version,
+  });
+}
+
+/** The dormant board is stopped: its slot is about to be written, and with that the warm way back is given up. */
+async function vacate(scene: Scene): Promise<void> {
+  const { parts, facts, signal } = scene;
+  if ((await parts.service.inspect()).holder === facts.to) {
+    throw new TwinboardError("internal", { detail: `slot ${facts.to} is the holder's` });
+  }
+  await parts.service.fence(facts.to);
+  await parts.boards[facts.to].stop(signal);
+}
+
+/** The slot is marked bad before its first byte is written, and unknown once what was written has been read back. */
+async function install(scene: Scene): Promise<void> {
+  const { parts, facts, signal } = scene;
+  if (facts.bundle === null) throw new TwinboardError("internal", { detail: "no bundle was delivered" });
+  const bundle = await parts.delivery.reopen(facts.bundle.path, facts.bundle.digest, signal);
+  await markBad(scene);
+  const content = await parts.slots[facts.to].install(
+    bundle,
+    (progress) => scene.progress({ awaiting: `slot ${facts.to}`, ...progress }),
+    signal,
+  );
+  await parts.systemFile.update((state) => withSlot(state, facts.to, { mark: "unknown", content }));
+  await scene.note({ content });
+}
+
+async function markBad(scene: Scene): Promise<void> {
+  const { systemFile } = scene.parts;
+  await systemFile.update((state) => withSlot(state, scene.facts.to, { mark: "bad", content: null }));
+}
+
+/** The new board runs, fenced, and the one that serves does not feel it. A dormant board is woken instead of booted. */
+async function boot(scene: Scene): Promise<void> {
+  const { parts, facts, signal } = scene;
+  const board = parts.boards[facts.to];
+  const { content } = facts;
+  if (content === null) throw new TwinboardError("internal", { detail: `slot ${facts.to} is empty` });
+  await parts.service.attach(facts.to, signal);
+  let condition = await board.inspect();
+  if (facts.kind === "rollback" && condition.state === "dormant") {
+    await scene.note({ instance: condition.instance, woken: true });
+    await board.setPriority("background");
+    await board.resume(signal);
+    return;
+  }
+  if (facts.instance === null || condition.state === "dead") {
+    // Nothing of ours runs yet: whatever does is a leftover, and there must never be a second.
+    await board.stop(signal);
+    condition = { state: "off" };
+  }
+  const instance = facts.instance ?? randomUUID();
+  if (facts.instance === null) await scene.note({ instance });
+  scene.progress({ awaiting: `board ${facts.to}` });
+  const { version, images, kernelArguments } = content;
+  await board.start({ instance, version, images, kernelArguments }, signal);
+  await board.setPriority(facts.from === null ? "service" : "background");
+}
+
+/** What `boot` began is ended; what it woke is dormant again. */
+async function putAway(scene: Scene): Promise<void> {
+  const board = scene.parts.boards[scene.facts.to];
+  const { signal } = scene;
+  if (scene.rebooted) return;
+  await scene.parts.service.fence(scene.facts.to);
+  const { state } = await board.inspect();
+  if (scene.facts.woken && (state === "running" || state === "dormant")) await board.pause(signal);
+  else await board.stop(signal);
+}
+
+/** The board is ready with the right version, and every health check passes. */
+async function verify(scene: Scene): Promise<void> {
+  const { parts, facts } = scene;
+  const board = parts.boards[facts.to];
+  const { bootTimeoutMs, verifyTimeoutMs } = parts.settings;
+  await scene.whileAlive(facts.to, async (alive) => {
+    scene.progress({ awaiting: `READY of board ${facts.to}` });
+    const { version } = await alive.within(bootTimeoutMs, "board-not-ready", (signal) => board.ready(signal));
+    if (version !== facts.toVersion) {
+      throw new TwinboardError("board-wrong-version", {
+        detail: `board ${facts.to} reports ${version}, its software is ${facts.toVersion ?? "unknown"}`,
+      });
+    }
+    scene.progress({ awaiting: `health of board ${facts.to}` });
+    await alive.within(verifyTimeoutMs, "board-unhealthy", (signal) => parts.health.verify(board, signal));
+  });
+}
+
+/** New work reaches the new board. The transaction inside `handOver` is the commit point; the kernel, not memory, says on which side we are. */
+async function takeover(scene: Scene): Promise<void> {
+  const { parts, facts } = scene;
+  const { service } = parts;
+  await scene.whileAlive(facts.to, async (alive) => {
+    const { signal } = alive;
+    if ((await service.inspect()).holder !== facts.to) {
+      await service.release(signal);
+      await service.prepare(facts.to, signal);
+      await parts.boards[facts.to].setPriority("service");
+      await scene.note({ takeoverAt: parts.clock.now() });
+      await service.handOver(facts.to, signal);
+    }
+    const { hookTimeoutMs } = parts.settings;
+    await alive.within(hookTimeoutMs, "hook-failed", (hook) =>
+      parts.boards[facts.to].runHook("activate", hook),
+    );
+  });
+}
+
+/** `system.json` names the new primary: that replacement is the commit. Then the old board goes dormant. */
+async function commit(scene: Scene): Promise<void> {
+  const { parts, facts, signal } = scene;
+  const { to, content, toVersion } = facts;
+  if (content === null || toVersion === null)
+    throw new TwinboardError("internal", { detail: "nothing to commit" });
+  await parts.systemFile.update((state) => ({
+    // A board that only came back after a reboot has proved nothing new: its slot keeps its mark.
+    ...(facts.kind === "restart" ? state : withSlot(state, to, { mark: "good", content })),
+    primary: to,
+    floor: facts.kind === "upgrade" ? parts.highestVersion(state.floor, toVersion) : state.floor,
+    failedVersions: state.failedVersions.filter((version) => version !== toVersion),
+  }));
+  await parts.delivery.forget();
+  if (facts.from === null || scene.rebooted) return;
+  const old = otherBoard(to);
+  const board = parts.boards[old];
+  await parts.service.fence(old);
+  const condition = await board.inspect();
+  if (condition.state !== "running" && condition.state !== "dormant") return;
+  await board.pause(signal);
+  const cpuNs = (await board.usage())?.cpuNs ?? 0;
+  await parts.systemFile.update((state) => ({
+    ...state,
+    dormant: { board: old, instance: condition.instance, since: parts.clock.now(), cpuNs },
+  }));
+}

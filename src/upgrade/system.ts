@@ -1,0 +1,355 @@
+/** One pair of boards and the service they provide: starts stories, one at a time; recovers them; tells what is. */
+import { type BoardName, boardNames, otherBoard } from "../board/board.ts";
+import type { BundleSource } from "../delivery/delivery.ts";
+import { TwinboardError } from "../errors.ts";
+import { type StoryEvent, storyEvents } from "./event-stream.ts";
+import { factsOf, type NotedFacts, type StoryFacts, unknownFacts } from "./facts.ts";
+import type { JournalRecord, ProgressEvent, StoryKind } from "./record.ts";
+import { planRecovery, type RecoveryPlan } from "./recovery.ts";
+import { DaemonStopping, describeError, rowsOf, runStory, undoStory } from "./runner.ts";
+import { type Parts, Scene } from "./scene.ts";
+import type { StoryResult, SystemStatus } from "./status.ts";
+import { statusOfBoard } from "./status-of-board.ts";
+
+interface RunningStory {
+  readonly controller: AbortController;
+  readonly scene: Scene;
+}
+
+export class System {
+  readonly #parts: Parts;
+  readonly #progressListeners = new Set<(event: ProgressEvent) => void>();
+  readonly #unsubscribes: (() => void)[] = [];
+  /** Reserved from the moment a story is asked for until it has ended. */
+  #busy = false;
+  #closed = false;
+  #running: RunningStory | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #progress: ProgressEvent | null = null;
+  #lastResult: StoryResult | null = null;
+  /** Why the board in service does not serve, outside a story. */
+  #trouble: { readonly code: string; readonly reason: string } | null = null;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Makes the host ready, adopts what runs, and takes up what an earlier daemon left: resolves when that is under way.
+   * Errors: those of `Service.setUp` and `Board.setUp`.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    const { boards, service, journal } = this.#parts;
+    this.#lastResult = this.#results().at(-1) ?? null;
+    await service.setUp(signal);
+    // From here on a transaction of the daemon before us, still on its way, fails.
+    await service.raiseEpoch();
+    for (const name of boardNames) {
+      await boards[name].setUp(signal);
+      await service.attach(name, signal);
+      await this.#adopt(name, signal);
+    }
+    const unfinished = [...new Set(journal.records.map((record) => record.story))]
+      .map((story) => journal.records.filter((record) => record.story === story))
+      .filter((records) => factsOf(records).result === null);
+    this.#busy = true;
+    this.#work = this.#recover(unfinished).finally(() => {
+      this.#busy = false;
+    });
+    this.#work.catch(() => undefined);
+  }
+
+  async #adopt(name: BoardName, signal: AbortSignal): Promise<void> {
+    const board = this.#parts.boards[name];
+    const unsubscribe = board.subscribe((event) => {
+      if (event.type === "died" && !this.#busy)
+        void this.#noticeDeath(name, `${event.cause}: ${event.detail}`);
+    });
+    this.#unsubscribes.push(unsubscribe);
+    const condition = await board.inspect();
+    const content = this.#parts.systemFile.state.slots[name]?.content;
+    if (condition.state !== "running" || !content) return;
+    await board.start({ ...content, instance: condition.instance }, signal);
+  }
+
+  async #noticeDeath(name: BoardName, reason: string): Promise<void> {
+    if ((await this.#parts.service.inspect()).holder !== name) return;
+    this.#trouble = { code: "board-died", reason: `board ${name}, in service, died: ${reason}` };
+  }
+
+  async #recover(unfinished: JournalRecord[][]): Promise<void> {
+    const { boards, boot } = this.#parts;
+    const later: { records: JournalRecord[]; plan: RecoveryPlan }[] = [];
+    for (const records of unfinished) {
+      const facts = factsOf(records);
+      const rebooted = facts.boot !== boot;
+      const plan = planRecovery(facts, rowsOf(facts), {
+        rebooted,
+        newBoard: await boards[facts.to].inspect(),
+      });
+      if (plan.action === "roll-back") await this.#carryOn(records, plan, rebooted);
+      else later.push({ records, plan });
+    }
+    await this.#restartIfNobodyServes(later.map(({ records }) => factsOf(records)));
+    for (const { records, plan } of later) {
+      await this.#carryOn(records, plan, factsOf(records).boot !== boot);
+    }
+  }
+
+  async #carryOn(records: JournalRecord[], plan: RecoveryPlan, rebooted: boolean): Promise<void> {
+    const facts = factsOf(records);
+    await this.#perform(records, rebooted, undefined, async (scene) => {
+      await scene.record("recovered", facts.phase, { plan });
+      if (plan.action === "go-on") return await runStory(scene, plan.phase);
+      if (plan.action === "nothing")
+        throw new TwinboardError("internal", { detail: `${facts.id} has ended` });
+      const code = plan.reason === "reboot" ? "host-rebooted" : "board-died";
+      const error = facts.error ?? (await describeError(scene, plan.phase, new TwinboardError(code)));
+      await scene.record("phase-failed", plan.phase, { error });
+      return await undoStory(scene, plan.phase, error);
+    });
+  }
+
+  /** Boots the primary after a reboot of the host, or if it died while no daemon was there to see it. */
+  async #restartIfNobodyServes(unfinished: readonly StoryFacts[]): Promise<void> {
+    const { service, boards, systemFile } = this.#parts;
+    const { primary, slots } = systemFile.state;
+    const content = primary === null ? null : (slots[primary]?.content ?? null);
+    if (primary === null || content === null) return;
+    const { holder } = await service.inspect();
+    if (holder !== null && (await boards[holder].inspect()).state === "running") return;
+    // The unfinished story brings the very board back that serves: a restart that was interrupted, or a takeover past its commit point.
+    if (unfinished.some((facts) => facts.to === primary)) return;
+    const { version } = content;
+    const to: Partial<NotedFacts> = { to: primary, toVersion: version, fromVersion: version, content };
+    await this.#perform([await this.#begin("restart", to)], false, undefined, (scene) =>
+      runStory(scene, null),
+    );
+  }
+
+  /**
+   * Starts an upgrade; resolves once it has begun. Errors: `busy`. What becomes of it is told by `result` and `events`.
+   */
+  async upgrade(
+    source: BundleSource,
+    options: { readonly force: boolean },
+  ): Promise<{ readonly id: string }> {
+    return await this.#startStory("upgrade", source, async () => {
+      const { holder } = await this.#parts.service.inspect();
+      const { primary, slots } = this.#parts.systemFile.state;
+      const from = holder ?? primary;
+      return {
+        from: holder,
+        to: from === null ? "a" : otherBoard(from),
+        fromVersion: from === null ? null : (slots[from]?.content?.version ?? null),
+        force: options.force,
+        sourcePath: source.kind === "path" ? source.path : null,
+      };
+    });
+  }
+
+  /** Starts a rollback to the previous software. Errors: `busy`, `nothing-to-roll-back-to`. */
+  async rollback(): Promise<{ readonly id: string }> {
+    return await this.#startStory("rollback", undefined, async () => {
+      const { holder } = await this.#parts.service.inspect();
+      const { slots } = this.#parts.systemFile.state;
+      if (holder === null)
+        throw new TwinboardError("nothing-to-roll-back-to", { detail: "no board is in service" });
+      const to = otherBoard(holder);
+      const slot = slots[to];
+      if (slot?.mark !== "good" || slot.content === null) {
+        throw new TwinboardError("nothing-to-roll-back-to", {
+          detail: `slot ${to} is ${slot?.mark ?? "empty"}`,
+        });
+      }
+      const fromVersion = slots[holder]?.content?.version ?? null;
+      return { from: holder, to, fromVersion, toVersion: slot.content.version, content: slot.content };
+    });
+  }
+
+  async #startStory(
+    kind: StoryKind,
+    source: BundleSource | undefined,
+    begin: () => Promise<Partial<NotedFacts>>,
+  ): Promise<{ readonly id: string }> {
+    if (this.#busy || this.#closed) throw new TwinboardError("busy", { detail: this.#describeRunning() });
+    this.#busy = true;
+    let first: JournalRecord;
+    try {
+      first = await this.#begin(kind, await begin());
+    } catch (error) {
+      this.#busy = false;
+      throw error;
+    }
+    this.#work = this.#perform([first], false, source, (scene) => runStory(scene, null)).finally(() => {
+      this.#busy = false;
+    });
+    this.#work.catch(() => undefined);
+    return { id: first.story };
+  }
+
+  #describeRunning(): string {
+    const facts = this.#running?.scene.facts;
+    if (facts === undefined) return this.#closed ? "the daemon is stopping" : "the system is starting";
+    return `${facts.id}, ${facts.kind} to ${facts.toVersion ?? "a bundle"}, in ${facts.phase ?? "its beginning"}`;
+  }
+
+  async #begin(kind: StoryKind, facts: Partial<NotedFacts>): Promise<JournalRecord> {
+    const { journal, boot, clock } = this.#parts;
+    const number = Number.parseInt(journal.records.at(-1)?.story ?? "0", 10);
+    const newest = journal.records.reduce(
+      (highest, { story }) => Math.max(highest, Number.parseInt(story, 10)),
+      number,
+    );
+    const story = `${String(newest + 1).padStart(6, "0")}-${kind}`;
+    const data = { ...unknownFacts, ...facts };
+    return await journal.append({
+      boot,
+      story,
+      kind,
+      phase: null,
+      event: "story-began",
+      at: clock.now(),
+      data,
+    });
+  }
+
+  async #perform(
+    records: JournalRecord[],
+    rebooted: boolean,
+    source: BundleSource | undefined,
+    act: (scene: Scene) => Promise<StoryResult>,
+  ): Promise<void> {
+    if (this.#closed) return;
+    const controller = new AbortController();
+    const scene = new Scene({
+      parts: this.#parts,
+      records: [...records],
+      rebooted,
+      source,
+      signal: controller.signal,
+      onProgress: (event) => this.#showProgress(event),
+    });
+    this.#running = { controller, scene };
+    this.#trouble = null;
+    try {
+      this.#lastResult = await act(scene);
+    } catch (error) {
+      if (!(error instanceof DaemonStopping)) {
+        this.#trouble = { code: "internal", reason: error instanceof Error ? error.message : String(error) };
+      }
+    } finally {
+      this.#running = undefined;
+      this.#progress = null;
+    }
+  }
+
+  #showProgress(event: ProgressEvent): void {
+    this.#progress = event;
+    for (const listener of this.#progressListeners) listener(event);
+  }
+
+  /** Ends the story that is under way, cleanly. Errors: `nothing-to-cancel`, `too-late-to-cancel`. */
+  cancel(): Promise<void> {
+    const refusal = this.#refusalToCancel();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.#running?.controller.abort(new TwinboardError("cancelled"));
+    return Promise.resolve();
+  }
+
+  #refusalToCancel(): TwinboardError | undefined {
+    const facts = this.#running?.scene.facts;
+    if (facts === undefined) return new TwinboardError("nothing-to-cancel");
+    if (facts.phase === "commit" || (facts.phase === "probation" && facts.phaseDone)) {
+      return new TwinboardError("too-late-to-cancel");
+    }
+    if (facts.error !== null) {
+      return new TwinboardError("too-late-to-cancel", { detail: "it is being undone already" });
+    }
+    if (facts.kind === "restart") {
+      return new TwinboardError("too-late-to-cancel", { detail: "the primary is coming back; twinboard down stops it" });
+    }
+    return undefined;
+  }
+
+  /** How a story ended; `undefined` while it runs, or if there is none of that id. */
+  result(id: string): Promise<StoryResult | undefined> {
+    if (this.#lastResult?.id === id) return Promise.resolve(this.#lastResult);
+    return Promise.resolve(this.#results().find((result) => result.id === id));
+  }
+
+  #results(): StoryResult[] {
+    return this.#parts.journal.records
+      .filter((record) => record.event === "story-ended")
+      .map((record) => record.data["result"] as StoryResult);
+  }
+
+  async status(): Promise<SystemStatus> {
+    const { service, boards, systemFile, settings, journal } = this.#parts;
+    const { state } = systemFile;
+    const condition = await service.inspect();
+    const facts = this.#running?.scene.facts ?? null;
+    const last = this.#lastResult;
+    const stuck =
+      last?.outcome === "stuck"
+        ? { code: last.error?.code ?? "internal", reason: last.error?.message ?? "" }
+        : null;
+    const of = (name: BoardName) =>
+      statusOfBoard({ board: boards[name], service: condition, state, story: facts });
+    return {
+      system: settings.system,
+      holder: condition.holder,
+      draining: condition.draining,
+      primary: state.primary,
+      floor: state.floor,
+      stuck: this.#trouble ?? (facts === null ? stuck : null),
+      story:
+        facts === null
+          ? null
+          : {
+              id: facts.id,
+              kind: facts.kind,
+              phase: facts.phase,
+              from: facts.fromVersion,
+              to: facts.toVersion,
+              startedAt: facts.startedAt,
+              progress: this.#progress,
+            },
+      lastStory: last,
+      boards: { a: await of("a"), b: await of("b") },
+      seq: journal.records.at(-1)?.seq ?? 0,
+    };
+  }
+
+  /** Records after `afterSeq`, then everything that happens, until the signal aborts. */
+  events(afterSeq: number, signal: AbortSignal): AsyncGenerator<StoryEvent> {
+    return storyEvents(this.#parts.journal, this.#progressListeners, afterSeq, signal);
+  }
+
+  /** Resolves when no story is under way. */
+  async idle(): Promise<void> {
+    await this.#work;
+  }
+
+  /** Stops this daemon's work: boards and rules go on, and the next daemon takes up the story. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#running?.controller.abort(new DaemonStopping("the daemon is stopping"));
+    await this.#work.catch(() => undefined);
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
+    for (const name of boardNames) await this.#parts.boards[name].release();
+    await this.#parts.journal.close();
+  }
+
+  /** Stops both boards and puts the host back as it was. What is installed stays. Errors: `busy`. */
+  async down(signal: AbortSignal): Promise<void> {
+    if (this.#busy) throw new TwinboardError("busy", { detail: this.#describeRunning() });
+    this.#busy = true;
+    try {
+      for (const name of boardNames) await this.#parts.boards[name].tearDown(signal);
+      await this.#parts.service.tearDown(signal);
+    } finally {
+      this.#busy = false;
+    }
+  }
+}

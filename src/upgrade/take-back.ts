@@ -1,0 +1,90 @@
+/**
+ * Take-back: the service returns to the board that held it before the takeover. It is tried again until a deadline; if it cannot be done,
+ * whichever board answers keeps the service, and the system is *stuck*.
+ */
+import type { BoardName } from "../board/board.ts";
+import { asTwinboardError, TwinboardError } from "../errors.ts";
+import type { Scene } from "./scene.ts";
+
+/** Pause between two attempts, in ms: a board that is waking needs some. */
+const retryMs = 200;
+
+/** Undoes the takeover, whether it happened, half happened, or did not. Errors: `take-back-failed`, `no-board-works`. */
+export async function takeBack(scene: Scene): Promise<void> {
+  // The boards and the rules of the story are gone with the host's last boot; the primary, still the old board, is booted by `restart`.
+  if (scene.rebooted) return;
+  const { parts, facts, signal } = scene;
+  const { service } = parts;
+  if ((await service.inspect()).holder === facts.to) {
+    if (facts.from === null) await keepServing(scene);
+    else await handBack(scene, facts.from);
+  }
+  await service.release(signal);
+  if (facts.from === null || scene.facts.takeoverAt === null) return;
+  await parts.boards[facts.from].setPriority("service");
+  await drainNew(scene);
+  await service.fence(facts.to);
+}
+
+async function handBack(scene: Scene, from: BoardName): Promise<void> {
+  const { parts, signal } = scene;
+  const { clock, boards, service, settings } = parts;
+  const deadline = clock.monotonic() + settings.takeBackTimeoutMs;
+  for (;;) {
+    try {
+      const { state } = await boards[from].inspect();
+      if (state === "off" || state === "dead")
+        throw new TwinboardError("board-died", { detail: `board ${from} is ${state}` });
+      if (state === "dormant") await boards[from].resume(signal);
+      await service.handOver(from, signal);
+      break;
+    } catch (error) {
+      if (clock.monotonic() >= deadline) throw await worstCase(scene, from, error);
+      await clock.sleep(retryMs, signal);
+    }
+  }
+  await scene.note({ takenBackAt: clock.now() });
+  await scene.within(settings.hookTimeoutMs, "hook-failed", (hook) => boards[from].runHook("activate", hook));
+}
+
+/** What the new board began it may finish, unless it is dead: then its clients must learn at once. */
+async function drainNew(scene: Scene): Promise<void> {
+  const { parts, facts, signal } = scene;
+  const { state } = await parts.boards[facts.to].inspect();
+  await parts.service.drain(
+    facts.to,
+    {
+      sinceMs: scene.facts.takenBackAt ?? parts.clock.now(),
+      atOnce: state !== "running",
+      onProgress: ({ left }) => scene.progress({ awaiting: `the drain of board ${facts.to}`, left }),
+    },
+    signal,
+  );
+}
+
+async function worstCase(scene: Scene, from: BoardName, cause: unknown): Promise<TwinboardError> {
+  const { to } = scene.facts;
+  const { state } = await scene.parts.boards[to].inspect();
+  const reason = asTwinboardError(cause).message;
+  return state === "running"
+    ? new TwinboardError("take-back-failed", {
+        detail: `board ${to} keeps the service; board ${from}: ${reason}`,
+        cause,
+      })
+    : new TwinboardError("no-board-works", {
+        detail: `board ${to} is ${state}; board ${from}: ${reason}`,
+        cause,
+      });
+}
+
+/** A first installation has nobody to give the service back to: a board that runs keeps serving, its slot *unknown*, and boots again. */
+async function keepServing(scene: Scene): Promise<never> {
+  const { parts, facts } = scene;
+  const { state } = await parts.boards[facts.to].inspect();
+  if (state !== "running")
+    throw new TwinboardError("no-board-works", { detail: `board ${facts.to} is ${state}` });
+  await parts.systemFile.update((system) => ({ ...system, primary: facts.to }));
+  throw new TwinboardError("take-back-failed", {
+    detail: `there is no other board to give the service back to; board ${facts.to} keeps serving`,
+  });
+}
