@@ -13,13 +13,13 @@ export class DaemonStopping extends Error {
 }
 
 /** What tells of the software, not of the host or of a person's wish: the version is not tried again unless forced. */
-const softwareFailures: readonly ErrorCode[] = [
+const softwareFailures: ReadonlySet<ErrorCode> = new Set([
   "board-died",
   "board-not-ready",
   "board-wrong-version",
   "board-unhealthy",
   "hook-failed",
-];
+]);
 
 const consoleLines = 20;
 
@@ -53,7 +53,7 @@ async function failStory(scene: Scene, phase: PhaseName, cause: unknown): Promis
   const error = await describeError(scene, phase, cause);
   const code = asTwinboardError(cause).code;
   await attempt(scene, () => scene.record("phase-failed", phase, { error }));
-  if (scene.facts.kind === "upgrade" && phase !== "commit" && softwareFailures.includes(code)) {
+  if (scene.facts.kind === "upgrade" && phase !== "commit" && softwareFailures.has(code)) {
     const version = scene.facts.toVersion;
     if (version !== null)
       await attempt(scene, () => scene.parts.systemFile.update((s) => withFailedVersion(s, version)));

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BoardCondition } from "../board/board.ts";
+import { factsOf, type StoryFacts } from "./facts.ts";
+import type { JournalRecord, PhaseName, RecordEvent } from "./record.ts";
+import { planRecovery } from "./recovery.ts";
+import { rowsOf } from "./runner.ts";
+
+const running: BoardCondition = { state: "running", instance: "i", pid: 1, startTicks: 1 };
+const dead: BoardCondition = { ...running, state: "dead" };
+
+function facts(...events: [RecordEvent, PhaseName | null, Record<string, unknown>?][]): StoryFacts {
+  const all: typeof events = [["story-began", null, { to: "b", from: "a" }], ...events];
+  return factsOf(
+    all.map(
+      ([event, phase, data = {}], index): JournalRecord => ({
+        v: 1,
+        seq: index + 1,
+        boot: "boot-1",
+        story: "000001-upgrade",
+        kind: "upgrade",
+        phase,
+        event,
+        at: index,
+        data,
+      }),
+    ),
+  );
+}
+
+const plan = (known: StoryFacts, rebooted: boolean, newBoard: BoardCondition) =>
+  planRecovery(known, rowsOf(known), { rebooted, newBoard });
+
+/** The table of DESIGN.md, "The story", for a phase that was begun and not done. */
+const table: [phase: PhaseName, afterCrash: string, afterCrashWithDeadBoard: string, afterReboot: string][] = [
+  ["deliver", "go-on", "go-on", "go-on"],
+  ["vacate", "go-on", "go-on", "go-on"],
+  ["install", "go-on", "go-on", "go-on"],
+  ["boot", "go-on", "go-on", "roll-back"],
+  ["verify", "go-on", "roll-back", "roll-back"],
+  ["takeover", "go-on", "roll-back", "roll-back"],
+  ["probation", "go-on", "roll-back", "roll-back"],
+  ["commit", "go-on", "go-on", "go-on"],
+];
+
+for (const [phase, afterCrash, afterCrashWithDeadBoard, afterReboot] of table) {
+  test(`a crash in ${phase}`, () => {
+    const begun = facts(["phase-began", phase]);
+    assert.equal(plan(begun, false, running).action, afterCrash);
+    assert.equal(plan(begun, false, dead).action, afterCrashWithDeadBoard);
+    assert.equal(plan(begun, true, { state: "off" }).action, afterReboot);
+  });
+}
+
+test("a phase that is done counts as the beginning of the next", () => {
+  const done = facts(["phase-began", "install"], ["phase-done", "install"]);
+  assert.deepEqual(plan(done, false, running), { action: "go-on", phase: "boot" });
+  assert.deepEqual(plan(done, true, { state: "off" }), { action: "roll-back", phase: "boot", reason: "reboot" });
+});
+
+test("what was being undone is undone to its end; what is past the commit goes forward", () => {
+  const error = { code: "board-died", message: "", remedy: "", phase: "probation", console: [] };
+  const undoing = facts(["phase-began", "probation"], ["phase-failed", "probation", { error }]);
+  assert.deepEqual(plan(undoing, false, running), { action: "roll-back", phase: "probation", reason: "undo" });
+  const committing = facts(["phase-began", "commit"], ["phase-failed", "commit", { error }]);
+  assert.deepEqual(plan(committing, false, running), { action: "go-on", phase: "commit" });
+});
+
+test("a story that has not entered a phase begins; one that has ended is left alone", () => {
+  assert.deepEqual(plan(facts(), false, { state: "off" }), { action: "go-on", phase: null });
+  const ended = facts(["phase-began", "commit"], ["story-ended", null, { result: { outcome: "committed" } }]);
+  assert.deepEqual(plan(ended, false, running), { action: "nothing" });
+});
