@@ -92,6 +92,7 @@ export const errorTable = {
   ),
   "bundle-version-failed": rejected("this version failed here before", "use another version, or --force"),
   "bundle-too-large": rejected("the bundle does not fit the slot", "make it smaller, or the slot larger"),
+  "bundle-not-made": rejected("the bundle could not be made", "correct the file or value that is named"),
   "bundle-payload-corrupt": failed(
     "a block of the bundle does not match its signed hash tree",
     "fetch it again",

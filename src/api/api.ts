@@ -1,0 +1,129 @@
+/** The API of one system, over HTTP: DESIGN.md's story asked for, watched and cancelled. */
+import { Readable } from "node:stream";
+import type { HttpBindings } from "@hono/node-server";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { TwinboardError } from "../errors.ts";
+import { errorBody, requestError } from "./error-body.ts";
+import { eventStream } from "./event-stream.ts";
+import * as routes from "./routes.ts";
+import { upgradeRequestSchema } from "./schemas.ts";
+import type { ServedSystem } from "./served-system.ts";
+import { receiveUpload } from "./upload.ts";
+
+const maxBodyBytes = 64 * 1024;
+const maxWatchers = 32;
+const jsonType = "application/json";
+const bundleType = "application/octet-stream";
+
+export interface ApiOptions {
+  /** Takes the system down; the daemon ends by itself afterwards. */
+  readonly down: (signal: AbortSignal) => Promise<void>;
+  /** Aborts when the daemon stops: ends every stream of events. */
+  readonly closing: AbortSignal;
+  readonly version: string;
+}
+
+/** The routes, bound to a system. Every error leaves as `{error: {code, kind, message, remedy, phase}}`. */
+export function createApi(system: ServedSystem, { down, closing, version }: ApiOptions) {
+  const api = new OpenAPIHono<{ Bindings: HttpBindings }>({
+    defaultHook: (result) => {
+      if (result.success) return;
+      const told = result.error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
+      throw requestError(told.join("; "));
+    },
+  });
+  api.onError((error, c) => {
+    const { body, status } = errorBody(error instanceof HTTPException ? requestError(error.message) : error);
+    return c.json(body, status as ContentfulStatusCode);
+  });
+  api.notFound((c) => {
+    const { body } = errorBody(new TwinboardError("not-found", { detail: `${c.req.method} ${c.req.path}` }));
+    return c.json(body, 404);
+  });
+  const limit = bodyLimit({
+    maxSize: maxBodyBytes,
+    onError: () => {
+      throw new TwinboardError("request-too-large", { detail: `at most ${maxBodyBytes} bytes` });
+    },
+  });
+  api.use("/*", (c, next) => (isBundle(c.req.header("content-type")) ? next() : limit(c, next)));
+  api.use(routes.upgradeRoute.path, async (c, next) => {
+    const type = mediaType(c.req.header("content-type"));
+    if (type === jsonType || type === bundleType) return await next();
+    throw requestError(`expected a body of ${jsonType} or ${bundleType}`);
+  });
+
+  api.openapi(routes.statusRoute, async (c) => c.json(await system.status(), 200));
+  api.post(routes.upgradeRoute.path, async (c, next) => {
+    if (!isBundle(c.req.header("content-type"))) return await next();
+    const force = c.req.query("force") ?? "false";
+    if (force !== "true" && force !== "false") throw requestError("force: expected true or false");
+    const { stream, sizeBytes, over } = receiveUpload(c.env.incoming, c.env.outgoing);
+    const source = { kind: "stream", stream, ...(sizeBytes === undefined ? {} : { sizeBytes }) } as const;
+    const begun = await system.upgrade(source, { force: force === "true" });
+    return c.body(answerUntil(begun, over), 202, { "content-type": "application/json" });
+  });
+  api.openapi(routes.upgradeRoute, async (c) => {
+    const { path, force } = upgradeRequestSchema.parse(c.req.valid("json"));
+    return c.json(await system.upgrade({ kind: "path", path }, { force }), 202);
+  });
+  api.openapi(routes.rollbackRoute, async (c) => c.json(await system.rollback(), 202));
+  api.openapi(routes.cancelRoute, async (c) => {
+    await system.cancel();
+    return c.json({}, 200);
+  });
+  api.openapi(routes.downRoute, async (c) => {
+    // A sender that goes away does not stop what it has asked for.
+    await down(closing);
+    return c.json({}, 200);
+  });
+  api.openapi(routes.storyRoute, async (c) => {
+    const { id } = c.req.valid("param");
+    const result = await system.result(id);
+    if (result === undefined) throw new TwinboardError("not-found", { detail: `no story ${id} has ended` });
+    return c.json(result, 200);
+  });
+
+  let watchers = 0;
+  api.openapi(routes.eventsRoute, (c) => {
+    if (watchers >= maxWatchers) throw new TwinboardError("too-many-watchers");
+    const after = c.req.valid("header")["last-event-id"] ?? c.req.valid("query").after ?? 0;
+    const gone = AbortSignal.any([closing, c.req.raw.signal]);
+    watchers += 1;
+    const stream = Readable.from(eventStream(system, after, gone), { objectMode: false });
+    stream.once("close", () => {
+      watchers -= 1;
+    });
+    return c.body(Readable.toWeb(stream) as ReadableStream, 200, {
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+    });
+  });
+  api.doc31("/v1/openapi.json", { openapi: "3.1.0", info: { title: "Twinboard", version } });
+  return api;
+}
+
+function mediaType(header: string | undefined): string | undefined {
+  return header?.split(";")[0]?.trim().toLowerCase();
+}
+
+function isBundle(header: string | undefined): boolean {
+  return mediaType(header) === bundleType;
+}
+
+/**
+ * An answer whose JSON is there at once and whose end waits: an HTTP/1.1 exchange is over with its answer, and what is left of
+ * the body would be thrown away then.
+ */
+function answerUntil(begun: { readonly id: string }, over: Promise<void>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start: async (controller) => {
+      controller.enqueue(new TextEncoder().encode(`${JSON.stringify(begun)}\n`));
+      await over;
+      controller.close();
+    },
+  });
+}

@@ -1,0 +1,54 @@
+/**
+ * Server-sent events (HTML Living Standard, "Server-sent events"). Records carry their sequence number as id, so that a client that
+ * lost its connection goes on where it was; progress is not numbered, and lost when nobody listens.
+ */
+import type { ServedSystem, StoryEvent } from "./served-system.ts";
+
+const heartbeatMs = 10_000;
+const heartbeat = ": still here\n\n";
+
+function text(event: StoryEvent): string {
+  // JSON has no line breaks of its own, so that one data line holds it.
+  return "record" in event
+    ? `event: record\nid: ${event.record.seq}\ndata: ${JSON.stringify(event.record)}\n\n`
+    : `event: progress\ndata: ${JSON.stringify(event.progress)}\n\n`;
+}
+
+/** The events after `afterSeq` as text, with a comment whenever nothing happened for ten seconds; ends when the signal aborts. */
+export async function* eventStream(
+  system: ServedSystem,
+  afterSeq: number,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  // The first byte tells the client that its request was accepted, however long nothing happens.
+  yield heartbeat;
+  const events = system.events(afterSeq, signal)[Symbol.asyncIterator]();
+  try {
+    let next = events.next();
+    while (!signal.aborted) {
+      const result = await orNothing(next, heartbeatMs);
+      if (result === undefined) yield heartbeat;
+      else if (result.done === true) return;
+      else {
+        yield text(result.value);
+        next = events.next();
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await events.return?.();
+  }
+}
+
+async function orNothing<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const nothing = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([promise, nothing]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

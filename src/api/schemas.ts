@@ -1,0 +1,133 @@
+/** What the API takes and gives. The command uses the types below; `schemas.test.ts` holds them against the story's own. */
+import { z } from "@hono/zod-openapi";
+import { boardNames } from "../board/board.ts";
+import { outcomes, phaseNames, recordEvents, storyKinds } from "../upgrade/record.ts";
+
+const board = z.enum(boardNames);
+const phase = z.enum(phaseNames);
+const kind = z.enum(storyKinds);
+const version = z.string().nullable();
+const epochMs = z.number().describe("Milliseconds since 1970");
+const lines = z.array(z.string()).readonly();
+
+export const recordSchema = z
+  .object({
+    v: z.literal(1).describe("Format version"),
+    seq: z.number().describe("One higher than the record before it, over all stories of the system"),
+    boot: z.string().describe("The host's boot id"),
+    story: z.string(),
+    kind,
+    phase: phase.nullable(),
+    event: z.enum(recordEvents),
+    at: epochMs,
+    data: z.record(z.string(), z.unknown()),
+  })
+  .openapi("Record");
+
+export const progressSchema = z
+  .object({
+    story: z.string(),
+    phase,
+    awaiting: z.string().optional().describe("What is awaited, for people"),
+    bytes: z.number().optional(),
+    totalBytes: z.number().optional(),
+    left: z.number().optional().describe("Flows left to drain"),
+  })
+  .openapi("Progress");
+
+export const storyResultSchema = z
+  .object({
+    id: z.string(),
+    kind,
+    outcome: z.enum(outcomes),
+    from: version,
+    to: version,
+    phases: z.partialRecord(phase, z.number()).describe("Milliseconds spent in each phase that was entered"),
+    error: z
+      .object({
+        code: z.string(),
+        message: z.string(),
+        remedy: z.string(),
+        phase: z.string().nullable(),
+        console: lines.describe("Last console lines of a board that failed"),
+      })
+      .nullable(),
+    drain: z
+      .object({
+        finished: z.number().describe("Flows that ended by themselves"),
+        cut: z.number().describe("Flows that were reset on both ends at the deadline"),
+        ms: z.number(),
+      })
+      .nullable(),
+    endedAt: epochMs,
+  })
+  .openapi("StoryResult");
+
+const boardStatusSchema = z
+  .object({
+    role: z.enum(["in service", "draining", "standby", "dormant", "booting", "dead", "off"]),
+    slot: z.enum(["good", "bad", "unknown"]).nullable().describe("null: nothing was ever installed"),
+    version,
+    pid: z.number().nullable(),
+    usage: z.object({ cpuNs: z.number(), residentBytes: z.number() }).nullable(),
+    dormantSince: epochMs.nullable(),
+    dormantCpuNs: z.number().nullable().describe("Processor time since it went dormant"),
+  })
+  .openapi("BoardStatus");
+
+export const statusSchema = z
+  .object({
+    system: z.string(),
+    holder: board.nullable(),
+    draining: board.nullable(),
+    primary: board.nullable(),
+    floor: version.describe("Highest version ever committed"),
+    stuck: z.object({ code: z.string(), reason: z.string() }).nullable(),
+    story: z
+      .object({
+        id: z.string(),
+        kind,
+        phase: phase.nullable(),
+        from: version,
+        to: version,
+        startedAt: epochMs,
+        progress: z.union([progressSchema, z.null()]),
+      })
+      .nullable(),
+    lastStory: z.union([storyResultSchema, z.null()]),
+    boards: z.object({ a: boardStatusSchema, b: boardStatusSchema }),
+    seq: z.number().describe("Sequence number of the newest record"),
+  })
+  .openapi("Status");
+
+export const upgradeRequestSchema = z
+  .strictObject({
+    path: z
+      .string()
+      .regex(/^\/[^\0]{1,4095}$/, "expected an absolute path")
+      .describe("Absolute path of the bundle on the device"),
+    force: z.boolean().default(false).describe("Accept a version that failed here before"),
+  })
+  .openapi("UpgradeRequest");
+
+export const begunSchema = z.object({ id: z.string().describe("Id of the story") }).openapi("Begun");
+
+export const errorSchema = z
+  .object({
+    error: z.object({
+      code: z.string(),
+      kind: z.enum(["rejected", "failed", "stuck", "usage"]),
+      message: z.string(),
+      remedy: z.string(),
+      phase: z.string().nullable(),
+    }),
+  })
+  .openapi("Error");
+
+export type Status = z.infer<typeof statusSchema>;
+export type StoryResult = z.infer<typeof storyResultSchema>;
+export type JournalRecord = z.infer<typeof recordSchema>;
+export type Progress = z.infer<typeof progressSchema>;
+export type UpgradeRequest = z.input<typeof upgradeRequestSchema>;
+export type Begun = z.infer<typeof begunSchema>;
+export type ErrorBody = z.infer<typeof errorSchema>;

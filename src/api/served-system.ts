@@ -1,0 +1,20 @@
+/** What the API needs of a system; the story's own `System` has this shape. */
+import type { BundleSource } from "../delivery/delivery.ts";
+import type { JournalRecord, ProgressEvent } from "../upgrade/record.ts";
+import type { StoryResult, SystemStatus } from "../upgrade/status.ts";
+
+export type StoryEvent = { readonly record: JournalRecord } | { readonly progress: ProgressEvent };
+
+export interface ServedSystem {
+  status(): Promise<SystemStatus>;
+  /** Resolves once the story began; a streamed bundle is read afterwards, by its deliver phase. Errors: `busy` and others of kind *rejected*. */
+  upgrade(source: BundleSource, options: { readonly force: boolean }): Promise<{ readonly id: string }>;
+  /** Errors: `busy`, `nothing-to-roll-back-to`. */
+  rollback(): Promise<{ readonly id: string }>;
+  /** Errors: `nothing-to-cancel`, `too-late-to-cancel`. */
+  cancel(): Promise<void>;
+  /** `undefined`: no story of this id has ended. */
+  result(id: string): Promise<StoryResult | undefined>;
+  /** Every record after `afterSeq` that is still kept, then what comes, until the signal aborts. */
+  events(afterSeq: number, signal: AbortSignal): AsyncIterable<StoryEvent>;
+}

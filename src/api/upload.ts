@@ -1,0 +1,36 @@
+/** A bundle that arrives as the body of a request: read as slowly as the slot takes it, and not kept anywhere on the way. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { TwinboardError } from "../errors.ts";
+
+export interface Upload {
+  readonly stream: AsyncIterable<Uint8Array>;
+  /** From the Content-Length; absent for a body of unknown size. */
+  readonly sizeBytes?: number;
+  /** Resolves when nobody reads the body any more: it came to its end, it broke off, or the reader has had enough. */
+  readonly over: Promise<void>;
+}
+
+/** The sender that waits for `100 Continue` (RFC 9110, section 10.1.1) is asked for the body when the first byte of it is wanted. */
+export function receiveUpload(incoming: IncomingMessage, outgoing: ServerResponse): Upload {
+  const { promise: over, resolve: finish } = Promise.withResolvers<void>();
+  incoming.once("close", finish);
+  async function* read(): AsyncGenerator<Uint8Array> {
+    let bytes = 0;
+    try {
+      if (incoming.headers.expect?.toLowerCase() === "100-continue") outgoing.writeContinue();
+      for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
+        bytes += (chunk as Buffer).length;
+        yield chunk as Buffer;
+      }
+    } catch (error) {
+      throw new TwinboardError("bundle-truncated", {
+        detail: `the sender went away after ${bytes} bytes`,
+        cause: error,
+      });
+    } finally {
+      finish();
+    }
+  }
+  const declared = incoming.headers["content-length"];
+  return { stream: read(), over, ...(declared === undefined ? {} : { sizeBytes: Number(declared) }) };
+}
