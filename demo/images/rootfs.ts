@@ -1,0 +1,118 @@
+/** A board's root file system: busybox, nginx with its libraries, the kit, and the files below `rootfs/`. */
+import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { run } from "../../src/system/process.ts";
+import type { UnpackedPackages } from "./debian.ts";
+
+export interface ImageVersion {
+  /** `IMAGE_VERSION`, and what the page, `/healthz` and each answer's `Image-Version` say. */
+  readonly version: string;
+  /** The image's one defect: `/healthz` turns unhealthy so long after the board's `activate` hook ran. Whole seconds. */
+  readonly unhealthyAfterSeconds?: number;
+}
+
+const slowFileBytes = 1024 * 1024;
+const kit = join(import.meta.dirname, "../../kit");
+const skeleton = join(import.meta.dirname, "rootfs");
+
+/** Writes the squashfs of one version to `target`; equal inputs give equal bytes. `stage` is a directory to work in. */
+export async function buildRootfs(
+  image: ImageVersion,
+  packages: UnpackedPackages,
+  stage: string,
+  target: string,
+): Promise<void> {
+  await rm(stage, { recursive: true, force: true });
+  for (const directory of [
+    "bin",
+    "dev",
+    "etc",
+    "proc",
+    "run",
+    "sbin",
+    "srv",
+    "sys",
+    "tmp",
+    "usr/sbin",
+    "var",
+  ])
+    await mkdir(join(stage, directory), { recursive: true });
+  await copyBusybox(join(packages["busybox-static"] ?? "", "bin/busybox"), stage);
+  await copyNginx(packages, stage);
+  await copySkeleton(image.version, stage);
+  for (const program of await readdir(kit))
+    await copyProgram(join(kit, program), stage, `usr/sbin/${program}`);
+  await writeFile(join(stage, "srv/www/slow"), slowFile());
+  if (image.unhealthyAfterSeconds !== undefined) await writeHook(image.unhealthyAfterSeconds, stage);
+  await rm(target, { force: true });
+  // lz4, because the boards of the demo are emulated: unpacking is what costs there.
+  const options = ["-noappend", "-no-progress", "-all-root", "-no-xattrs", "-quiet", "-comp", "lz4"];
+  await run("mksquashfs", [stage, target, ...options], {
+    timeoutMs: 60_000,
+    env: { SOURCE_DATE_EPOCH: "0" },
+  });
+  await rm(stage, { recursive: true });
+}
+
+async function copyProgram(from: string, stage: string, path: string): Promise<void> {
+  const target = join(stage, path);
+  await mkdir(dirname(target), { recursive: true });
+  await cp(from, target, { dereference: true });
+  await chmod(target, 0o755);
+}
+
+async function copyBusybox(busybox: string, stage: string): Promise<void> {
+  await copyProgram(busybox, stage, "bin/busybox");
+  const { stdout } = await run(busybox, ["--list"]);
+  for (const applet of stdout.toString().trim().split("\n"))
+    if (applet !== "busybox") await symlink("busybox", join(stage, "bin", applet));
+  await symlink("../bin/busybox", join(stage, "sbin/init"));
+}
+
+/** nginx and exactly those libraries that its own dynamic linker finds for it among the packages (ld.so(8), `--list`). */
+async function copyNginx(packages: UnpackedPackages, stage: string): Promise<void> {
+  const roots = Object.values(packages);
+  const nginx = join(packages["nginx"] ?? "", "usr/sbin/nginx");
+  const linker = join(packages["libc6"] ?? "", "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
+  const paths = roots.flatMap((root) => [
+    join(root, "lib/x86_64-linux-gnu"),
+    join(root, "usr/lib/x86_64-linux-gnu"),
+  ]);
+  const { stdout } = await run(linker, ["--library-path", paths.join(":"), "--list", nginx]);
+  for (const match of stdout.toString().matchAll(/=> (\S+)/g)) {
+    const library = match[1] ?? "";
+    if (!roots.some((root) => library.startsWith(root)))
+      throw new Error(`nginx needs ${library}, which is in none of the packages`);
+    if (!library.includes("ld-linux"))
+      await copyProgram(library, stage, `lib/x86_64-linux-gnu/${basename(library)}`);
+  }
+  await copyProgram(linker, stage, "lib64/ld-linux-x86-64.so.2");
+  await copyProgram(nginx, stage, "usr/sbin/nginx");
+}
+
+/** Copies `rootfs/`, with the version put in; below `etc/init.d` are programs. */
+async function copySkeleton(version: string, stage: string): Promise<void> {
+  for (const entry of await readdir(skeleton, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const from = join(entry.parentPath, entry.name);
+    const target = join(stage, from.slice(skeleton.length));
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, (await readFile(from, "utf8")).replaceAll("@VERSION@", version));
+    await chmod(target, from.includes("/init.d/") ? 0o755 : 0o644);
+  }
+}
+
+async function writeHook(seconds: number, stage: string): Promise<void> {
+  const hook = join(stage, "etc/twinboard/hooks/activate");
+  const text = await readFile(join(import.meta.dirname, "unhealthy-hook"), "utf8");
+  await mkdir(dirname(hook), { recursive: true });
+  await writeFile(hook, text.replaceAll("@SECONDS@", String(seconds)));
+  await chmod(hook, 0o755);
+}
+
+/** Numbered lines, so that a reader of a download sees whether something is missing. */
+function slowFile(): string {
+  return Array.from({ length: slowFileBytes / 16 }, (_, line) => `${String(line).padStart(15, "0")}\n`).join(
+    "",
+  );
+}
