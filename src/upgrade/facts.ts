@@ -22,6 +22,8 @@ export interface NotedFacts {
   /** The run of the board `to` that this story began or woke, and whether it was woken from dormancy. */
   readonly instance: string | null;
   readonly woken: boolean;
+  /** Which try of booting it this is, from 1. */
+  readonly attempt: number;
   /** When the service moved to `to`, and when it was taken back; ms since 1970. */
   readonly takeoverAt: number | null;
   readonly takenBackAt: number | null;
@@ -57,6 +59,7 @@ export const unknownFacts: NotedFacts = {
   content: null,
   instance: null,
   woken: false,
+  attempt: 1,
   takeoverAt: null,
   takenBackAt: null,
   servedMs: 0,

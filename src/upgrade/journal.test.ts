@@ -16,7 +16,10 @@ after(() => rm(directory, { recursive: true, force: true }));
 
 const fresh = (): Promise<string> => mkdtemp(join(directory, "j-"));
 
-const entry = (story = "000001-upgrade", data: Record<string, unknown> = {}): Omit<JournalRecord, "v" | "seq"> => ({
+const entry = (
+  story = "000001-upgrade",
+  data: Record<string, unknown> = {},
+): Omit<JournalRecord, "v" | "seq"> => ({
   boot: "boot-1",
   story,
   kind: "upgrade",
@@ -83,7 +86,8 @@ test("a changed byte in a whole line is damage, named with its line", () => {
       bytes[at] = (bytes[at] ?? 0) ^ change;
       // A newline that is lost at the very end leaves an incomplete last line, which may be dropped.
       if (at === bytes.length - 1) assert.equal(decodeStory(bytes, "f").records.length, list.length - 1);
-      else assert.throws(() => decodeStory(bytes, "f"), /^TwinboardError: the journal is damaged: f, line \d+/);
+      else
+        assert.throws(() => decodeStory(bytes, "f"), /^TwinboardError: the journal is damaged: f, line \d+/);
     }),
   );
 });

@@ -32,16 +32,17 @@ const plan = (known: StoryFacts, rebooted: boolean, newBoard: BoardCondition) =>
   planRecovery(known, rowsOf(known), { rebooted, newBoard });
 
 /** The table of DESIGN.md, "The story", for a phase that was begun and not done. */
-const table: [phase: PhaseName, afterCrash: string, afterCrashWithDeadBoard: string, afterReboot: string][] = [
-  ["deliver", "go-on", "go-on", "go-on"],
-  ["vacate", "go-on", "go-on", "go-on"],
-  ["install", "go-on", "go-on", "go-on"],
-  ["boot", "go-on", "go-on", "roll-back"],
-  ["verify", "go-on", "roll-back", "roll-back"],
-  ["takeover", "go-on", "roll-back", "roll-back"],
-  ["probation", "go-on", "roll-back", "roll-back"],
-  ["commit", "go-on", "go-on", "go-on"],
-];
+const table: [phase: PhaseName, afterCrash: string, afterCrashWithDeadBoard: string, afterReboot: string][] =
+  [
+    ["deliver", "go-on", "go-on", "go-on"],
+    ["vacate", "go-on", "go-on", "go-on"],
+    ["install", "go-on", "go-on", "go-on"],
+    ["boot", "go-on", "go-on", "roll-back"],
+    ["verify", "go-on", "roll-back", "roll-back"],
+    ["takeover", "go-on", "roll-back", "roll-back"],
+    ["probation", "go-on", "roll-back", "roll-back"],
+    ["commit", "go-on", "go-on", "go-on"],
+  ];
 
 for (const [phase, afterCrash, afterCrashWithDeadBoard, afterReboot] of table) {
   test(`a crash in ${phase}`, () => {
@@ -55,13 +56,21 @@ for (const [phase, afterCrash, afterCrashWithDeadBoard, afterReboot] of table) {
 test("a phase that is done counts as the beginning of the next", () => {
   const done = facts(["phase-began", "install"], ["phase-done", "install"]);
   assert.deepEqual(plan(done, false, running), { action: "go-on", phase: "boot" });
-  assert.deepEqual(plan(done, true, { state: "off" }), { action: "roll-back", phase: "boot", reason: "reboot" });
+  assert.deepEqual(plan(done, true, { state: "off" }), {
+    action: "roll-back",
+    phase: "boot",
+    reason: "reboot",
+  });
 });
 
 test("what was being undone is undone to its end; what is past the commit goes forward", () => {
   const error = { code: "board-died", message: "", remedy: "", phase: "probation", console: [] };
   const undoing = facts(["phase-began", "probation"], ["phase-failed", "probation", { error }]);
-  assert.deepEqual(plan(undoing, false, running), { action: "roll-back", phase: "probation", reason: "undo" });
+  assert.deepEqual(plan(undoing, false, running), {
+    action: "roll-back",
+    phase: "probation",
+    reason: "undo",
+  });
   const committing = facts(["phase-began", "commit"], ["phase-failed", "commit", { error }]);
   assert.deepEqual(plan(committing, false, running), { action: "go-on", phase: "commit" });
 });

@@ -34,19 +34,41 @@ export function rowsOf(facts: StoryFacts): readonly Phase[] {
  */
 export async function runStory(scene: Scene, first: PhaseName | null): Promise<StoryResult> {
   const rows = rowsOf(scene.facts);
-  const start = first === null ? 0 : rows.findIndex((row) => row.name === first);
-  for (const row of rows.slice(start)) {
+  let index = first === null ? 0 : rows.findIndex((row) => row.name === first);
+  for (let row = rows[index]; row !== undefined; row = rows[index]) {
     try {
       scene.signal.throwIfAborted();
       await scene.record("phase-began", row.name);
       await row.run(scene);
       await scene.record("phase-done", row.name);
+      index += 1;
     } catch (error) {
       if (scene.signal.reason instanceof DaemonStopping) throw scene.signal.reason;
-      return await failStory(scene, row.name, error);
+      const again = await retry(scene, row, error);
+      if (!again) return await failStory(scene, row.name, error);
+      index = rows.findIndex((other) => other.name === row?.retryFrom);
     }
   }
   return await endStory(scene, "committed");
+}
+
+/** Puts the board away for another try, if the row has one left and the failure was the board's. */
+async function retry(scene: Scene, row: Phase, cause: unknown): Promise<boolean> {
+  const { attempt, woken } = scene.facts;
+  const { attempts } = scene.parts.settings;
+  const ofBoard =
+    cause instanceof TwinboardError && (cause.code === "board-died" || cause.code === "board-not-ready");
+  if (row.retryFrom === undefined || !ofBoard || woken || attempt >= attempts || scene.signal.aborted)
+    return false;
+  try {
+    const reason = cause.message;
+    await scene.parts.boards[scene.facts.to].stop(scene.signal);
+    await scene.record("noted", row.name, { attempt: attempt + 1, instance: null, reason });
+    return true;
+  } catch {
+    // Then the first failure is the one to tell of, and undoing stops the board.
+    return false;
+  }
 }
 
 async function failStory(scene: Scene, phase: PhaseName, cause: unknown): Promise<StoryResult> {

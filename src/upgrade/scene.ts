@@ -17,6 +17,8 @@ export interface Settings {
   readonly bootTimeoutMs: number;
   readonly verifyTimeoutMs: number;
   readonly probationMs: number;
+  /** How often a board is booted, in all, before its software is given up. */
+  readonly attempts: number;
   /** How long a take-back is tried again before the system is *stuck*. */
   readonly takeBackTimeoutMs: number;
   readonly hookTimeoutMs: number;

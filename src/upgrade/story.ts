@@ -17,6 +17,8 @@ export interface Phase {
   readonly stories: readonly StoryKind[];
   readonly run: (scene: Scene) => Promise<void>;
   readonly undo: (scene: Scene) => Promise<void>;
+  /** From which phase on the story is tried again when this one fails by the board's doing, `upgrade.attempts` times in all. */
+  readonly retryFrom?: PhaseName;
   /** *repeat*: run it again. *repeat-while-alive*: the same, unless the board died meanwhile; then roll back. */
   readonly afterCrash: "repeat" | "repeat-while-alive";
   /** *repeat*: once the primary serves again. *roll-back*: boards and rules are gone. *forward*: it is past undoing. */
@@ -64,6 +66,8 @@ export const phases: readonly Phase[] = [
     stories: all,
     run: verify,
     undo: nothing,
+    // A boot may fail for once, as a reset in the field would; software that is bad fails again.
+    retryFrom: "boot",
     afterCrash: "repeat-while-alive",
     afterReboot: "roll-back",
   },

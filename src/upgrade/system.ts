@@ -267,7 +267,9 @@ export class System {
       return new TwinboardError("too-late-to-cancel", { detail: "it is being undone already" });
     }
     if (facts.kind === "restart") {
-      return new TwinboardError("too-late-to-cancel", { detail: "the primary is coming back; twinboard down stops it" });
+      return new TwinboardError("too-late-to-cancel", {
+        detail: "the primary is coming back; twinboard down stops it",
+      });
     }
     return undefined;
   }
