@@ -26,7 +26,8 @@ export interface Slot {
   /**
    * Writes every image of the bundle, each payload block checked against the signed tree and each image against its SHA-256 in the
    * manifest; fsynced, then read back from the disk and compared. Repeatable; what was there before is gone from the first byte on.
-   * Errors: `bundle-too-large` (before anything is touched), `bundle-payload-corrupt`, `slot-write-failed`; the signal's reason.
+   * Errors: `bundle-too-large`, `too-little-disk`, `bundle-manifest-invalid` (an image class that no slot has), all before anything is
+   * touched; `bundle-payload-corrupt`, `bundle-unreadable`, `slot-write-failed`; the signal's reason.
    */
   install(
     bundle: SignedBundle,
