@@ -23,7 +23,7 @@ export async function debianPackages(
   cacheDirectory: string,
   log: (line: string) => void,
 ): Promise<UnpackedPackages> {
-  const directory = join(cacheDirectory, "packages");
+  const directory = join(cacheDirectory, "debian");
   const listFile = join(directory, `${names.join("+")}.json`);
   const known = await readFileIfThere(listFile);
   const located = (unpacked: Readonly<Record<string, string>>): UnpackedPackages =>
@@ -57,13 +57,13 @@ export async function debianPackages(
 
 /** The kernel package that the meta package depends on at this moment: `linux-image-6.1.0-56-cloud-amd64`. */
 export async function kernelPackage(metaPackage: string, cacheDirectory: string): Promise<string> {
-  const listFile = join(cacheDirectory, "packages", `${metaPackage}.name`);
+  const listFile = join(cacheDirectory, "debian", `${metaPackage}.name`);
   const known = await readFileIfThere(listFile);
   if (known !== undefined) return known;
   const { stdout } = await run("apt-cache", ["depends", "--important", metaPackage]);
   const name = /Depends: (linux-image-\S+)/.exec(stdout.toString())?.[1];
   if (name === undefined) throw new Error(`apt-cache knows no kernel for ${metaPackage}: run apt-get update`);
-  await mkdir(join(cacheDirectory, "packages"), { recursive: true });
+  await mkdir(join(cacheDirectory, "debian"), { recursive: true });
   await writeFileAtomically(listFile, name, 0o644);
   return name;
 }
