@@ -1,0 +1,79 @@
+/** The generator as a process, against servers of which each does one thing wrong. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { startLoad } from "./load.ts";
+import { now, type RequestRecord } from "./request.ts";
+
+const head = "HTTP/1.1 200 OK\r\nImage-Version: 1.0.0\r\nContent-Length: 2\r\n\r\n";
+
+/** Runs load against a server that does `answer` with every connection, until those of the first 300 ms have ended. */
+async function recordsOf(
+  context: TestContext,
+  answer: (socket: Socket) => void,
+  timeoutMs = 5000,
+): Promise<readonly RequestRecord[]> {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => answer(socket));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  context.after(() => server.close());
+  return await loadOn(server, timeoutMs);
+}
+
+async function loadOn(server: Server, timeoutMs: number): Promise<readonly RequestRecord[]> {
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const plan = { kind: "quick" as const, url, intervalMs: 20, timeoutMs };
+  await using load = startLoad([plan], (command, args) => [command, [...args]]);
+  const at = now() + 300;
+  await load.settled(at, AbortSignal.timeout(30_000));
+  return load.records.filter(({ scheduledAt }) => scheduledAt < at);
+}
+
+function assertAll(records: readonly RequestRecord[], outcome: string, detail?: RegExp): void {
+  assert.ok(records.length > 0, "there were requests");
+  for (const record of records) {
+    assert.equal(record.outcome, outcome, JSON.stringify(record));
+    if (detail !== undefined) assert.match(record.detail ?? "", detail);
+  }
+}
+
+test("whole answers are ok, know their version, and their times are an even row", async (t) => {
+  const records = await recordsOf(t, (socket) => socket.end(`${head}ok`));
+  assertAll(records, "ok");
+  assert.ok(records.every(({ version }) => version === "1.0.0"));
+  const times = records.map(({ scheduledAt }) => scheduledAt).toSorted((one, other) => one - other);
+  for (const [index, time] of times.entries())
+    assert.ok(Math.abs(time - (times[0] ?? 0) - index * 20) < 0.01, "the row has no hole");
+});
+
+test("an answer that ends by a reset is a reset", async (t) => {
+  assertAll(
+    await recordsOf(t, (socket) => socket.write(`${head}o`, () => socket.resetAndDestroy())),
+    "reset",
+  );
+});
+
+test("an answer that ends too early is a reset", async (t) => {
+  assertAll(await recordsOf(t, (socket) => socket.end(`${head}o`)), "reset");
+});
+
+test("another status is a failure", async (t) => {
+  const records = await recordsOf(t, (socket) => socket.end("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"));
+  assertAll(records, "failed", /status 503/);
+});
+
+test("no answer in time is a failure", async (t) => {
+  assertAll(await recordsOf(t, () => undefined, 200), "failed", /no answer in 200 ms/);
+});
+
+test("a refused connection is a failure", async () => {
+  const server = createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  const closed = { address: () => ({ port }) } as Server;
+  assertAll(await loadOn(closed, 1000), "failed", /ECONNREFUSED/);
+});

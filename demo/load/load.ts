@@ -1,0 +1,58 @@
+/** Steady load from inside a network namespace, and its records as they come. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Plan, RequestRecord } from "./request.ts";
+
+const generator = join(import.meta.dirname, "generator.ts");
+
+export interface Load extends AsyncDisposable {
+  /** What has ended so far; grows while the load runs. */
+  readonly records: readonly RequestRecord[];
+  /** Resolves when every request that was to begin before `at` (ms since 1970) has ended: a span up to there can be cut. */
+  settled(at: number, signal: AbortSignal): Promise<void>;
+  /** Begins no more requests, and waits for those under way. Repeatable. */
+  stop(): Promise<void>;
+}
+
+/** @param enter makes the command line that runs a program where the clients are. */
+export function startLoad(
+  plans: readonly Plan[],
+  enter: (command: string, args: readonly string[]) => [command: string, args: string[]],
+): Load {
+  const [command, args] = enter(process.execPath, [generator, JSON.stringify(plans)]);
+  // A group of its own: Ctrl-C in the terminal is for the demo, which ends the load in its turn.
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], detached: true });
+  const records: RequestRecord[] = [];
+  const ended = once(child, "close");
+  ended.catch(() => undefined);
+  const lines = createInterface({ input: child.stdout });
+  let startedAt = Number.NaN;
+  lines.once("line", (line) => {
+    ({ startedAt } = JSON.parse(line) as { startedAt: number });
+    lines.on("line", (line) => records.push(JSON.parse(line) as RequestRecord));
+  });
+  const longestMs = Math.max(...plans.map(({ timeoutMs }) => timeoutMs));
+  const stop = async (): Promise<void> => {
+    child.stdin.end();
+    const timer = setTimeout(() => child.kill("SIGKILL"), longestMs + 1000);
+    await ended;
+    clearTimeout(timer);
+  };
+  return { records, settled, stop, [Symbol.asyncDispose]: stop };
+
+  /** The times of a plan are a row without holes, so what is missing from it is still under way. */
+  function hasSettled({ kind, intervalMs }: Plan, at: number): boolean {
+    const ended = records.filter((record) => record.kind === kind && record.scheduledAt < at).length;
+    return ended >= Math.ceil((at - startedAt) / intervalMs);
+  }
+
+  async function settled(at: number, signal: AbortSignal): Promise<void> {
+    while (!plans.every((plan) => hasSettled(plan, at))) {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error("the load generator has ended, see its message above");
+      await once(lines, "line", { signal });
+    }
+  }
+}
