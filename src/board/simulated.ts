@@ -1,0 +1,232 @@
+/** A board in memory, for tests of the story. The `SimulatedWorld` outlives the daemon; each daemon makes its own `SimulatedBoard` over it. */
+import { TwinboardError } from "../errors.ts";
+import type {
+  Board,
+  BoardCondition,
+  BoardEvent,
+  BoardName,
+  BoardStart,
+  BoardUsage,
+  HookName,
+} from "./board.ts";
+
+/** What a version of the software does wrong. */
+export interface SoftwareFault {
+  /** The version that it reports; `null`: it is never ready. */
+  readonly reports?: string | null;
+  /** It dies instead of getting ready; `times`: only so often. */
+  readonly diesAtBoot?: { times: number };
+  /** Its hook of this name fails. */
+  readonly failingHook?: HookName;
+}
+
+interface RunningBoard {
+  readonly start: BoardStart;
+  condition: Exclude<BoardCondition, { state: "off" }>;
+  cpuNs: number;
+  readonly console: string[];
+}
+
+/** What lives outside the daemon: the boards' processes, and the software's behaviour. */
+export class SimulatedWorld {
+  readonly faults = new Map<string, SoftwareFault>();
+  /** Calls that do nothing until they are aborted: `a.resume`. */
+  readonly hanging = new Set<string>();
+  /** Calls that fail: `a.resume`. */
+  readonly failing = new Set<string>();
+  /** Every start of a process, as `board instance`: none may stand here twice. */
+  readonly started: string[] = [];
+  readonly #running = new Map<BoardName, RunningBoard>();
+  readonly #consoles = new Map<BoardName, string[]>();
+  readonly #listeners = new Map<BoardName, Set<(event: BoardEvent) => void>>();
+  #nextPid = 100;
+
+  get(name: BoardName): RunningBoard | undefined {
+    return this.#running.get(name);
+  }
+
+  listeners(name: BoardName): Set<(event: BoardEvent) => void> {
+    let found = this.#listeners.get(name);
+    if (found === undefined) {
+      found = new Set();
+      this.#listeners.set(name, found);
+    }
+    return found;
+  }
+
+  console(name: BoardName): string[] {
+    return this.#consoles.get(name) ?? [];
+  }
+
+  run(name: BoardName, start: BoardStart): void {
+    this.#nextPid += 1;
+    const console = [`${start.version} boots`];
+    this.#consoles.set(name, console);
+    this.started.push(`${name} ${start.instance}`);
+    this.#running.set(name, {
+      start,
+      condition: {
+        state: "running",
+        instance: start.instance,
+        pid: this.#nextPid,
+        startTicks: this.#nextPid,
+      },
+      cpuNs: 1_000_000,
+      console,
+    });
+  }
+
+  end(name: BoardName): void {
+    this.#running.delete(name);
+  }
+
+  /** The board crashes: it is kept for its evidence. */
+  die(name: BoardName, cause: "panic" | "shutdown" = "panic"): void {
+    const board = this.#running.get(name);
+    if (board === undefined || board.condition.state === "dead") return;
+    board.console.push(`kernel ${cause}`);
+    board.condition = { ...board.condition, state: "dead", reason: cause };
+    for (const listener of [...this.listeners(name)]) listener({ type: "died", cause, detail: "simulated" });
+  }
+
+  /** The host loses power: nothing runs any more. Consoles are on the disk. */
+  reboot(): void {
+    this.#running.clear();
+    this.#listeners.clear();
+  }
+}
+
+export class SimulatedBoard implements Board {
+  readonly name: BoardName;
+  readonly mgmtHost: string;
+  readonly #world: SimulatedWorld;
+  readonly #mine = new Set<(event: BoardEvent) => void>();
+
+  constructor(name: BoardName, world: SimulatedWorld) {
+    this.name = name;
+    this.mgmtHost = `fe80::${name}%simulated`;
+    this.#world = world;
+  }
+
+  async setUp(signal: AbortSignal): Promise<void> {
+    await this.#meet("setUp", signal);
+  }
+
+  async tearDown(signal: AbortSignal): Promise<void> {
+    await this.stop(signal);
+  }
+
+  inspect(): Promise<BoardCondition> {
+    return Promise.resolve(this.#world.get(this.name)?.condition ?? { state: "off" });
+  }
+
+  usage(): Promise<BoardUsage | undefined> {
+    const board = this.#world.get(this.name);
+    return Promise.resolve(
+      board === undefined ? undefined : { cpuNs: board.cpuNs, residentBytes: 1_000_000 },
+    );
+  }
+
+  async start(start: BoardStart, signal: AbortSignal): Promise<void> {
+    await this.#meet("start", signal);
+    const running = this.#world.get(this.name);
+    if (running !== undefined) {
+      if (running.condition.instance === start.instance) return;
+      throw new TwinboardError("board-start-failed", {
+        detail: `board ${this.name} already runs instance ${running.condition.instance}`,
+      });
+    }
+    this.#world.run(this.name, start);
+    const fault = this.#world.faults.get(start.version);
+    if (fault?.diesAtBoot !== undefined && fault.diesAtBoot.times > 0) {
+      fault.diesAtBoot.times -= 1;
+      this.#world.die(this.name);
+    }
+  }
+
+  async ready(signal: AbortSignal): Promise<{ readonly version: string }> {
+    await this.#meet("ready", signal);
+    const board = this.#alive();
+    const reports = this.#world.faults.get(board.start.version)?.reports;
+    if (reports === null) await untilAborted(signal);
+    return { version: reports ?? board.start.version };
+  }
+
+  async pause(signal: AbortSignal): Promise<void> {
+    await this.#meet("pause", signal);
+    const board = this.#alive();
+    board.condition = { ...board.condition, state: "dormant" };
+  }
+
+  async resume(signal: AbortSignal): Promise<void> {
+    await this.#meet("resume", signal);
+    const board = this.#alive();
+    board.condition = { ...board.condition, state: "running" };
+    board.cpuNs += 1000;
+  }
+
+  async stop(signal: AbortSignal): Promise<void> {
+    await this.#meet("stop", signal);
+    this.#world.end(this.name);
+  }
+
+  async setPriority(): Promise<void> {
+    await this.#meet("setPriority");
+  }
+
+  async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
+    await this.#meet("runHook", signal);
+    const board = this.#alive();
+    if (this.#world.faults.get(board.start.version)?.failingHook === hook) {
+      throw new TwinboardError("hook-failed", { detail: `${hook} of board ${this.name}: simulated` });
+    }
+    return "absent";
+  }
+
+  subscribe(listener: (event: BoardEvent) => void): () => void {
+    const listeners = this.#world.listeners(this.name);
+    listeners.add(listener);
+    this.#mine.add(listener);
+    return () => {
+      listeners.delete(listener);
+      this.#mine.delete(listener);
+    };
+  }
+
+  consoleTail(lines: number): Promise<string[]> {
+    return Promise.resolve(this.#world.console(this.name).slice(-lines));
+  }
+
+  release(): Promise<void> {
+    for (const listener of this.#mine) this.#world.listeners(this.name).delete(listener);
+    return Promise.resolve();
+  }
+
+  #alive(): RunningBoard {
+    const board = this.#world.get(this.name);
+    if (board === undefined || board.condition.state === "dead") {
+      throw new TwinboardError("board-died", {
+        detail: `board ${this.name}: ${board?.condition.reason ?? "off"}`,
+      });
+    }
+    return board;
+  }
+
+  async #meet(call: string, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const key = `${this.name}.${call}`;
+    if (this.#world.hanging.has(key) && signal !== undefined) await untilAborted(signal);
+    if (this.#world.failing.has(key)) {
+      throw new TwinboardError(call === "resume" ? "board-resume-failed" : "command-failed", {
+        detail: `${key}: simulated`,
+      });
+    }
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason as Error);
+    else signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+}
