@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { TwinboardError } from "../errors.ts";
 import { run } from "../system/process.ts";
 import type { Signer } from "./bundle.ts";
+import { checkCmsForm } from "./cms-form.ts";
 
 export interface VerifiedContent {
   readonly content: Buffer;
@@ -49,6 +50,7 @@ export async function verifyCms(cms: Buffer, trust: CmsTrust, signal: AbortSigna
       allowedExitCodes: [1, 2, 3, 4, 5],
     });
     if (exitCode !== 0) throw refusal(stderr);
+    await checkCmsForm(cms);
     return { content: stdout, signer: readSigner(await readFile(signerFile, "utf8")) };
   } finally {
     await rm(directory, { recursive: true, force: true });
