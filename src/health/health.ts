@@ -18,7 +18,10 @@ export interface HealthReport {
 }
 
 export interface Health {
-  /** Resolves once every check has passed in one round; asks until the signal aborts, then rejects with `board-unhealthy` and the last reasons. */
+  /**
+   * Resolves once every check has passed in one round; asks until the signal aborts. Errors: `board-unhealthy` with the last reasons if
+   * a deadline aborted it (a TimeoutError, or a TwinboardError `board-unhealthy` or `deadline-passed`); else the signal's reason.
+   */
   verify(board: Board, signal: AbortSignal): Promise<HealthReport>;
   /** Asks each check at its interval from now on; calls `listener` after each answer. Returns what ends that. */
   watch(board: Board, listener: (report: HealthReport) => void): () => void;

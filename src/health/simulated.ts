@@ -1,37 +1,77 @@
-/** Health as a test says it is: per board, or per version through the board that runs it. */
+/** Health by command, for tests of the story: no clock, no network, and the same order of calls each time. */
 import type { Board, BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import type { Health, HealthReport } from "./health.ts";
 
-export class SimulatedHealth implements Health {
-  readonly #unhealthy = new Set<BoardName>();
-  readonly #watchers = new Map<(report: HealthReport) => void, BoardName>();
+type Listener = () => void;
 
-  /** Watchers hear of it at once. */
-  set(board: BoardName, healthy: boolean): void {
-    if (healthy) this.#unhealthy.delete(board);
-    else this.#unhealthy.add(board);
-    for (const [listener, watched] of this.#watchers) if (watched === board) listener(this.#report(board));
+export class SimulatedHealth implements Health {
+  /** Why a board is unhealthy. */
+  readonly #reasons = new Map<BoardName, string>();
+  readonly #listeners = new Map<BoardName, Set<Listener>>();
+
+  /** From now on the board is unhealthy for this reason; those who watch it hear of it before this returns. */
+  setUnhealthy(board: BoardName, reason = "simulated"): void {
+    this.#reasons.set(board, reason);
+    this.#tell(board);
   }
 
-  #report(board: BoardName): HealthReport {
-    const healthy = !this.#unhealthy.has(board);
-    const check = { name: "web", healthy, failures: healthy ? 0 : 3, threshold: 3 };
-    return { healthy, checks: [healthy ? check : { ...check, reason: "simulated" }] };
+  setHealthy(board: BoardName): void {
+    this.#reasons.delete(board);
+    this.#tell(board);
   }
 
   async verify(board: Board, signal: AbortSignal): Promise<HealthReport> {
     signal.throwIfAborted();
-    const report = this.#report(board.name);
-    if (report.healthy) return report;
-    return await new Promise((_, reject) => {
-      const give = (): void => reject(new TwinboardError("board-unhealthy", { detail: "web: simulated" }));
-      signal.addEventListener("abort", give, { once: true });
-    });
+    const passed = Promise.withResolvers<HealthReport>();
+    const look = (): void => {
+      if (!this.#reasons.has(board.name)) passed.resolve(this.#report(board.name));
+    };
+    const abort = (): void => {
+      const reason = signal.reason as Error;
+      const deadline = reason instanceof TwinboardError && reason.code === "board-unhealthy";
+      const detail = `board ${board.name}: simulated: ${this.#reasons.get(board.name) ?? ""}`;
+      passed.reject(deadline ? new TwinboardError("board-unhealthy", { detail, cause: reason }) : reason);
+    };
+    const unlisten = this.#listen(board.name, look);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      look();
+      return await passed.promise;
+    } finally {
+      unlisten();
+      signal.removeEventListener("abort", abort);
+    }
   }
 
   watch(board: Board, listener: (report: HealthReport) => void): () => void {
-    this.#watchers.set(listener, board.name);
-    return () => this.#watchers.delete(listener);
+    const tell = (): void => listener(this.#report(board.name));
+    const unlisten = this.#listen(board.name, tell);
+    let watching = true;
+    // The first answer comes as one of a network would: after the call has returned.
+    queueMicrotask(() => {
+      if (watching) tell();
+    });
+    return () => {
+      watching = false;
+      unlisten();
+    };
+  }
+
+  #report(board: BoardName): HealthReport {
+    const reason = this.#reasons.get(board);
+    const healthy = reason === undefined;
+    const check = { name: "simulated", healthy, failures: healthy ? 0 : 1, threshold: 1 };
+    return { healthy, checks: [{ ...check, ...(reason === undefined ? {} : { reason }) }] };
+  }
+
+  #listen(board: BoardName, listener: Listener): () => void {
+    const listeners = this.#listeners.get(board) ?? new Set();
+    this.#listeners.set(board, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  #tell(board: BoardName): void {
+    for (const listener of this.#listeners.get(board) ?? []) listener();
   }
 }
