@@ -1,0 +1,110 @@
+/**
+ * The cut: what is left of a drained board's flows is reset on both ends, at once, also where nobody would speak.
+ *
+ * From the moment at which a flow's board and service are in the set `cut`, the kernel answers whatever comes with a reset. A silent
+ * client is made to speak by an ordinary TCP connection into the flow's own 4-tuple: a SYN into an established connection draws an
+ * ACK with the exact sequence numbers (RFC 5961, section 4), which the rules answer with an exact reset. A second SYN finds the
+ * client without the flow and draws a reset, which the rules turn into a SYN for the board; the board's ACK is answered likewise.
+ */
+import type { BoardName } from "../../board/board.ts";
+import { TwinboardError } from "../../errors.ts";
+import { systemClock } from "../../system/clock.ts";
+import { forgetTcpFlow, forgetTcpFlows } from "../../system/conntrack.ts";
+import type { NftSession } from "../../system/nft.ts";
+import { cutOff, tableFamily } from "./elements.ts";
+import { boardKnows, clientKnows, flowsLeft, isClosed, type ServiceFlow } from "./flows.ts";
+import { boardEndBit, boardMask, clientEndBit, closedBit, serviceMask } from "./marks.ts";
+import type { RoutedPlan } from "./plan.ts";
+import { Probe } from "./probe.ts";
+
+export interface CutOrder {
+  readonly board: BoardName;
+  readonly epoch: number;
+  /** The board is dead or failed: once its client knows, a flow is done. */
+  readonly atOnce?: boolean;
+}
+
+/** Probes under way at once: each is a socket of the daemon. */
+const batchFlows = 1000;
+/** A client answers one stray SYN of a connection in 500 ms (tcp_invalid_ratelimit, ip-sysctl.rst). */
+const probeAgainMs = 600;
+const probeRounds = 3;
+const lookAgainMs = 5;
+const maxLookAgainMs = 50;
+
+/** Errors: `stale-epoch` (the board may hold again: nothing was cut), `command-failed`; the signal's reason. */
+export async function cutFlows(
+  plan: RoutedPlan,
+  nft: NftSession,
+  order: CutOrder,
+  flows: readonly ServiceFlow[],
+  signal: AbortSignal,
+): Promise<void> {
+  const marks = new Set(flows.map((flow) => flow.mark & (serviceMask | boardMask)));
+  try {
+    await nft.change(cutOff(plan, order.epoch, [...marks]));
+  } catch (cause) {
+    throw new TwinboardError("stale-epoch", {
+      detail: `cut of board ${order.board} in ${tableFamily}`,
+      cause,
+    });
+  }
+  for (let begin = 0; begin < flows.length; begin += batchFlows) {
+    await cutBatch(plan, order, flows.slice(begin, begin + batchFlows), signal);
+  }
+  await forgetClosed(marks);
+}
+
+async function cutBatch(
+  plan: RoutedPlan,
+  order: CutOrder,
+  flows: readonly ServiceFlow[],
+  signal: AbortSignal,
+): Promise<void> {
+  // A handshake that the board never answered: forgotten, the client's next SYN reaches the holder, and nothing is lost.
+  for (const flow of flows.filter(({ state }) => state === "SYN_SENT")) await forgetTcpFlow(flow);
+  const probes = new Map(
+    flows.filter(({ state }) => state !== "SYN_SENT").map((flow) => [flow.id, new Probe(flow)]),
+  );
+  try {
+    const deadline = systemClock.monotonic() + probeAgainMs * probeRounds;
+    for (const probe of probes.values()) probe.send();
+    for (let waitMs = lookAgainMs; probes.size > 0 && systemClock.monotonic() < deadline; ) {
+      await systemClock.sleep(waitMs, signal);
+      waitMs = Math.min(maxLookAgainMs, waitMs * 2);
+      await follow(plan, order, probes, signal);
+    }
+  } finally {
+    for (const probe of probes.values()) probe.end();
+  }
+  // Who still says nothing is gone or shut off: forgotten, whatever either end says later is answered by a reset all the same.
+  for (const { flow } of probes.values()) await forgetTcpFlow(flow);
+}
+
+/** Drops the probes that have done their work, and sends those again that can go a step further. */
+async function follow(
+  plan: RoutedPlan,
+  order: CutOrder,
+  probes: Map<number, Probe>,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = new Map((await flowsLeft(plan, order.board, signal)).map((flow) => [flow.id, flow]));
+  for (const [id, probe] of probes) {
+    const flow = now.get(id);
+    const clientDone = flow === undefined || clientKnows(flow) || probe.refused;
+    if (flow === undefined || (clientDone && (boardKnows(flow) || order.atOnce === true))) {
+      probe.end();
+      probes.delete(id);
+    } else if (isClosed(flow) && !probe.confirming) {
+      probe.confirming = true;
+      probe.send();
+    } else if (probe.silentMs() > probeAgainMs) {
+      probe.send();
+    }
+  }
+}
+
+async function forgetClosed(marks: ReadonlySet<number>): Promise<void> {
+  const ends = closedBit | boardEndBit | clientEndBit;
+  for (const mark of marks) await forgetTcpFlows(mark | ends, serviceMask | boardMask | ends);
+}

@@ -1,0 +1,112 @@
+/** What changes: elements of the table's sets and maps, as texts of transactions, and the reading of them. Pure. */
+import { type BoardName, boardNames } from "../../board/board.ts";
+import type { NftSet } from "../../system/nft.ts";
+import type { ServiceCondition } from "../service.ts";
+import { ipv4 } from "./family.ts";
+import { hex } from "./marks.ts";
+import type { RoutedPlan } from "./plan.ts";
+import type { Rules } from "./rules.ts";
+
+export const tableFamily = "inet";
+
+/** What the kernel's elements say. */
+export interface TableCondition extends ServiceCondition {
+  readonly digest: number;
+}
+
+export const absent: TableCondition = { present: false, holder: null, draining: null, epoch: 0, digest: 0 };
+
+/** The file that makes the table, or replaces it in one transaction without a change of holder. */
+export function tableFile(plan: RoutedPlan, rules: Rules, was: TableCondition): string {
+  const table = `${tableFamily} ${plan.names.table}`;
+  const { suffix, addressType } = ipv4;
+  const epoch = was.present ? was.epoch : 1;
+  return [
+    // With another epoch the table is not the one that was read: then nothing is replaced.
+    ...(was.present ? [`delete element ${table} epoch { ${was.epoch} }`, `delete table ${table}`] : []),
+    `table ${table} {`,
+    set("rules", "mark", [hex(rules.digest)]),
+    set("epoch", "mark", [String(epoch)]),
+    set("holder", "ifname", cardsOf(plan, was.holder)),
+    set("draining", "ifname", cardsOf(plan, was.draining)),
+    "# board and service of flows whose deadline has passed",
+    set("cut", "mark", []),
+    `map services${suffix} { type ${addressType} . inet_proto . inet_service : ${addressType} . inet_service;`,
+    was.holder === null ? "}" : `elements = { ${destinations(plan, was.holder)} }; }`,
+    rules.text,
+    "}",
+    "",
+  ].join("\n");
+}
+
+/** The takeover: the commit point of the story. Fails whole unless the epoch is still `from.epoch`. */
+export function takeover(plan: RoutedPlan, from: ServiceCondition, to: BoardName): string {
+  const table = `${tableFamily} ${plan.names.table}`;
+  const draining = from.holder !== null && from.holder !== to ? from.holder : null;
+  return [
+    nextEpoch(plan, from.epoch),
+    `flush map ${table} services${ipv4.suffix}`,
+    `flush set ${table} holder`,
+    `flush set ${table} draining`,
+    `flush set ${table} cut`,
+    `add element ${table} services${ipv4.suffix} { ${destinations(plan, to)} }`,
+    `add element ${table} holder { ${cardsOf(plan, to).join(", ")} }`,
+    ...(draining === null ? [] : [`add element ${table} draining { ${cardsOf(plan, draining).join(", ")} }`]),
+  ].join("; ");
+}
+
+/** Fails unless the epoch is still `epoch`, and raises it. */
+export function nextEpoch(plan: RoutedPlan, epoch: number): string {
+  return epochStep(plan, epoch, epoch + 1);
+}
+
+/** The board may not even finish what it began. */
+export function shut(plan: RoutedPlan, epoch: number): string {
+  const table = `${tableFamily} ${plan.names.table}`;
+  return `${epochStep(plan, epoch, epoch)}; flush set ${table} draining; flush set ${table} cut`;
+}
+
+/** From here on, flows with these boards and services in their marks are answered by resets. */
+export function cutOff(plan: RoutedPlan, epoch: number, marks: readonly number[]): string {
+  const table = `${tableFamily} ${plan.names.table}`;
+  return `${epochStep(plan, epoch, epoch)}; add element ${table} cut { ${marks.map(hex).join(", ")} }`;
+}
+
+/** Deleting an element that is not there fails the whole transaction: that is what makes an old one harmless. */
+function epochStep(plan: RoutedPlan, from: number, to: number): string {
+  const set = `${tableFamily} ${plan.names.table} epoch`;
+  return `delete element ${set} { ${from} }; add element ${set} { ${to} }`;
+}
+
+/** Reads the condition out of the table's sets; `undefined` sets mean that there is no table. */
+export function conditionOf(plan: RoutedPlan, sets: readonly NftSet[] | undefined): TableCondition {
+  if (sets === undefined) return absent;
+  const elements = (name: string): readonly unknown[] =>
+    sets.find((set) => set.name === name)?.elements ?? [];
+  const board = (name: string): BoardName | null =>
+    boardNames.find((candidate) => elements(name).includes(plan.names.card(candidate, "service"))) ?? null;
+  return {
+    present: true,
+    holder: board("holder"),
+    draining: board("draining"),
+    epoch: Number(elements("epoch")[0] ?? 0),
+    digest: Number(elements("rules")[0] ?? 0),
+  };
+}
+
+function set(name: string, type: string, elements: readonly string[]): string {
+  return `set ${name} { type ${type}; ${elements.length === 0 ? "" : `elements = { ${elements.join(", ")} };`} }`;
+}
+
+function cardsOf(plan: RoutedPlan, board: BoardName | null): string[] {
+  return board === null ? [] : [`"${plan.names.card(board, "service")}"`];
+}
+
+function destinations(plan: RoutedPlan, board: BoardName): string {
+  return plan.services
+    .map(
+      ({ address, protocol, port, insidePort }) =>
+        `${address} . ${protocol} . ${port} : ${plan.boards[board]} . ${insidePort ?? port}`,
+    )
+    .join(", ");
+}

@@ -1,0 +1,47 @@
+/** The flows of one board's services, out of the kernel's table. */
+import type { BoardName } from "../../board/board.ts";
+import { listTcpFlows, type TcpFlow } from "../../system/conntrack.ts";
+import { boardEndBit, boardMark, boardMask, clientEndBit, closedBit, serviceMask } from "./marks.ts";
+import type { RoutedPlan, RoutedService4 } from "./plan.ts";
+
+export interface ServiceFlow extends TcpFlow {
+  readonly service: RoutedService4;
+}
+
+/** States in which nobody waits for anything more: both ends have closed, or one has reset the flow. */
+const over: ReadonlySet<string> = new Set(["TIME_WAIT", "CLOSE", "NONE"]);
+
+/** Flows of `board` that are not over, those that are being closed included. */
+export async function flowsLeft(
+  plan: RoutedPlan,
+  board: BoardName,
+  signal: AbortSignal,
+): Promise<ServiceFlow[]> {
+  const flows = await listTcpFlows(boardMark[board], boardMask, signal);
+  return flows.flatMap((flow) => {
+    const service = serviceOf(plan, board, flow);
+    if (service === undefined || (!isClosed(flow) && over.has(flow.state))) return [];
+    return [{ ...flow, service }];
+  });
+}
+
+function serviceOf(plan: RoutedPlan, board: BoardName, flow: TcpFlow): RoutedService4 | undefined {
+  // The board's address too: another system of this host marks its flows alike.
+  if ((flow.mark & serviceMask) === 0 || flow.answeredBy !== plan.boards[board]) return undefined;
+  return plan.services.find(
+    ({ address, port }) => flow.destination === address && flow.destinationPort === port,
+  );
+}
+
+/** Cut: whatever comes is answered by a reset. */
+export function isClosed(flow: TcpFlow): boolean {
+  return (flow.mark & closedBit) !== 0;
+}
+
+export function clientKnows(flow: TcpFlow): boolean {
+  return (flow.mark & clientEndBit) !== 0;
+}
+
+export function boardKnows(flow: TcpFlow): boolean {
+  return (flow.mark & boardEndBit) !== 0;
+}

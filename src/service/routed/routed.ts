@@ -1,0 +1,250 @@
+/**
+ * The routed service: the host answers on the service's address and passes each new flow to the board that holds, flows that
+ * exist stay where they are. Boards stand on point-to-point links with addresses of their own; there is no bridge.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type BoardName, boardNames } from "../../board/board.ts";
+import { TwinboardError } from "../../errors.ts";
+import { writeFileAtomically } from "../../system/files.ts";
+import { addAddress, cards, pointTo, removeAddress, unpoint } from "../../system/ip.ts";
+import { tcpListeners } from "../../system/listeners.ts";
+import { hasTable, loadRules, NftSession, readSets } from "../../system/nft.ts";
+import { run } from "../../system/process.ts";
+import { writeSetting } from "../../system/sysctl.ts";
+import type { DrainProgress, DrainResult, Service, ServiceCondition } from "../service.ts";
+import { drainFlows } from "./drain.ts";
+import {
+  conditionOf,
+  nextEpoch,
+  shut,
+  type TableCondition,
+  tableFamily,
+  tableFile,
+  takeover,
+} from "./elements.ts";
+import { ipv4 } from "./family.ts";
+import type { RoutedPlan } from "./plan.ts";
+import { rulesFor } from "./rules.ts";
+import { HostSettings } from "./settings.ts";
+
+/** How often a transaction is made anew when another daemon's came between reading and writing. */
+const maxEpochTries = 5;
+
+export class RoutedService implements Service {
+  readonly #plan: RoutedPlan;
+  readonly #settings: HostSettings;
+  readonly #nft = new NftSession();
+  /** The condition from which `prepare` prepared a takeover; whatever raises the epoch after it makes that takeover fail. */
+  #prepared: { readonly to: BoardName; readonly from: ServiceCondition } | undefined;
+
+  constructor(plan: RoutedPlan) {
+    this.#plan = plan;
+    this.#settings = new HostSettings(plan.stateDirectory);
+  }
+
+  async setUp(signal: AbortSignal): Promise<void> {
+    await this.#checkHost(signal);
+    const was = await this.#read();
+    if (!was.present) await this.#checkListeners();
+    const forwarded = (await this.#settings.original(this.#forwarding())) === "1";
+    const rules = rulesFor(this.#plan, forwarded);
+    // The fence stands before the host passes on anything, and before any card can come up.
+    if (was.digest !== rules.digest) await this.#load(tableFile(this.#plan, rules, was), signal);
+    await this.#changeSettings();
+    for (const { address } of this.#plan.services) {
+      await this.#settings.lend(address, ipv4.hostPrefix, this.#plan.uplink);
+    }
+    const present = await cards();
+    for (const board of boardNames) {
+      if (present.has(this.#card(board))) await this.attach(board, signal);
+    }
+    await this.#nft.warmUp();
+  }
+
+  async attach(board: BoardName, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { names, boards } = this.#plan;
+    const card = this.#card(board);
+    if (!(await cards()).has(card))
+      throw new TwinboardError("missing-card", { detail: `${card} of board ${board}` });
+    // The board cannot claim addresses on its link: the host answers only for its end, and asks for none.
+    await writeSetting(`net/ipv4/conf/${card}/arp_ignore`, "1");
+    await writeSetting(`net/ipv4/conf/${card}/forwarding`, "1");
+    await writeSetting(`net/ipv6/conf/${card}/disable_ipv6`, "1");
+    await addAddress(boards.host, ipv4.hostPrefix, card);
+    await pointTo(card, {
+      address: boards[board],
+      prefix: ipv4.hostPrefix,
+      mac: names.mac(board, "service"),
+      from: boards.host,
+    });
+  }
+
+  async inspect(): Promise<ServiceCondition> {
+    const { present, holder, draining, epoch } = await this.#read();
+    return { present, holder, draining, epoch };
+  }
+
+  async raiseEpoch(): Promise<number> {
+    for (let tries = 1; ; tries += 1) {
+      const { present, epoch } = await this.#read();
+      // Without a table a late transaction fails by itself.
+      if (!present) return 0;
+      try {
+        await this.#nft.change(nextEpoch(this.#plan, epoch));
+        return epoch + 1;
+      } catch (error) {
+        if (tries === maxEpochTries) throw error;
+      }
+    }
+  }
+
+  async prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+    const from = await this.#readPresent();
+    await this.attach(to, signal);
+    await this.#nft.warmUp();
+    this.#prepared = { to, from };
+  }
+
+  async handOver(to: BoardName, signal: AbortSignal): Promise<{ readonly ms: number }> {
+    signal.throwIfAborted();
+    const from = this.#prepared?.to === to ? this.#prepared.from : await this.#readPresent();
+    this.#prepared = undefined;
+    if (from.holder === to) return { ms: 0 };
+    const statements = takeover(this.#plan, from, to);
+    const started = performance.now();
+    try {
+      await this.#nft.change(statements);
+    } catch (error) {
+      await this.#judge(from, to, error);
+    }
+    return { ms: performance.now() - started };
+  }
+
+  async release(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#prepared = undefined;
+  }
+
+  async drain(
+    board: BoardName,
+    options: {
+      readonly sinceMs: number;
+      readonly atOnce?: boolean;
+      readonly onProgress?: (progress: DrainProgress) => void;
+    },
+    signal: AbortSignal,
+  ): Promise<DrainResult> {
+    const { holder, epoch } = await this.#readPresent();
+    if (holder === board)
+      throw new TwinboardError("internal", { detail: `drain of board ${board}, which holds` });
+    return await drainFlows(this.#plan, this.#nft, { board, epoch, ...options }, signal);
+  }
+
+  async fence(board: BoardName): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      const { holder, draining, epoch } = await this.#read();
+      if (holder === board)
+        throw new TwinboardError("internal", { detail: `fence of board ${board}, which holds` });
+      if (draining !== board) return;
+      try {
+        await this.#nft.change(shut(this.#plan, epoch));
+        return;
+      } catch (error) {
+        if (tries === maxEpochTries) throw error;
+      }
+    }
+  }
+
+  async tearDown(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { names, boards } = this.#plan;
+    this.#prepared = undefined;
+    await this.#nft.close();
+    await this.#settings.putBack();
+    const present = await cards();
+    for (const board of boardNames) {
+      const card = this.#card(board);
+      if (!present.has(card)) continue;
+      await unpoint(card, boards[board], ipv4.hostPrefix);
+      await removeAddress(boards.host, ipv4.hostPrefix, card);
+    }
+    if (await hasTable(tableFamily, names.table))
+      await run("nft", ["delete", "table", tableFamily, names.table]);
+  }
+
+  /** Lets go of the kept child; the service goes on. */
+  async close(): Promise<void> {
+    await this.#nft.close();
+  }
+
+  #card(board: BoardName): string {
+    return this.#plan.names.card(board, "service");
+  }
+
+  #forwarding(): string {
+    return `net/ipv4/conf/${this.#plan.uplink}/forwarding`;
+  }
+
+  async #read(): Promise<TableCondition> {
+    return conditionOf(this.#plan, await readSets(tableFamily, this.#plan.names.table));
+  }
+
+  async #readPresent(): Promise<TableCondition> {
+    const condition = await this.#read();
+    if (!condition.present)
+      throw new TwinboardError("takeover-failed", { detail: "the service is not set up" });
+    return condition;
+  }
+
+  /** What became of a takeover whose transaction was not confirmed: the kernel says. Returns if it took place. */
+  async #judge(from: ServiceCondition, to: BoardName, cause: unknown): Promise<void> {
+    const now = await this.#read();
+    if (now.epoch === from.epoch + 1 && now.holder === to) return;
+    const code = now.present && now.epoch !== from.epoch ? "stale-epoch" : "takeover-failed";
+    throw new TwinboardError(code, {
+      detail: `to board ${to}: epoch ${from.epoch} was expected, ${now.epoch} is there`,
+      cause,
+    });
+  }
+
+  async #checkHost(signal: AbortSignal): Promise<void> {
+    if (process.geteuid?.() !== 0) throw new TwinboardError("need-root", { detail: "rules and addresses" });
+    for (const program of ["nft", "conntrack"]) await run(program, ["--version"], { signal });
+    if (!(await cards()).has(this.#plan.uplink)) {
+      throw new TwinboardError("missing-card", { detail: `${this.#plan.uplink}, the uplink` });
+    }
+  }
+
+  /** A listener of the host on a service's address would no longer be reached, and the cut needs the port. */
+  async #checkListeners(): Promise<void> {
+    const listeners = await tcpListeners();
+    for (const { name, address, port } of this.#plan.services) {
+      const taken = listeners.find(
+        (one) => one.port === port && (one.address === address || one.address === "0.0.0.0"),
+      );
+      if (taken === undefined) continue;
+      throw new TwinboardError("address-in-use", {
+        detail: `a program of this host listens on ${taken.address}:${port}, the port of service ${name}`,
+      });
+    }
+  }
+
+  async #load(text: string, signal: AbortSignal): Promise<void> {
+    const path = join(this.#plan.stateDirectory, "routed.nft");
+    await writeFileAtomically(path, text);
+    await loadRules(path, signal);
+    await rm(path);
+  }
+
+  async #changeSettings(): Promise<void> {
+    const reserved = "net/ipv4/ip_local_reserved_ports";
+    const ports = this.#plan.services.map(({ port }) => String(port));
+    const already = await this.#settings.original(reserved);
+    // The kernel keeps flows apart from the host's own connections only if these never take a service's port.
+    await this.#settings.set(reserved, [already, ...ports].filter((part) => part !== "").join(","));
+    await this.#settings.set("net/netfilter/nf_conntrack_acct", "1");
+    await this.#settings.set(this.#forwarding(), "1");
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The rules: one table of the inet family, loaded once. Whatever changes afterwards is an element of its sets and maps
+ * (`elements.ts`); the order of a packet's way through the chains is the order in which they stand here.
+ */
+import { createHash } from "node:crypto";
+import { boardNames } from "../../board/board.ts";
+import { type Family, ipv4 } from "./family.ts";
+import {
+  boardEndBit,
+  boardMark,
+  clientEndBit,
+  closedBit,
+  hex,
+  outgoingBit,
+  requestBit,
+  serviceMark,
+  serviceMask,
+  without,
+} from "./marks.ts";
+import type { RoutedPlan } from "./plan.ts";
+
+export interface Rules {
+  /** Chains and constant sets, without the braces of the table. */
+  readonly text: string;
+  /** 32 bits that tell these rules from others; kept as an element, so that the kernel says which rules it runs. */
+  readonly digest: number;
+}
+
+/** `forwarded`: whether the host passed packets on from the uplink of its own accord; where it did not, only the service's pass. */
+export function rulesFor(plan: RoutedPlan, forwarded: boolean): Rules {
+  const { names } = plan;
+  const service = boardNames.map((board) => quoted(names.card(board, "service"))).join(", ");
+  const mgmt = boardNames.map((board) => quoted(names.card(board, "mgmt"))).join(", ");
+  const families = [ipv4];
+  const text = [
+    `set cards { type ifname; elements = { ${service} }; }`,
+    `set mgmt { type ifname; elements = { ${mgmt} }; }`,
+    guard(plan, families),
+    ...families.flatMap((family) => [probes(plan, family), steering(plan, family)]),
+    fence(plan, forwarded),
+    serviceFlow(plan),
+    segments(families),
+  ].join("\n");
+  const digest = createHash("sha256").update(text).digest().readUInt32BE(0);
+  return { text, digest };
+}
+
+/** Before the kernel even looks a flow up: a board that neither holds nor drains says nothing, and none speaks for another. */
+function guard(plan: RoutedPlan, families: readonly Family[]): string {
+  const own = boardNames.map(
+    (board) => `${quoted(plan.names.card(board, "service"))} . ${plan.boards[board]}`,
+  );
+  return `
+chain may_speak {
+  iifname @holder accept
+  iifname @draining accept
+  drop
+}
+chain guard {
+  type filter hook prerouting priority raw; policy accept;
+  iifname != @cards accept
+  ${families.map(({ header }) => `iifname . ${header} saddr { ${own.join(", ")} } goto may_speak`).join("\n  ")}
+  drop
+}`;
+}
+
+/** The SYN with which a cut asks a client about its flow is not of that flow (cut.ts). */
+function probes(plan: RoutedPlan, family: Family): string {
+  const ends = plan.services.map(({ address, port }) => `${address} . ${port}`).join(", ");
+  return `
+chain probes${family.suffix} {
+  type filter hook output priority raw; policy accept;
+  tcp flags & (syn | ack | rst) == syn ${family.header} saddr . tcp sport { ${ends} } notrack
+}`;
+}
+
+/** New flows get the number of their service, then the holder as their destination; the host's own clients alike. */
+function steering(plan: RoutedPlan, family: Family): string {
+  const key = `${family.header} daddr . meta l4proto . th dport`;
+  const numbers = plan.services.map(
+    ({ address, protocol, port }, index) => `${address} . ${protocol} . ${port} : ${hex(serviceMark(index))}`,
+  );
+  const boards = boardNames.map((board) => plan.boards[board]).join(", ");
+  const number = `ct state new ct mark set ${key} map @numbers${family.suffix}`;
+  const steer = `dnat ${family.header} to ${key} map @services${family.suffix}`;
+  return `
+map numbers${family.suffix} {
+  type ${family.addressType} . inet_proto . inet_service : mark
+  elements = { ${numbers.join(", ")} }
+}
+chain number${family.suffix} {
+  type filter hook prerouting priority mangle; policy accept;
+  iifname != @cards ${number}
+}
+chain number_own${family.suffix} {
+  type filter hook output priority mangle; policy accept;
+  ${number}
+}
+chain steer${family.suffix} {
+  type nat hook prerouting priority dstnat; policy accept;
+  iifname != @cards ${steer}
+}
+chain steer_own${family.suffix} {
+  type nat hook output priority -100; policy accept;
+  ${steer}
+}
+chain leave${family.suffix} {
+  type nat hook postrouting priority srcnat; policy accept;
+  oifname ${quoted(plan.uplink)} ${family.header} saddr { ${boards} } masquerade
+}`;
+}
+
+/** Who may send what to whom: a board may answer for its service, may begin flows while it holds, and reaches nothing else. */
+function fence(plan: RoutedPlan, forwarded: boolean): string {
+  const uplink = quoted(plan.uplink);
+  const begun = boardNames
+    .map((board) => `${quoted(plan.names.card(board, "service"))} : ${hex(boardMark[board] | outgoingBit)}`)
+    .join(", ");
+  return `
+chain forward {
+  type filter hook forward priority filter; policy accept;
+  iifname @mgmt drop
+  oifname @mgmt drop
+  iifname @cards goto from_board
+  oifname @cards goto to_board
+  ${forwarded ? "" : `iifname ${uplink} drop`}
+}
+chain from_board {
+  oifname @cards drop
+  ct mark & ${hex(serviceMask)} != 0 goto service_answer
+  ct mark & ${hex(outgoingBit)} != 0 ct state established,related accept
+  oifname != ${uplink} drop
+  iifname @holder ct state new ct mark set iifname map { ${begun} } accept
+  meta l4proto tcp reject with tcp reset
+  drop
+}
+chain to_board {
+  ct mark & ${hex(serviceMask)} != 0 goto service_request
+  ct mark & ${hex(outgoingBit)} == 0 drop
+  oifname @holder ct state established,related accept
+  oifname @draining ct state established,related accept
+  meta l4proto tcp reject with tcp reset
+  drop
+}
+chain input {
+  type filter hook input priority filter; policy accept;
+  iifname @mgmt goto from_mgmt
+  iifname @cards goto answer_to_host
+}
+chain from_mgmt {
+  ct direction reply ct state established,related accept
+  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+  drop
+}
+chain answer_to_host {
+  ct mark & ${hex(serviceMask)} != 0 goto service_answer
+  ct direction reply ct state established,related accept
+  drop
+}
+chain output {
+  type filter hook output priority filter; policy accept;
+  oifname @cards goto host_to_board
+}
+chain host_to_board {
+  # resets that the rules here send
+  ct state related accept
+  ct mark & ${hex(serviceMask)} != 0 goto service_request
+  oifname @holder accept
+  oifname @draining accept
+  drop
+}`;
+}
+
+/** Flows of a service, packet by packet. A flow whose deadline has passed (K) is answered by resets at both ends. */
+function serviceFlow(plan: RoutedPlan): string {
+  const owners = boardNames.map(
+    (board) =>
+      `oifname ${quoted(plan.names.card(board, "service"))} ct state new ct mark set ct mark | ${hex(boardMark[board])}`,
+  );
+  const cut = `ct mark & ${hex(serviceMask | 0xff00)} @cut ct mark set ct mark | ${hex(closedBit)}`;
+  const closed = `ct mark & ${hex(closedBit)} != 0`;
+  const fenced = "oifname != @holder oifname != @draining";
+  return `
+chain service_request {
+  ${owners.join("\n  ")}
+  ${fenced} meta l4proto != tcp drop
+  meta l4proto != tcp accept
+  ${fenced} ct mark set ct mark | ${hex(closedBit)}
+  ${cut}
+  ${closed} goto closed_request
+  goto segment
+}
+chain closed_request {
+  tcp flags & rst == rst ct mark set ct mark | ${hex(clientEndBit)}
+  ${fenced} tcp flags & rst == rst drop
+  # the client knows the flow no more; as a SYN its reset makes the board say where it stands, and the board's reset exact
+  tcp flags & rst == rst tcp flags set syn accept
+  # the client begins anew from the same port: it tries again when this flow is forgotten
+  tcp flags & (syn | ack) == syn drop
+  reject with tcp reset
+}
+chain service_answer {
+  meta l4proto != tcp accept
+  ${cut}
+  ${closed} goto closed_answer
+  goto segment
+}
+chain closed_answer {
+  ct mark set ct mark | ${hex(boardEndBit)}
+  reject with tcp reset
+}`;
+}
+
+/**
+ * R follows the segments that carry data. Whether one does is told by its length and the length of its TCP header; a chain for
+ * each length, because `tcp doff . meta length` in one expression makes `nft list` of 1.0.6 abort.
+ */
+function segments(families: readonly Family[]): string {
+  const words = Array.from({ length: 11 }, (_, index) => index + 5);
+  const lengths = families.map((family) => {
+    const pairs = words.map((doff) => `${family.headerBytes + 4 * doff} : goto header${doff}`);
+    return `  meta nfproto ${family.protocol} meta length vmap { ${pairs.join(", ")} }`;
+  });
+  return `
+chain data {
+  ct direction original ct mark set ct mark | ${hex(requestBit)}
+  ct direction reply ct mark set ct mark & ${without(requestBit)}
+  accept
+}
+${words.map((doff) => `chain header${doff} {\n  tcp doff ${doff} accept\n  goto data\n}`).join("\n")}
+chain segment {
+  tcp flags & (fin | syn | rst) != 0 accept
+${lengths.join("\n")}
+  goto data
+}`;
+}
+
+function quoted(name: string): string {
+  return `"${name}"`;
+}

@@ -1,0 +1,88 @@
+/** The door to the kernel's table of flows (conntrack(8)). */
+import { run } from "./process.ts";
+
+const program = "conntrack";
+
+/** A TCP flow as the kernel tracks it. Addresses and ports are those of its first packet, before any rewriting. */
+export interface TcpFlow {
+  readonly id: number;
+  /** `ESTABLISHED`, `TIME_WAIT`, … (nf_conntrack_proto_tcp.c). */
+  readonly state: string;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destination: string;
+  readonly destinationPort: number;
+  /** Who answers: the flow's destination after rewriting. */
+  readonly answeredBy: string;
+  readonly mark: number;
+}
+
+/** 512 bytes are more than one line; a table of a million flows is read. */
+const maxOutputBytes = 512 * 1024 * 1024;
+
+/**
+ * TCP flows whose mark agrees with `mark` in the bits of `mask`; the kernel filters.
+ * Errors: `missing-program`, `command-failed`, `deadline-passed`; the signal's reason.
+ */
+export async function listTcpFlows(mark: number, mask: number, signal?: AbortSignal): Promise<TcpFlow[]> {
+  const { stdout } = await run(program, ["-L", "-p", "tcp", "--mark", `${mark}/${mask}`, "-o", "id"], {
+    timeoutMs: 20_000,
+    maxOutputBytes,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return parseTcpFlows(stdout.toString());
+}
+
+/** Forgets the TCP flows whose mark agrees with `mark` in the bits of `mask`; none is a success. */
+export async function forgetTcpFlows(mark: number, mask: number): Promise<void> {
+  await run(program, ["-D", "-p", "tcp", "--mark", `${mark}/${mask}`], {
+    allowedExitCodes: [1],
+    timeoutMs: 20_000,
+    maxOutputBytes,
+  });
+}
+
+/** Forgets one TCP flow; one that is gone already is a success. */
+export async function forgetTcpFlow(flow: TcpFlow): Promise<void> {
+  const { source, sourcePort, destination, destinationPort } = flow;
+  await run(
+    program,
+    [
+      "-D",
+      "-p",
+      "tcp",
+      "-s",
+      source,
+      "-d",
+      destination,
+      "--sport",
+      `${sourcePort}`,
+      "--dport",
+      `${destinationPort}`,
+    ],
+    { allowedExitCodes: [1] },
+  );
+}
+
+const line =
+  /^tcp\s+6\s+\d+\s+(?<state>[A-Z_0-9]+)\s+src=(?<source>\S+) dst=(?<destination>\S+) sport=(?<sourcePort>\d+) dport=(?<destinationPort>\d+) (?:packets=\d+ bytes=\d+ )?(?:\[UNREPLIED\] )?src=(?<answeredBy>\S+) .*?mark=(?<mark>\d+)(?: .*?)? id=(?<id>\d+)/;
+
+/** Reads what `conntrack -L -p tcp -o id` prints; lines that are no TCP flows are passed over. */
+export function parseTcpFlows(text: string): TcpFlow[] {
+  return text.split("\n").flatMap((candidate) => {
+    const found = line.exec(candidate)?.groups;
+    if (found === undefined) return [];
+    return [
+      {
+        id: Number(found["id"]),
+        state: found["state"] ?? "",
+        source: found["source"] ?? "",
+        sourcePort: Number(found["sourcePort"]),
+        destination: found["destination"] ?? "",
+        destinationPort: Number(found["destinationPort"]),
+        answeredBy: found["answeredBy"] ?? "",
+        mark: Number(found["mark"]),
+      },
+    ];
+  });
+}

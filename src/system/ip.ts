@@ -1,0 +1,58 @@
+/** The door to addresses, routes and cards: ip(8), read as JSON. */
+import { run } from "./process.ts";
+
+const program = "ip";
+
+interface AddressEntry {
+  readonly ifname: string;
+  readonly addr_info: readonly { readonly local?: string; readonly prefixlen?: number }[];
+}
+
+/** Names of all cards of this network namespace. Errors: `missing-program`, `command-failed`. */
+export async function cards(): Promise<ReadonlySet<string>> {
+  const { stdout } = await run(program, ["-json", "link", "show"]);
+  return new Set((parse(stdout) as { ifname: string }[]).map((link) => link.ifname));
+}
+
+/** Which card has an address; `undefined` if none has. Errors: `missing-program`, `command-failed`. */
+export async function cardOfAddress(address: string): Promise<string | undefined> {
+  const { stdout } = await run(program, ["-json", "address", "show"]);
+  return (parse(stdout) as AddressEntry[]).find((card) =>
+    (card.addr_info ?? []).some((info) => info.local === address),
+  )?.ifname;
+}
+
+/** Gives a card an address of its own (`/32`, `/128`); repeatable. Errors: `command-failed`. */
+export async function addAddress(address: string, prefix: number, card: string): Promise<void> {
+  await run(program, ["address", "replace", `${address}/${prefix}`, "dev", card]);
+}
+
+/** Takes an address off a card; repeatable, also when the card is gone. */
+export async function removeAddress(address: string, prefix: number, card: string): Promise<void> {
+  await run(program, ["address", "delete", `${address}/${prefix}`, "dev", card], {
+    allowedExitCodes: [1, 2],
+  });
+}
+
+/** One neighbour on a point-to-point card: link up, a route to just its address, and its MAC known for good. */
+export async function pointTo(
+  card: string,
+  peer: { readonly address: string; readonly prefix: number; readonly mac: string; readonly from: string },
+): Promise<void> {
+  const { address, prefix, mac, from } = peer;
+  await run(program, ["link", "set", card, "up"]);
+  await run(program, ["route", "replace", `${address}/${prefix}`, "dev", card, "src", from]);
+  await run(program, ["neighbour", "replace", address, "lladdr", mac, "nud", "permanent", "dev", card]);
+}
+
+/** Undoes `pointTo` as far as it was done, except the link's state; repeatable. */
+export async function unpoint(card: string, address: string, prefix: number): Promise<void> {
+  const done = { allowedExitCodes: [1, 2] };
+  await run(program, ["neighbour", "delete", address, "dev", card], done);
+  await run(program, ["route", "delete", `${address}/${prefix}`, "dev", card], done);
+}
+
+function parse(stdout: Buffer): unknown {
+  const text = stdout.toString().trim();
+  return text === "" ? [] : JSON.parse(text);
+}
