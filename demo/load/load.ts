@@ -12,11 +12,9 @@ export interface Load extends AsyncDisposable {
   readonly records: readonly RequestRecord[];
   /** Resolves when every request that was to begin before `at` (ms since 1970) has ended: a span up to there can be cut. */
   settled(at: number, signal: AbortSignal): Promise<void>;
-  /** Begins no more requests, and waits for those under way. Repeatable. */
-  stop(): Promise<void>;
 }
 
-/** @param enter makes the command line that runs a program where the clients are. */
+/** Disposing of it ends it at once, requests under way included. @param enter makes the command line that runs a program where the clients are. */
 export function startLoad(
   plans: readonly Plan[],
   enter: (command: string, args: readonly string[]) => [command: string, args: string[]],
@@ -33,14 +31,11 @@ export function startLoad(
     ({ startedAt } = JSON.parse(line) as { startedAt: number });
     lines.on("line", (line) => records.push(JSON.parse(line) as RequestRecord));
   });
-  const longestMs = Math.max(...plans.map(({ timeoutMs }) => timeoutMs));
-  const stop = async (): Promise<void> => {
-    child.stdin.end();
-    const timer = setTimeout(() => child.kill("SIGKILL"), longestMs + 1000);
+  const end = async (): Promise<void> => {
+    child.kill("SIGKILL");
     await ended;
-    clearTimeout(timer);
   };
-  return { records, settled, stop, [Symbol.asyncDispose]: stop };
+  return { records, settled, [Symbol.asyncDispose]: end };
 
   /** The times of a plan are a row without holes, so what is missing from it is still under way. */
   function hasSettled({ kind, intervalMs }: Plan, at: number): boolean {
