@@ -1,90 +1,161 @@
-/** A service in memory, for tests of the story. The `SimulatedServiceWorld` is the kernel: it outlives the daemon, not the host's reboot. */
+/** The service in memory, for tests of the story. The `SimulatedServiceWorld` is the kernel: it outlives each daemon's `SimulatedService`. */
 import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import type { DrainProgress, DrainResult, Service, ServiceCondition } from "./service.ts";
 
-export class SimulatedServiceWorld {
-  present = false;
-  holder: BoardName | null = null;
-  draining: BoardName | null = null;
-  epoch = 0;
-  leased: BoardName | null = null;
-  /** Flows that a board still has to finish; they end when its drain is asked for, unless it `hangs`. */
-  flows: Record<BoardName, number> = { a: 0, b: 0 };
-  /** Every change of the holder, in order. */
-  readonly holders: (BoardName | null)[] = [];
-  /** Flows that were reset. */
-  cut = 0;
-  /** Calls that fail, or that do nothing until they are aborted: `handOver`. */
-  readonly failing = new Set<string>();
-  readonly hanging = new Set<string>();
+export type ServiceCall = Exclude<keyof Service, symbol>;
 
+export interface HolderChange {
+  readonly from: BoardName | null;
+  readonly to: BoardName | null;
+  readonly epoch: number;
+}
+
+/** What lives outside the daemon: rules and flows, and how calls go wrong. */
+export class SimulatedServiceWorld {
+  /** Calls that do nothing until they are aborted. */
+  readonly hanging = new Set<ServiceCall>();
+  /** Calls that fail and change nothing. */
+  readonly failing = new Set<ServiceCall>();
+  /** Calls that do their work and then fail, as when the answer is lost. */
+  readonly failingAfter = new Set<ServiceCall>();
+  /** Every change of the holder, a reboot's included, in order. */
+  readonly changes: HolderChange[] = [];
+  /** Flows that each board has not finished. */
+  readonly flows: Record<BoardName, number> = { a: 0, b: 0 };
+  /** Boards whose cards have their host side. */
+  readonly attached = new Set<BoardName>();
+  /** What `prepare` leased and nobody gave back. */
+  leased: BoardName | null = null;
+  /** Flows that ended in silence: fenced before they were drained, or begun while nobody held. */
+  lost = 0;
+  /** Flows that were reset at a drain's deadline. */
+  cut = 0;
+  #condition: ServiceCondition = { present: false, holder: null, draining: null, epoch: 0 };
+  #deadlinePassed = false;
+  readonly #waiting = new Set<() => void>();
+
+  get condition(): ServiceCondition {
+    return this.#condition;
+  }
+
+  get holder(): BoardName | null {
+    return this.#condition.holder;
+  }
+
+  /** The one way in which the condition changes. */
+  become(change: Partial<ServiceCondition>): void {
+    const { holder: from } = this.#condition;
+    this.#condition = { ...this.#condition, ...change };
+    const { holder: to, epoch } = this.#condition;
+    if (from !== to) this.changes.push({ from, to, epoch });
+    if (from !== to) this.#deadlinePassed = false;
+  }
+
+  /** New work from the outside reaches the holder. */
+  begin(count = 1): void {
+    if (this.holder === null) this.lost += count;
+    else this.flows[this.holder] += count;
+  }
+
+  /** A board finishes some of what it began. */
+  finish(board: BoardName, count = 1): void {
+    this.flows[board] = Math.max(0, this.flows[board] - count);
+    this.#wake();
+  }
+
+  /** Every service's drain is over; what is left is cut. The simulation has no clock of its own. */
+  passDeadline(): void {
+    this.#deadlinePassed = true;
+    this.#wake();
+  }
+
+  get deadlinePassed(): boolean {
+    return this.#deadlinePassed;
+  }
+
+  /** The host loses power: rules and flows are gone. */
   reboot(): void {
-    this.present = false;
-    this.holder = null;
-    this.draining = null;
+    this.lost += this.flows.a + this.flows.b;
+    Object.assign(this.flows, { a: 0, b: 0 });
+    this.attached.clear();
     this.leased = null;
-    this.epoch = 0;
-    this.flows = { a: 0, b: 0 };
+    this.become({ present: false, holder: null, draining: null, epoch: 0 });
+  }
+
+  /** Resolves when flows or deadline have changed. Errors: the signal's reason. */
+  async changed(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    try {
+      await Promise.race([promise, untilAborted(signal)]);
+    } finally {
+      this.#waiting.delete(resolve);
+    }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve();
   }
 }
 
 export class SimulatedService implements Service {
   readonly #world: SimulatedServiceWorld;
-  /** The epoch that this daemon's transactions carry; a later daemon has a higher one. */
-  #epoch = 0;
+  #prepared: { readonly to: BoardName; readonly epoch: number } | undefined;
 
   constructor(world: SimulatedServiceWorld) {
     this.#world = world;
   }
 
-  async setUp(signal: AbortSignal): Promise<void> {
-    await this.#meet("setUp", signal);
-    this.#world.present = true;
-    this.#epoch = this.#world.epoch;
+  setUp(signal: AbortSignal): Promise<void> {
+    return this.#call("setUp", signal, () => {
+      if (!this.#world.condition.present) this.#world.become({ present: true, epoch: 1 });
+    });
   }
 
-  async attach(_board: BoardName, signal: AbortSignal): Promise<void> {
-    await this.#meet("attach", signal);
+  attach(board: BoardName, signal: AbortSignal): Promise<void> {
+    return this.#call("attach", signal, () => {
+      this.#world.attached.add(board);
+    });
   }
 
   inspect(): Promise<ServiceCondition> {
-    const { present, holder, draining, epoch } = this.#world;
-    return Promise.resolve({ present, holder, draining, epoch });
+    return this.#call("inspect", undefined, () => this.#world.condition);
   }
 
   raiseEpoch(): Promise<number> {
-    this.#world.epoch += 1;
-    this.#epoch = this.#world.epoch;
-    return Promise.resolve(this.#epoch);
+    return this.#call("raiseEpoch", undefined, () => {
+      const { present, epoch } = this.#world.condition;
+      if (present) this.#world.become({ epoch: epoch + 1 });
+      return this.#world.condition.epoch;
+    });
   }
 
-  async prepare(to: BoardName, signal: AbortSignal): Promise<void> {
-    await this.#meet("prepare", signal);
-    this.#world.leased = to;
+  prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+    return this.#call("prepare", signal, () => {
+      this.#prepared = { to, epoch: this.#present().epoch };
+      this.#world.leased = to;
+    });
   }
 
-  async handOver(to: BoardName, signal: AbortSignal): Promise<{ readonly ms: number }> {
-    await this.#meet("handOver", signal);
-    const world = this.#world;
-    if (world.epoch !== this.#epoch) {
-      throw new TwinboardError("stale-epoch", {
-        detail: `epoch ${this.#epoch}, the kernel is at ${world.epoch}`,
-      });
-    }
-    world.epoch += 1;
-    this.#epoch = world.epoch;
-    if (world.holder !== to) {
-      world.draining = world.holder;
-      world.holder = to;
-      world.holders.push(to);
-    }
-    return { ms: 0 };
+  handOver(to: BoardName, signal: AbortSignal): Promise<{ readonly ms: number }> {
+    return this.#call("handOver", signal, () => {
+      const { holder, epoch } = this.#present();
+      const expected = this.#prepared?.to === to ? this.#prepared.epoch : epoch;
+      this.#prepared = undefined;
+      if (expected !== epoch) {
+        throw new TwinboardError("stale-epoch", { detail: `epoch ${expected}, the kernel has ${epoch}` });
+      }
+      if (holder !== to) this.#world.become({ holder: to, draining: holder, epoch: epoch + 1 });
+      return { ms: 0 };
+    });
   }
 
-  async release(signal: AbortSignal): Promise<void> {
-    await this.#meet("release", signal);
-    this.#world.leased = null;
+  release(signal: AbortSignal): Promise<void> {
+    return this.#call("release", signal, () => {
+      this.#prepared = undefined;
+      this.#world.leased = null;
+    });
   }
 
   async drain(
@@ -96,36 +167,71 @@ export class SimulatedService implements Service {
     },
     signal: AbortSignal,
   ): Promise<DrainResult> {
-    const left = this.#world.flows[board];
-    options.onProgress?.({ left, services: { web: { left } } });
-    await this.#meet("drain", signal);
-    this.#world.flows[board] = 0;
-    const cut = options.atOnce === true ? left : 0;
-    this.#world.cut += cut;
-    return { finished: left - cut, cut, ms: 0 };
+    return await this.#call("drain", signal, async () => {
+      const world = this.#world;
+      const begun = world.flows[board];
+      this.#notHolder(board, "drain");
+      for (;;) {
+        const left = world.flows[board];
+        options.onProgress?.({ services: { simulated: { left } }, left });
+        if (left === 0) return { finished: begun, cut: 0, ms: 0 };
+        if (options.atOnce === true || world.deadlinePassed) {
+          world.cut += left;
+          world.finish(board, left);
+          return { finished: begun - left, cut: left, ms: 0 };
+        }
+        await world.changed(signal);
+      }
+    });
   }
 
   fence(board: BoardName): Promise<void> {
-    const world = this.#world;
-    if (world.holder === board) {
-      return Promise.reject(new TwinboardError("internal", { detail: `board ${board} is the holder` }));
-    }
-    if (world.draining === board) world.draining = null;
-    return Promise.resolve();
-  }
-
-  async tearDown(signal: AbortSignal): Promise<void> {
-    await this.#meet("tearDown", signal);
-    this.#world.reboot();
-  }
-
-  async #meet(call: string, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#world.failing.has(call))
-      throw new TwinboardError("takeover-failed", { detail: `${call}: simulated` });
-    if (!this.#world.hanging.has(call)) return;
-    await new Promise((_, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    return this.#call("fence", undefined, () => {
+      this.#notHolder(board, "fence");
+      this.#world.lost += this.#world.flows[board];
+      this.#world.finish(board, this.#world.flows[board]);
+      if (this.#world.condition.draining === board) this.#world.become({ draining: null });
     });
   }
+
+  tearDown(signal: AbortSignal): Promise<void> {
+    return this.#call("tearDown", signal, () => {
+      this.#prepared = undefined;
+      this.#world.reboot();
+    });
+  }
+
+  #present(): ServiceCondition {
+    const { condition } = this.#world;
+    if (!condition.present)
+      throw new TwinboardError("takeover-failed", { detail: "the service is not set up" });
+    return condition;
+  }
+
+  #notHolder(board: BoardName, what: string): void {
+    if (this.#world.holder !== board) return;
+    throw new TwinboardError("internal", { detail: `${what} of board ${board}, which holds` });
+  }
+
+  async #call<T>(name: ServiceCall, signal: AbortSignal | undefined, work: () => T | Promise<T>): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#world.hanging.has(name)) await untilAborted(signal);
+    if (this.#world.failing.has(name)) throw failure(name);
+    const result = await work();
+    if (this.#world.failingAfter.has(name)) throw failure(name);
+    return result;
+  }
+}
+
+function failure(name: ServiceCall): TwinboardError {
+  const detail = `simulated: ${name}`;
+  return new TwinboardError(name === "handOver" ? "takeover-failed" : "command-failed", { detail });
+}
+
+/** Never resolves; without a signal it is a call of a daemon that has to be killed. */
+async function untilAborted(signal: AbortSignal | undefined): Promise<never> {
+  return await new Promise<never>((_, reject) => {
+    if (signal?.aborted === true) reject(signal.reason as Error);
+    signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
 }

@@ -1,0 +1,192 @@
+/** The contract of the service (src/service/service.ts), held against each driver. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type BoardName, boardNames, otherBoard } from "../../src/board/board.ts";
+import type { ErrorCode } from "../../src/errors.ts";
+import type { Service } from "../../src/service/service.ts";
+
+export interface ServiceSubject extends AsyncDisposable {
+  readonly service: Service;
+  /** The daemon was killed; another one, over the same kernel. */
+  readonly restart: () => Promise<Service>;
+  /** Begins one flow that ends only when it is cut. */
+  begin(): Promise<void>;
+  /** Flows begun that a board still has. */
+  flowsOn(board: BoardName): Promise<number>;
+}
+
+export function serviceContract(
+  driver: string,
+  make: () => Promise<ServiceSubject>,
+  skip: string | false = false,
+): void {
+  const signal = AbortSignal.timeout(120_000);
+  const on = (name: string, body: (subject: ServiceSubject) => Promise<void>): void => {
+    void test(name, { skip, signal }, async () => {
+      await using subject = await make();
+      await body(subject);
+    });
+  };
+
+  describe(`${driver}: the contract of the service`, () => {
+    on(
+      "nothing is present before setUp, and raising the epoch of nothing is no error",
+      async ({ service }) => {
+        assert.equal((await service.inspect()).present, false);
+        await service.raiseEpoch();
+        const { present, holder, draining } = await service.inspect();
+        assert.deepEqual({ present, holder, draining }, { present: false, holder: null, draining: null });
+      },
+    );
+
+    on("after setUp nobody holds; the first hand-over needs no previous holder", async ({ service }) => {
+      await service.setUp(signal);
+      const { present, holder, draining } = await service.inspect();
+      assert.deepEqual({ present, holder, draining }, { present: true, holder: null, draining: null });
+      await service.prepare("a", signal);
+      const { ms } = await service.handOver("a", signal);
+      assert.ok(ms >= 0);
+      await expectCondition(service, "a", null);
+    });
+
+    on("a hand-over moves the holder, and the previous one drains; either way", async ({ service }) => {
+      await service.setUp(signal);
+      await service.handOver("a", signal);
+      for (const to of ["b", "a", "b"] as const) {
+        const { epoch } = await service.inspect();
+        await service.prepare(to, signal);
+        await service.handOver(to, signal);
+        await expectCondition(service, to, otherBoard(to));
+        assert.ok((await service.inspect()).epoch > epoch);
+      }
+    });
+
+    on("every call may be repeated", async ({ service }) => {
+      for (const _ of [1, 2]) await service.setUp(signal);
+      for (const _ of [1, 2]) for (const board of boardNames) await service.attach(board, signal);
+      for (const _ of [1, 2]) await service.prepare("a", signal);
+      for (const _ of [1, 2]) await service.handOver("a", signal);
+      await service.handOver("b", signal);
+      const { epoch } = await service.inspect();
+      await service.handOver("b", signal);
+      await service.setUp(signal);
+      await expectCondition(service, "b", "a");
+      assert.equal((await service.inspect()).epoch, epoch, "what is so already is not done again");
+      for (const _ of [1, 2]) await service.release(signal);
+      for (const _ of [1, 2]) await service.drain("a", { sinceMs: 0 }, signal);
+      for (const _ of [1, 2]) await service.fence("a");
+      await expectCondition(service, "b", null);
+      for (const _ of [1, 2]) await service.tearDown(signal);
+      assert.equal((await service.inspect()).present, false);
+    });
+
+    on("release after prepare leaves everything as it was", async ({ service }) => {
+      await service.setUp(signal);
+      await service.handOver("a", signal);
+      await service.prepare("b", signal);
+      await service.release(signal);
+      await expectCondition(service, "a", null);
+      await service.handOver("b", signal);
+      await expectCondition(service, "b", "a");
+    });
+
+    on("what was prepared before the epoch was raised fails whole", async ({ service, restart }) => {
+      await service.setUp(signal);
+      await service.handOver("a", signal);
+      await service.prepare("b", signal);
+      const before = await service.inspect();
+      const raised = await service.raiseEpoch();
+      assert.ok(raised > before.epoch);
+      await rejectsWith("stale-epoch", service.handOver("b", signal));
+      await expectCondition(service, "a", null);
+      const next = await restart();
+      assert.equal((await next.inspect()).epoch, raised);
+      await next.handOver("b", signal);
+      await expectCondition(next, "b", "a");
+    });
+
+    on("a restarted daemon reads what the kernel holds", async ({ service, restart }) => {
+      await service.setUp(signal);
+      await service.handOver("b", signal);
+      await service.handOver("a", signal);
+      const before = await service.inspect();
+      const next = await restart();
+      assert.deepEqual(await next.inspect(), before);
+      await next.setUp(signal);
+      assert.deepEqual(await next.inspect(), before);
+    });
+
+    on("the holder is never fenced and never drained", async ({ service }) => {
+      await service.setUp(signal);
+      await service.handOver("a", signal);
+      await rejectsWith("internal", service.fence("a"));
+      await rejectsWith("internal", service.drain("a", { sinceMs: 0 }, signal));
+      await expectCondition(service, "a", null);
+      await service.fence("b");
+      await expectCondition(service, "a", null);
+    });
+
+    on("without setUp there is no hand-over", async ({ service }) => {
+      await rejectsWith("takeover-failed", service.handOver("a", signal));
+    });
+
+    on("flows stay with the old board; drained at once they are cut, and counted", async (subject) => {
+      const { service } = subject;
+      await service.setUp(signal);
+      await service.handOver("a", signal);
+      for (let count = 0; count < 3; count += 1) await subject.begin();
+      assert.equal(await subject.flowsOn("a"), 3);
+      await service.handOver("b", signal);
+      await subject.begin();
+      assert.equal(await subject.flowsOn("a"), 3);
+      assert.equal(await subject.flowsOn("b"), 1);
+
+      const seen: number[] = [];
+      const onProgress = ({ left }: { left: number }): void => void seen.push(left);
+      const { cut } = await service.drain("a", { sinceMs: Date.now(), atOnce: true, onProgress }, signal);
+      assert.equal(cut, 3);
+      assert.equal(seen[0], 3);
+      assert.equal(await subject.flowsOn("a"), 0);
+      assert.equal(await subject.flowsOn("b"), 1, "the holder's flows are not touched");
+      await expectCondition(service, "b", "a");
+      await service.fence("a");
+      await expectCondition(service, "b", null);
+    });
+
+    on("a drain that is given up ends, and goes on when it is asked for again", async (subject) => {
+      await subject.service.setUp(signal);
+      await subject.service.handOver("a", signal);
+      await subject.begin();
+      await subject.service.handOver("b", signal);
+      const controller = new AbortController();
+      const drained = subject.service.drain(
+        "a",
+        { sinceMs: Date.now(), onProgress: () => controller.abort(new Error("given up")) },
+        controller.signal,
+      );
+      await assert.rejects(drained, /given up/);
+      await expectCondition(subject.service, "b", "a");
+      assert.equal(await subject.flowsOn("a"), 1);
+      const next = await subject.restart();
+      const { cut } = await next.drain("a", { sinceMs: Date.now(), atOnce: true }, signal);
+      assert.equal(cut, 1);
+      assert.equal(await subject.flowsOn("a"), 0);
+    });
+  });
+}
+
+async function expectCondition(
+  service: Service,
+  holder: BoardName | null,
+  draining: BoardName | null,
+): Promise<void> {
+  const condition = await service.inspect();
+  assert.deepEqual({ holder: condition.holder, draining: condition.draining }, { holder, draining });
+}
+
+async function rejectsWith(code: ErrorCode, work: Promise<unknown>): Promise<void> {
+  await assert.rejects(work, (error: Error & { code?: string }) => {
+    assert.equal(error.code, code, error.message);
+    return true;
+  });
+}
