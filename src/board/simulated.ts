@@ -86,7 +86,7 @@ export class SimulatedWorld {
     if (board === undefined || board.condition.state === "dead") return;
     board.console.push(`kernel ${cause}`);
     board.condition = { ...board.condition, state: "dead", reason: cause };
-    for (const listener of [...this.listeners(name)]) listener({ type: "died", cause, detail: "simulated" });
+    for (const listener of this.listeners(name)) listener({ type: "died", cause, detail: "simulated" });
   }
 
   /** The host loses power: nothing runs any more. Consoles are on the disk. */

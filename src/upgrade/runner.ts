@@ -111,13 +111,13 @@ export async function undoStory(
     failed.signal.removeEventListener("abort", stop);
   }
   await attempt(scene, () => scene.record("undo-done", last));
-  return await endStory(scene, outcomeOf(scene), cause);
+  return await endStory(scene, outcomeOf(scene.facts), cause);
 }
 
 /** What an undone story came to. */
-function outcomeOf({ facts, rebooted }: Scene): Outcome {
+function outcomeOf(facts: StoryFacts): Outcome {
   // While the primary does not come back nobody serves; after one more reboot it is simply tried again.
-  if (facts.kind === "restart") return rebooted ? "failed" : "stuck";
+  if (facts.kind === "restart") return facts.error?.code === "host-rebooted" ? "failed" : "stuck";
   const moved = facts.phase === "probation" || (facts.phase === "takeover" && facts.phaseDone);
   if (moved || facts.takenBackAt !== null) return "rolled-back";
   return facts.phase === "deliver" ? "rejected" : "failed";

@@ -45,8 +45,6 @@ export interface Parts {
 
 export class Scene {
   readonly parts: Parts;
-  /** The host was booted since the story began: boards and rules of then are gone. */
-  readonly rebooted: boolean;
   /** Aborts when the story is cancelled, or the daemon stops. */
   readonly signal: AbortSignal;
   readonly source: BundleSource | undefined;
@@ -58,12 +56,10 @@ export class Scene {
     /** Those of the story so far; the scene appends to this array. */
     readonly records: JournalRecord[];
     readonly signal: AbortSignal;
-    readonly rebooted: boolean;
     readonly source?: BundleSource | undefined;
     readonly onProgress: (event: ProgressEvent) => void;
   }) {
     this.parts = options.parts;
-    this.rebooted = options.rebooted;
     this.signal = options.signal;
     this.source = options.source;
     this.#records = options.records;
@@ -76,10 +72,9 @@ export class Scene {
 
   /** The same scene under another signal: undoing goes on when the story was cancelled. */
   withSignal(signal: AbortSignal): Scene {
-    const { parts, rebooted, source } = this;
+    const { parts, source } = this;
     return new Scene({
       parts,
-      rebooted,
       source,
       signal,
       records: this.#records,

@@ -58,6 +58,8 @@ export const phases: readonly Phase[] = [
     stories: all,
     run: boot,
     undo: putAway,
+    // A boot may fail for once, as a reset in the field would; software that is bad fails again.
+    retryFrom: "boot",
     afterCrash: "repeat",
     afterReboot: "roll-back",
   },
@@ -66,7 +68,6 @@ export const phases: readonly Phase[] = [
     stories: all,
     run: verify,
     undo: nothing,
-    // A boot may fail for once, as a reset in the field would; software that is bad fails again.
     retryFrom: "boot",
     afterCrash: "repeat-while-alive",
     afterReboot: "roll-back",
@@ -172,22 +173,27 @@ async function boot(scene: Scene): Promise<void> {
   const { content } = facts;
   if (content === null) throw new TwinboardError("internal", { detail: `slot ${facts.to} is empty` });
   await parts.service.attach(facts.to, signal);
-  let condition = await board.inspect();
+  const condition = await board.inspect();
   if (facts.kind === "rollback" && condition.state === "dormant") {
     await scene.note({ instance: condition.instance, woken: true });
     await board.setPriority("background");
     await board.resume(signal);
     return;
   }
-  if (facts.instance === null || condition.state === "dead") {
-    // Nothing of ours runs yet: whatever does is a leftover, and there must never be a second.
-    await board.stop(signal);
-    condition = { state: "off" };
-  }
-  const instance = facts.instance ?? randomUUID();
-  if (facts.instance === null) await scene.note({ instance });
-  scene.progress({ awaiting: `board ${facts.to}` });
   const { version, images, kernelArguments } = content;
+  const ours = condition.state !== "off" && condition.instance === facts.instance;
+  let instance = facts.instance;
+  if (instance === null || !ours) {
+    // Whatever runs here is a leftover, and there must never be a second. What was noted and is gone gets no second life either.
+    await board.stop(signal);
+    instance = randomUUID();
+    await scene.note({ instance });
+  } else if (condition.state === "dead") {
+    throw new TwinboardError("board-died", {
+      detail: `board ${facts.to}: ${condition.reason ?? "it does no more work"}`,
+    });
+  }
+  scene.progress({ awaiting: `board ${facts.to}` });
   await board.start({ instance, version, images, kernelArguments }, signal);
   await board.setPriority(facts.from === null ? "service" : "background");
 }
@@ -196,7 +202,6 @@ async function boot(scene: Scene): Promise<void> {
 async function putAway(scene: Scene): Promise<void> {
   const board = scene.parts.boards[scene.facts.to];
   const { signal } = scene;
-  if (scene.rebooted) return;
   await scene.parts.service.fence(scene.facts.to);
   const { state } = await board.inspect();
   if (scene.facts.woken && (state === "running" || state === "dormant")) await board.pause(signal);
@@ -255,7 +260,7 @@ async function commit(scene: Scene): Promise<void> {
     failedVersions: state.failedVersions.filter((version) => version !== toVersion),
   }));
   await parts.delivery.forget();
-  if (facts.from === null || scene.rebooted) return;
+  if (facts.from === null) return;
   const old = otherBoard(to);
   const board = parts.boards[old];
   await parts.service.fence(old);

@@ -87,18 +87,18 @@ export class System {
         rebooted,
         newBoard: await boards[facts.to].inspect(),
       });
-      if (plan.action === "roll-back") await this.#carryOn(records, plan, rebooted);
+      // What is undone, and what is past its commit point, decides which board is primary.
+      const first = plan.action === "roll-back" || (plan.action === "go-on" && plan.phase === "commit");
+      if (first) await this.#carryOn(records, plan);
       else later.push({ records, plan });
     }
     await this.#restartIfNobodyServes(later.map(({ records }) => factsOf(records)));
-    for (const { records, plan } of later) {
-      await this.#carryOn(records, plan, factsOf(records).boot !== boot);
-    }
+    for (const { records, plan } of later) await this.#carryOn(records, plan);
   }
 
-  async #carryOn(records: JournalRecord[], plan: RecoveryPlan, rebooted: boolean): Promise<void> {
+  async #carryOn(records: JournalRecord[], plan: RecoveryPlan): Promise<void> {
     const facts = factsOf(records);
-    await this.#perform(records, rebooted, undefined, async (scene) => {
+    await this.#perform(records, undefined, async (scene) => {
       await scene.record("recovered", facts.phase, { plan });
       if (plan.action === "go-on") return await runStory(scene, plan.phase);
       if (plan.action === "nothing")
@@ -122,9 +122,7 @@ export class System {
     if (unfinished.some((facts) => facts.to === primary)) return;
     const { version } = content;
     const to: Partial<NotedFacts> = { to: primary, toVersion: version, fromVersion: version, content };
-    await this.#perform([await this.#begin("restart", to)], false, undefined, (scene) =>
-      runStory(scene, null),
-    );
+    await this.#perform([await this.#begin("restart", to)], undefined, (scene) => runStory(scene, null));
   }
 
   /**
@@ -181,7 +179,7 @@ export class System {
       this.#busy = false;
       throw error;
     }
-    this.#work = this.#perform([first], false, source, (scene) => runStory(scene, null)).finally(() => {
+    this.#work = this.#perform([first], source, (scene) => runStory(scene, null)).finally(() => {
       this.#busy = false;
     });
     this.#work.catch(() => undefined);
@@ -216,7 +214,6 @@ export class System {
 
   async #perform(
     records: JournalRecord[],
-    rebooted: boolean,
     source: BundleSource | undefined,
     act: (scene: Scene) => Promise<StoryResult>,
   ): Promise<void> {
@@ -225,7 +222,6 @@ export class System {
     const scene = new Scene({
       parts: this.#parts,
       records: [...records],
-      rebooted,
       source,
       signal: controller.signal,
       onProgress: (event) => this.#showProgress(event),

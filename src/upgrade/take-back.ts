@@ -11,15 +11,16 @@ const retryMs = 200;
 
 /** Undoes the takeover, whether it happened, half happened, or did not. Errors: `take-back-failed`, `no-board-works`. */
 export async function takeBack(scene: Scene): Promise<void> {
-  // The boards and the rules of the story are gone with the host's last boot; the primary, still the old board, is booted by `restart`.
-  if (scene.rebooted) return;
   const { parts, facts, signal } = scene;
   const { service } = parts;
-  if ((await service.inspect()).holder === facts.to) {
+  const { holder } = await service.inspect();
+  if (holder === facts.to) {
     if (facts.from === null) await keepServing(scene);
     else await handBack(scene, facts.from);
   }
   await service.release(signal);
+  // After a reboot of the host there is no holder and nothing to drain: the primary, still the old board, is booted by `restart`.
+  if (holder === null) return;
   if (facts.from === null || scene.facts.takeoverAt === null) return;
   await parts.boards[facts.from].setPriority("service");
   await drainNew(scene);
