@@ -39,8 +39,9 @@ export async function spool(
   const limit = Math.min(maxBytes, sizeBytes ?? maxBytes);
   let bytes = 0;
   let unsyncedBytes = 0;
-  const file = await open(path, "wx", 0o600);
+  let file: FileHandle | undefined;
   try {
+    file = await open(path, "wx", 0o600);
     for await (const chunk of untilAborted(chunks, signal)) {
       if (bytes + chunk.length > limit)
         throw new TwinboardError("bundle-too-large", { detail: `more than ${limit} bytes came` });
@@ -58,15 +59,19 @@ export async function spool(
         detail: `${bytes} bytes came, ${sizeBytes} were announced`,
       });
     await file.sync();
-  } catch (cause) {
+  } catch (error) {
     signal.throwIfAborted();
-    if (cause instanceof TwinboardError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const full = code === "ENOSPC" || code === "EDQUOT";
-    throw new TwinboardError(full ? "too-little-disk" : "bundle-unreadable", { detail: message, cause });
+    throw spoolError(error);
   } finally {
-    await file.close();
+    await file?.close();
   }
+}
+
+function spoolError(cause: unknown): TwinboardError {
+  if (cause instanceof TwinboardError) return cause;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const full = code === "ENOSPC" || code === "EDQUOT";
+  return new TwinboardError(full ? "too-little-disk" : "bundle-unreadable", { detail: message, cause });
 }
 
 async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
