@@ -1,5 +1,5 @@
 /**
- * Imports run downwards only (DESIGN.md, "The house"). Each folder of `src/` lists what it may import from;
+ * Imports run downwards only (ARCHITECTURE.md, "Rooms"). Each folder of `src/` lists what it may import from;
  * a driver that knew the story, or a door to the outside that knew a driver, fails here.
  */
 import { globSync, readFileSync } from "node:fs";

@@ -164,7 +164,7 @@ export class TwinboardError extends Error {
   }
 }
 
-/** Exit codes of the command (DESIGN.md, "The command"). */
+/** Exit codes of the command (docs/story.md, "Outcomes"). */
 export const exitCodes: Record<ErrorKind, number> = { failed: 1, rejected: 2, stuck: 3, usage: 64 };
 
 /** Wraps what is not ours as a defect, and leaves what is ours as it is. */

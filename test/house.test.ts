@@ -113,6 +113,17 @@ test("what a document links to is there", () => {
   assert.deepEqual(missing, []);
 });
 
+test("the document that a comment or a document names is there", () => {
+  const missing = all
+    .filter((path) => /\.(ts|md|sh)$|^kit\/|^scripts\//.test(path))
+    .flatMap((path) =>
+      [...read(path).matchAll(/(?<![\w/.-])(?:[a-z]+\/)?[A-Za-z-]+\.md\b/g)]
+        .filter(([name]) => !existsSync(name) && !existsSync(join(dirname(path), name)))
+        .map(([name]) => `${path}: ${name}`),
+    );
+  assert.deepEqual(missing, []);
+});
+
 test("docs/dependencies.md has each runtime dependency with its licence", () => {
   const { dependencies, optionalDependencies } = packageOf("package.json");
   const expected = Object.keys({ ...dependencies, ...optionalDependencies }).map((name) => {

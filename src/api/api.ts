@@ -1,4 +1,4 @@
-/** The API of one system, over HTTP: DESIGN.md's story asked for, watched and cancelled. */
+/** The API of one system, over HTTP: a story asked for, watched and cancelled. */
 import { Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";

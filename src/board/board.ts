@@ -63,7 +63,7 @@ export type BoardEvent =
       readonly detail: string;
     };
 
-/** Optional programs of a board, run inside it (DESIGN.md, "Readiness"). */
+/** Optional programs of a board, run inside it (docs/board-kit.md). */
 export const hookNames = [
   "standby",
   "quiesce",

@@ -42,7 +42,7 @@ export interface BundleTrust {
   readonly maxSignatureBytes: number;
 }
 
-/** A bundle whose signature and manifest have been verified (BUNDLE.md, steps 1 to 6); its payload has not been read yet. */
+/** A bundle whose signature and manifest have been verified (docs/bundles.md, steps 1 to 6); its payload has not been read yet. */
 export interface SignedBundle {
   readonly path: string;
   readonly sizeBytes: number;

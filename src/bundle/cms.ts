@@ -22,7 +22,7 @@ export interface CmsTrust {
 
 /**
  * Verifies the chain of the one signer against the keyring and nothing else (no directory of the host), its purpose (S/MIME
- * signing) and time, then the signature (BUNDLE.md, steps 3 to 5), and returns what was signed.
+ * signing) and time, then the signature (docs/bundles.md, steps 3 to 5), and returns what was signed.
  * Errors: `bundle-signature-invalid`, `bundle-signer-untrusted`, `bundle-certificate-expired`, `bundle-format-refused` (signature
  * detached or encrypted); the signal's reason.
  */

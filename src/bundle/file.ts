@@ -39,7 +39,7 @@ const sizeFieldBytes = 8;
 const squashfsMagic = "hsqs";
 
 /**
- * Reads the CMS from the end of the file (BUNDLE.md, steps 1 and 2). Nothing of it is verified yet.
+ * Reads the CMS from the end of the file (docs/bundles.md, steps 1 and 2). Nothing of it is verified yet.
  * Errors: `bundle-not-a-bundle`, `bundle-truncated`, `bundle-signature-invalid` (longer than `maxSignatureBytes`, or no DER).
  */
 export async function readBundleEnd(

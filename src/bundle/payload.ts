@@ -15,7 +15,7 @@ export interface PayloadProgress {
 const stepBytes = 256 * blockBytes;
 
 /**
- * Reads the whole payload and checks each block against the signed tree (BUNDLE.md, step 8). Needs about 1 MiB of memory. Repeatable.
+ * Reads the whole payload and checks each block against the signed tree (docs/bundles.md, step 8). Needs about 1 MiB of memory. Repeatable.
  * Errors: `bundle-payload-corrupt`, `bundle-truncated`, `bundle-unreadable`; the signal's reason.
  */
 export async function verifyPayload(

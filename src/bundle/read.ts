@@ -9,7 +9,7 @@ import { parseManifest } from "./manifest.ts";
 import { blockBytes, treeBytes } from "./verity.ts";
 
 /**
- * Verifies a bundle's signature and reads its signed manifest (BUNDLE.md, steps 1 to 6); reads none of the payload. Repeatable.
+ * Verifies a bundle's signature and reads its signed manifest (docs/bundles.md, steps 1 to 6); reads none of the payload. Repeatable.
  * Errors: `bundle-unreadable`, `bundle-not-a-bundle`, `bundle-truncated`, `bundle-signature-invalid`, `bundle-signer-untrusted`,
  * `bundle-certificate-expired`, `bundle-format-refused`, `bundle-manifest-invalid`; the signal's reason.
  */

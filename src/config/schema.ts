@@ -1,5 +1,5 @@
 /**
- * The configuration file as people write it (DESIGN.md, "The configuration"): every key that exists, and what it may hold.
+ * The configuration file as people write it: every key that exists, and what it may hold.
  * Keys of later versions are known here, and choosing one is refused by name: nothing is accepted that would not be done.
  */
 import { isIPv4, isIPv6 } from "node:net";

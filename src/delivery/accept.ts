@@ -1,4 +1,4 @@
-/** What a bundle must satisfy besides its signature (BUNDLE.md, step 7). */
+/** What a bundle must satisfy besides its signature (docs/bundles.md, step 7). */
 import type { SignedBundle } from "../bundle/bundle.ts";
 import { compareVersions } from "../bundle/version.ts";
 import { TwinboardError } from "../errors.ts";

@@ -6,7 +6,7 @@ export type BundleSource =
   /** Bytes from the socket; `sizeBytes` if the sender knows it. */
   | { readonly kind: "stream"; readonly stream: AsyncIterable<Uint8Array>; readonly sizeBytes?: number };
 
-/** What a bundle must satisfy besides its signature (BUNDLE.md, step 7). */
+/** What a bundle must satisfy besides its signature (docs/bundles.md, step 7). */
 export interface Acceptance {
   readonly compatible: string;
   /** Highest version ever committed; `null` on a fresh system. Equal is accepted. */

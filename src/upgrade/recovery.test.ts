@@ -31,7 +31,7 @@ function facts(...events: [RecordEvent, PhaseName | null, Record<string, unknown
 const plan = (known: StoryFacts, rebooted: boolean, newBoard: BoardCondition) =>
   planRecovery(known, rowsOf(known), { rebooted, newBoard });
 
-/** The table of DESIGN.md, "The story", for a phase that was begun and not done. */
+/** The table of docs/story.md, "Phases", for a phase that was begun and not done. */
 const table: [phase: PhaseName, afterCrash: string, afterCrashWithDeadBoard: string, afterReboot: string][] =
   [
     ["deliver", "go-on", "go-on", "go-on"],

@@ -1,4 +1,4 @@
-/** What one board does, in DESIGN.md's words, from what the kernel and the board say. */
+/** What one board does, in docs/story.md's words, from what the kernel and the board say. */
 import type { Board, BoardCondition } from "../board/board.ts";
 import type { ServiceCondition } from "../service/service.ts";
 import type { StoryFacts } from "./facts.ts";

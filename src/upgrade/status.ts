@@ -3,7 +3,7 @@ import type { BoardName, BoardUsage } from "../board/board.ts";
 import type { SlotMark } from "../slot/slot.ts";
 import type { Outcome, PhaseName, ProgressEvent, StoryKind } from "./record.ts";
 
-/** DESIGN.md's words for what a board is doing. */
+/** docs/story.md's words for what a board is doing. */
 export type BoardRole = "in service" | "draining" | "standby" | "dormant" | "booting" | "dead" | "off";
 
 export interface BoardStatus {

@@ -1,7 +1,7 @@
 /**
  * The crash matrix: every story, killed before and after every call that it makes to the outside (each journal record, each replacement of
  * `system.json`, each call of a driver), with and without a reboot of the host. Whatever happened, the next daemon brings the system to an
- * end that DESIGN.md's table allows, and the next upgrade works.
+ * end that docs/story.md's table allows, and the next upgrade works.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
