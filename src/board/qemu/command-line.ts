@@ -1,0 +1,127 @@
+/** The machine that a board is, as QEMU's command line. Pure: the same board and start give the same words. */
+import type { SystemNames } from "../../system/names.ts";
+import type { BoardName } from "../board.ts";
+
+export const qemuProgram = "qemu-system-x86_64";
+export const qemuPackage = "qemu-system-x86";
+
+export type Accelerator = "kvm" | "tcg";
+
+/** What the board's service card is told to be. */
+export interface BoardIdentity {
+  /** Address and prefix: `10.231.0.2/29`. */
+  readonly address4: string;
+  readonly gateway4: string;
+}
+
+export interface Machine {
+  readonly name: BoardName;
+  readonly names: SystemNames;
+  readonly instance: string;
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly accelerator: Accelerator;
+  readonly identity: BoardIdentity;
+  readonly kernelArguments: string;
+  /** Which of the optional images the board has. */
+  readonly initrd: boolean;
+  /** `native`: the root file system was opened with O_DIRECT, so no worker threads are needed. */
+  readonly diskIo: "native" | "threads";
+}
+
+/** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
+export const inherited = { stderr: 2, console: 3, rootfs: 4, kernel: 5, initrd: 6 } as const;
+
+/** Names of the sockets, in the process's working directory. */
+export const sockets = { qmp: "qmp", notify: "notify", agent: "agent" } as const;
+
+/** Bytes of QEMU's cache of translated code under emulation; it fills, and counts as the board's memory. */
+export const translationCacheBytes = 64 * 1024 * 1024;
+
+export function qemuArguments(machine: Machine): string[] {
+  return [
+    ["-name", `twinboard-${machine.names.system}-${machine.name},debug-threads=on`],
+    ["-uuid", machine.instance],
+    ["-nodefaults", "-no-user-config", "-display", "none"],
+    // A crash or shutdown keeps the machine and its console for who wants to know why; it must not start again by itself.
+    ["-action", "panic=pause,shutdown=pause,reboot=shutdown,watchdog=pause"],
+    ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    ...processor(machine),
+    ...boot(machine),
+    ...control(),
+    ...card(machine, "mgmt"),
+    ...card(machine, "service"),
+  ].flat();
+}
+
+function processor({ accelerator, cpus, memoryBytes }: Machine): string[] {
+  const tcg = `tcg,tb-size=${translationCacheBytes / 1024 / 1024}`;
+  return [
+    ["-machine", "q35,usb=off,vmport=off,hpet=off,smm=off,sata=off,smbus=off"],
+    ["-accel", accelerator === "kvm" ? "kvm" : tcg],
+    ...(accelerator === "kvm" ? ["-cpu", "host"] : []),
+    ["-smp", String(cpus), "-m", `size=${Math.floor(memoryBytes / 1024)}K`],
+    // `host` goes on while the machine is paused, so a guest that reads its RTC after waking finds the right time.
+    ["-rtc", "base=utc,clock=host"],
+    ["-device", "pvpanic"],
+    ["-object", "rng-builtin,id=entropy", "-device", "virtio-rng-pci,rng=entropy"],
+    ["-device", "virtio-balloon-pci,free-page-reporting=on"],
+  ].flat();
+}
+
+function boot(machine: Machine): string[] {
+  const aio = machine.diskIo === "native" ? "aio=native,cache.direct=on" : "aio=threads";
+  return [
+    ["-kernel", `/proc/self/fd/${inherited.kernel}`],
+    ...(machine.initrd ? ["-initrd", `/proc/self/fd/${inherited.initrd}`] : []),
+    ["-append", kernelCommandLine(machine)],
+    ["-add-fd", `fd=${inherited.rootfs},set=${inherited.rootfs}`],
+    "-blockdev",
+    `driver=file,node-name=rootfs-file,filename=/dev/fdset/${inherited.rootfs},read-only=on,${aio}`,
+    ["-blockdev", "driver=raw,node-name=rootfs,file=rootfs-file,read-only=on"],
+    ["-device", "virtio-blk-pci,drive=rootfs,serial=rootfs"],
+  ].flat();
+}
+
+/** The manifest's arguments first: where the kernel takes the last of a kind, the host's own hold. */
+function kernelCommandLine({ kernelArguments, names, name, identity }: Machine): string {
+  return [
+    kernelArguments.trim(),
+    "console=ttyS0",
+    // Without a pvpanic driver in the board, its panic shows as a reset.
+    "panic=-1",
+    `twinboard.system=${names.system}`,
+    `twinboard.board=${name}`,
+    `twinboard.mgmt=${names.mac(name, "mgmt")}`,
+    `twinboard.service=${names.mac(name, "service")}`,
+    `twinboard.address4=${identity.address4}`,
+    `twinboard.gateway4=${identity.gateway4}`,
+  ]
+    .join(" ")
+    .trim();
+}
+
+function socketChardev(id: string, path: string): string {
+  return `socket,id=${id},path=${path},server=on,wait=off`;
+}
+
+function control(): string[] {
+  return [
+    ["-chardev", socketChardev("qmp", sockets.qmp), "-mon", "chardev=qmp,mode=control"],
+    ["-add-fd", `fd=${inherited.console},set=${inherited.console}`],
+    ["-chardev", `file,id=console,path=/dev/fdset/${inherited.console},append=on`],
+    ["-serial", "chardev:console"],
+    ["-device", "virtio-serial-pci"],
+    ["-chardev", socketChardev("notify", sockets.notify)],
+    ["-device", "virtserialport,chardev=notify,name=org.twinboard.notify"],
+    ["-chardev", socketChardev("agent", sockets.agent)],
+    ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"],
+  ].flat();
+}
+
+function card({ names, name }: Machine, role: "mgmt" | "service"): string[] {
+  return [
+    ["-netdev", `tap,id=${role},ifname=${names.card(name, role)},script=no,downscript=no`],
+    ["-device", `virtio-net-pci,netdev=${role},mac=${names.mac(name, role)},romfile=`],
+  ].flat();
+}

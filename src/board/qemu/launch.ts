@@ -1,0 +1,193 @@
+/** Starts a board's QEMU so that it outlives the daemon, as an unprivileged user, in its control group and on its cores. */
+import { spawn } from "node:child_process";
+import { constants, type FileHandle, open, readFile, stat } from "node:fs/promises";
+import { TwinboardError } from "../../errors.ts";
+import type { BoardStart } from "../board.ts";
+import {
+  type Machine,
+  qemuArguments,
+  qemuPackage,
+  qemuProgram,
+  translationCacheBytes,
+} from "./command-line.ts";
+import { consoleHardLimitBytes } from "./console.ts";
+
+/** Resident bytes of QEMU besides the board's memory and the translation cache. */
+const ownBytes = 48 * 1024 * 1024;
+
+export interface Launch {
+  readonly machine: Omit<Machine, "initrd" | "diskIo">;
+  readonly images: BoardStart["images"];
+  /** Working directory of the process, with its sockets, lock and process file; owned by the user. */
+  readonly directory: string;
+  readonly user: { readonly uid: number; readonly gid: number };
+  /** Cores that the board may use; all if empty. */
+  readonly cores: readonly number[];
+  /** Directory of the board's control group, if the host has one. */
+  readonly groupPath: string | undefined;
+  readonly console: FileHandle;
+  readonly stderrPath: string;
+}
+
+/** Files in the board's directory. */
+export const processFile = "process";
+const lockFile = "lock";
+/** sysexits(3), EX_TEMPFAIL: another process of this board holds the lock. */
+export const lockedExitCode = 75;
+
+/**
+ * Runs as root until its last line. The lock is inherited by QEMU and freed by the kernel when that ends, so there are never two
+ * machines of one board, whoever starts them. Only systems with udev let other users open /dev/net/tun: in a mount namespace of
+ * its own the machine gets a node that it may open, and a tap's owner is all the right that it needs (tun(4)).
+ */
+const script = `set -e
+uid=$1 group=$2 fileBlocks=$3
+shift 3
+exec 9>${lockFile}
+flock -n 9 || exit ${lockedExitCode}
+echo "$$ $(cut -d ' ' -f 22 "/proc/$$/stat")" >${processFile}
+[ -z "$group" ] || echo "$$" >"$group/cgroup.procs"
+mkdir -p dev
+mount -t tmpfs -o size=4k,mode=0755,noexec,nosuid none dev
+mknod -m 600 dev/tun c 10 200
+chown "$uid" dev/tun
+mount --bind dev/tun /dev/net/tun
+ulimit -f "$fileBlocks"
+trap '' XFSZ
+exec "$@"`;
+
+/**
+ * Starts the process and returns its exit: the code if it ends while the daemon lives. What QEMU has to say is in `stderrPath`.
+ * Errors: `missing-program`, `board-start-failed` (an image is missing or unreadable), `too-little-memory`.
+ */
+export async function launch(options: Launch): Promise<{ readonly exit: Promise<number | null> }> {
+  await requireMemory(options.machine);
+  const files: FileHandle[] = [];
+  try {
+    const rootfs = await openRootfs(options.images);
+    files.push(rootfs.file);
+    const kernel = await openReadable(options, "kernel");
+    files.push(kernel);
+    const initrd = options.images["initrd"] === undefined ? undefined : await openReadable(options, "initrd");
+    if (initrd !== undefined) files.push(initrd);
+    const stderr = await open(options.stderrPath, "w", 0o600);
+    files.push(stderr);
+    const words = qemuArguments({
+      ...options.machine,
+      initrd: initrd !== undefined,
+      diskIo: rootfs.direct ? "native" : "threads",
+    });
+    const child = spawn("unshare", wrap(options, await deviceGroups(options), words), {
+      cwd: options.directory,
+      detached: true,
+      // In the order of `inherited`.
+      stdio: [
+        "ignore",
+        "ignore",
+        stderr.fd,
+        options.console.fd,
+        rootfs.file.fd,
+        kernel.fd,
+        initrd?.fd ?? "ignore",
+      ],
+    });
+    child.unref();
+    const exit = new Promise<number | null>((resolve) => {
+      child.once("exit", resolve);
+      child.once("error", () => resolve(127));
+    });
+    return { exit };
+  } finally {
+    for (const file of files) await file.close();
+  }
+}
+
+function wrap(options: Launch, groups: string[], words: readonly string[]): string[] {
+  const { user, cores, groupPath } = options;
+  // ulimit counts in blocks of 512 bytes (POSIX).
+  const blocks = String(consoleHardLimitBytes / 512);
+  return [
+    ["--mount", "--propagation", "slave"],
+    ["sh", "-c", script, "twinboard-board", String(user.uid), groupPath ?? "", blocks],
+    ...(cores.length > 0 ? ["taskset", "-c", cores.join(",")] : []),
+    ["setpriv", "--reuid", String(user.uid), "--regid", String(user.gid), ...groups],
+    ["--inh-caps", "-all", "--ambient-caps", "-all", "--bounding-set", "-all", "--no-new-privs"],
+    qemuProgram,
+    ...words,
+  ].flat();
+}
+
+/** QEMU opens /dev/kvm itself; its group is the usual way in. */
+async function deviceGroups({ machine }: Launch): Promise<string[]> {
+  if (machine.accelerator !== "kvm") return ["--clear-groups"];
+  const { gid } = await stat("/dev/kvm").catch((cause: unknown) => {
+    throw new TwinboardError("no-kvm", { detail: "/dev/kvm is missing", cause });
+  });
+  return ["--groups", String(gid)];
+}
+
+/** O_DIRECT spares the worker threads, whose idle end would cost a dormant board processor time; not every file system has it. */
+async function openRootfs(images: BoardStart["images"]): Promise<{ file: FileHandle; direct: boolean }> {
+  const path = imagePath(images, "rootfs");
+  try {
+    return { file: await open(path, constants.O_RDONLY | constants.O_DIRECT), direct: true };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw unreadable("rootfs", path, error);
+    return { file: await open(path, "r"), direct: false };
+  }
+}
+
+/** QEMU opens these two again through /proc/self/fd, so the file's own mode must let its user read; the directories' need not. */
+async function openReadable({ images, user }: Launch, image: string): Promise<FileHandle> {
+  const path = imagePath(images, image);
+  const file = await open(path, "r").catch((error: unknown) => {
+    throw unreadable(image, path, error);
+  });
+  const { mode, uid, gid } = await file.stat();
+  const bit = uid === user.uid ? 0o400 : gid === user.gid ? 0o040 : 0o004;
+  if ((mode & bit) !== 0) return file;
+  await file.close();
+  throw unreadable(
+    image,
+    path,
+    `user ${user.uid} must be able to read it, its mode is ${(mode & 0o777).toString(8)}`,
+  );
+}
+
+function imagePath(images: BoardStart["images"], image: string): string {
+  const path = images[image];
+  if (path === undefined)
+    throw new TwinboardError("board-start-failed", { detail: `the slot holds no ${image}` });
+  return path;
+}
+
+function unreadable(image: string, path: string, cause: unknown): TwinboardError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new TwinboardError("board-start-failed", { detail: `${image} ${path}: ${why}`, cause });
+}
+
+/** Errors: `too-little-memory`, with the figures (proc(5), meminfo, MemAvailable). */
+async function requireMemory({ memoryBytes, accelerator }: Launch["machine"]): Promise<void> {
+  const neededBytes = memoryBytes + ownBytes + (accelerator === "tcg" ? translationCacheBytes : 0);
+  const meminfo = await readFile("/proc/meminfo", "utf8");
+  const availableBytes = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? 0) * 1024;
+  if (availableBytes >= neededBytes) return;
+  throw new TwinboardError("too-little-memory", {
+    detail: `a board needs ${mebibytes(neededBytes)}, and ${mebibytes(availableBytes)} are available`,
+  });
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1024 / 1024)} MiB`;
+}
+
+/** Debian's packages of what a board's start needs. */
+export const neededPrograms: Readonly<Record<string, string>> = {
+  [qemuProgram]: qemuPackage,
+  unshare: "util-linux",
+  flock: "util-linux",
+  taskset: "util-linux",
+  setpriv: "util-linux",
+  mount: "mount",
+  ip: "iproute2",
+};

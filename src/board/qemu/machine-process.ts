@@ -1,0 +1,82 @@
+/** The QEMU process of a board, found again by any daemon: process id, start time and the instance's uuid must all agree. */
+import { readdir, readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { TwinboardError } from "../../errors.ts";
+import { readFileIfThere } from "../../system/files.ts";
+import { processStartTicks } from "../../system/host.ts";
+import type { BoardUsage } from "../board.ts";
+
+export interface MachineProcess {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly instance: string;
+}
+
+/** How long QEMU may take to end in order before it is killed. */
+const endTimeoutMs = 2000;
+/** How long the kernel may take to free a killed machine's memory. */
+const killTimeoutMs = 10_000;
+const pollMs = 5;
+
+/** The process that `path` (its id and start time in clock ticks, in decimal) names, if it still is that process. */
+export async function findMachineProcess(path: string): Promise<MachineProcess | undefined> {
+  const [pid, startTicks] = ((await readFileIfThere(path)) ?? "").trim().split(" ").map(Number);
+  if (pid === undefined || startTicks === undefined || !(pid > 0)) return undefined;
+  if ((await processStartTicks(pid)) !== startTicks) return undefined;
+  const args = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+  const instance = args[args.indexOf("-uuid") + 1];
+  return args.includes("-uuid") && instance !== undefined ? { pid, startTicks, instance } : undefined;
+}
+
+export async function isAlive({ pid, startTicks }: MachineProcess): Promise<boolean> {
+  return (await processStartTicks(pid)) === startTicks;
+}
+
+/** Ends the process and returns when it is gone. Repeatable. Errors: `deadline-passed`; the signal's reason. */
+export async function endMachineProcess(machine: MachineProcess, signal: AbortSignal): Promise<void> {
+  for (const [name, timeoutMs] of [
+    ["SIGTERM", endTimeoutMs],
+    ["SIGKILL", killTimeoutMs],
+  ] as const) {
+    signal.throwIfAborted();
+    if (!(await isAlive(machine))) return;
+    kill(machine.pid, name);
+    const deadline = performance.now() + timeoutMs;
+    while (performance.now() < deadline) {
+      if (!(await isAlive(machine))) return;
+      await sleep(pollMs, undefined, { signal });
+    }
+  }
+  throw new TwinboardError("deadline-passed", {
+    detail: `the end of process ${machine.pid} after SIGKILL (${killTimeoutMs} ms)`,
+  });
+}
+
+function kill(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/**
+ * Processor time by the scheduler's account (kernel documentation, sched-stats: field 1 of `/proc/PID/task/TID/schedstat`) of all
+ * threads that live, and resident memory (proc(5), `VmRSS`). `undefined` if the process is gone.
+ */
+export async function machineUsage(pid: number): Promise<BoardUsage | undefined> {
+  try {
+    const threads = await readdir(`/proc/${pid}/task`);
+    const times = await Promise.all(
+      threads.map(async (thread) =>
+        Number((await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8")).split(" ")[0]),
+      ),
+    );
+    const status = await readFile(`/proc/${pid}/status`, "utf8");
+    const residentKib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN);
+    return { cpuNs: times.reduce((sum, time) => sum + time, 0), residentBytes: residentKib * 1024 };
+  } catch {
+    // A thread or the whole process ended between two reads.
+    return (await processStartTicks(pid)) === undefined ? undefined : await machineUsage(pid);
+  }
+}

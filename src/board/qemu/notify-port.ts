@@ -1,0 +1,88 @@
+/** The host's end of the virtio-serial port `org.twinboard.notify`: a unix socket that QEMU keeps for one client. */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { TwinboardError } from "../../errors.ts";
+import { type GuestMessage, GuestMessageReader } from "./guest-message.ts";
+
+interface Asked {
+  readonly resolve: (outcome: string) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class NotifyPort {
+  readonly #socket: Socket;
+  readonly #reader = new GuestMessageReader();
+  readonly #asked = new Map<string, Asked>();
+  /** Ids of this connection alone, so that an answer to an earlier daemon is not taken for ours. */
+  readonly #idPrefix = randomBytes(4).toString("hex");
+  #lastId = 0;
+  #ended: Error | undefined;
+
+  private constructor(socket: Socket, onMessage: (message: GuestMessage) => void) {
+    this.#socket = socket;
+    socket.on("data", (chunk: Buffer) => {
+      for (const message of this.#reader.push(chunk)) {
+        for (const { to, id, outcome } of message.answers) this.#asked.get(`${to} ${id}`)?.resolve(outcome);
+        onMessage(message);
+      }
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.close());
+  }
+
+  /** Connects, and asks the board to tell its last state again. Errors: `board-died` (nobody listens). */
+  static async connect(path: string, onMessage: (message: GuestMessage) => void): Promise<NotifyPort> {
+    const socket = connect(path);
+    const port = new NotifyPort(socket, onMessage);
+    try {
+      await once(socket, "connect");
+    } catch (cause) {
+      throw new TwinboardError("board-died", { detail: `nobody listens at ${path}`, cause });
+    }
+    port.askForState();
+    return port;
+  }
+
+  askForState(): void {
+    this.#socket.write("state\n");
+  }
+
+  /** Runs a hook inside the board; its exit status, or `absent`. Errors: `board-died`; the signal's reason. */
+  async hook(name: string, signal: AbortSignal): Promise<string> {
+    return await this.#ask("hook", name, signal);
+  }
+
+  /** Sets the board's clock to a whole second since 1970, now. Errors: `board-died`; the signal's reason. */
+  async clock(seconds: number, signal: AbortSignal): Promise<string> {
+    return await this.#ask("clock", String(seconds), signal);
+  }
+
+  /** Lets go of the port; whoever waits for an answer learns it. Repeatable. */
+  close(): void {
+    this.#ended ??= new TwinboardError("board-died", { detail: "the notify port was closed" });
+    for (const { reject } of this.#asked.values()) reject(this.#ended);
+    this.#socket.destroy();
+  }
+
+  #ask(what: "hook" | "clock", argument: string, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const id = `${this.#idPrefix}-${++this.#lastId}`;
+    const key = `${what} ${id}`;
+    return new Promise((resolve, reject) => {
+      const abort = (): void => settle(() => reject(signal.reason as Error));
+      const settle = (then: () => void): void => {
+        signal.removeEventListener("abort", abort);
+        this.#asked.delete(key);
+        then();
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      this.#asked.set(key, {
+        resolve: (outcome) => settle(() => resolve(outcome)),
+        reject: (error) => settle(() => reject(error)),
+      });
+      this.#socket.write(`${what} ${id} ${argument}\n`);
+    });
+  }
+}

@@ -1,0 +1,205 @@
+/** A daemon's connection to one run of a machine: QMP and the notify port together, told apart from every other run by its instance. */
+
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { TwinboardError } from "../../errors.ts";
+import type { BoardEvent, HookName } from "../board.ts";
+import { sockets } from "./command-line.ts";
+import type { GuestMessage } from "./guest-message.ts";
+import { NotifyPort } from "./notify-port.ts";
+import { QmpConnection, type QmpEvent } from "./qmp.ts";
+
+export interface Death {
+  readonly cause: "panic" | "shutdown" | "reset";
+  readonly detail: string;
+}
+
+export interface SessionOptions {
+  /** Where the machine's sockets are. */
+  readonly directory: string;
+  readonly instance: string;
+  readonly signal?: AbortSignal;
+  readonly onEvent: (event: BoardEvent) => void;
+  readonly onDeath: (death: Death) => void;
+  /** The machine's end of the connection was closed. */
+  readonly onEnd: (session: Session) => void;
+}
+
+type RunState =
+  | { readonly state: "running" | "dormant" }
+  | { readonly state: "dead"; readonly reason: string };
+
+const clockTimeoutMs = 3000;
+
+export class Session {
+  readonly instance: string;
+  readonly #options: SessionOptions;
+  readonly #waiting = new Set<{ resolve: (version: string) => void; reject: (error: Error) => void }>();
+  #qmp: QmpConnection | undefined;
+  #port: NotifyPort | undefined;
+  #version: string | undefined;
+  #death: Death | undefined;
+  #clock: AbortController | undefined;
+
+  private constructor(options: SessionOptions) {
+    this.#options = options;
+    this.instance = options.instance;
+  }
+
+  /** Errors: `board-died`, `deadline-passed`; the signal's reason. */
+  static async connect(options: SessionOptions): Promise<Session> {
+    const session = new Session(options);
+    try {
+      session.#qmp = await QmpConnection.connect(join(options.directory, sockets.qmp), {
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        onEvent: (event) => session.#hear(event),
+        onEnd: () => {
+          session.release();
+          options.onEnd(session);
+        },
+      });
+      session.#port = await NotifyPort.connect(join(options.directory, sockets.notify), (message) =>
+        session.#receive(message),
+      );
+      // A machine that died while nobody was connected has sent its event to nobody.
+      const { state, reason } = { reason: "", ...(await session.runState()) };
+      if (state === "dead")
+        session.#die({ cause: reason === "guest-panicked" ? "panic" : "shutdown", detail: reason });
+      return session;
+    } catch (error) {
+      session.release();
+      throw error;
+    }
+  }
+
+  /** QEMU's RunState (QMP `query-status`) in the contract's words. */
+  async runState(): Promise<RunState> {
+    const { status } = (await this.#command("query-status")) as { status?: unknown };
+    if (status === "paused") return { state: "dormant" };
+    if (status === "guest-panicked" || status === "shutdown" || status === "internal-error")
+      return { state: "dead", reason: this.#death?.detail ?? status };
+    return { state: "running" };
+  }
+
+  /** Errors: `board-died`; the signal's reason. */
+  async ready(signal: AbortSignal): Promise<{ readonly version: string }> {
+    signal.throwIfAborted();
+    if (this.#death !== undefined) throw died(this.#death.detail);
+    if (this.#version !== undefined) return { version: this.#version };
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const waiting = { resolve, reject };
+    const abort = (): void => reject(signal.reason as Error);
+    this.#waiting.add(waiting);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      this.#port?.askForState();
+      return { version: await promise };
+    } finally {
+      this.#waiting.delete(waiting);
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Errors: `board-died`; the signal's reason. */
+  async pause(signal: AbortSignal): Promise<void> {
+    this.#clock?.abort();
+    await this.#command("stop", signal);
+    const state = await this.runState();
+    if (state.state === "dead") throw died(state.reason);
+  }
+
+  /** Lets the guest run and sets its clock. Errors: `board-died`, `command-failed`, `deadline-passed`; the signal's reason. */
+  async resume(signal: AbortSignal): Promise<void> {
+    await this.#command("cont", signal);
+    const state = await this.runState();
+    if (state.state === "dead") throw died(state.reason);
+    // Timer interrupts of the real-time clock that were due meanwhile are dropped, not delivered in one burst.
+    await this.#command("rtc-reset-reinjection", signal);
+    await this.#setClock(signal);
+  }
+
+  async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
+    if (this.#port === undefined) throw died("it is not connected");
+    const outcome = await this.#port.hook(hook, signal);
+    if (outcome === "absent") return "absent";
+    if (outcome === "0") return "done";
+    throw new TwinboardError("hook-failed", { detail: `${hook}: exit status ${outcome.slice(0, 40)}` });
+  }
+
+  /** Lets go of the machine without touching it. Repeatable. */
+  release(): void {
+    this.#clock?.abort();
+    for (const { reject } of this.#waiting) reject(died(this.#death?.detail ?? "it is no longer connected"));
+    this.#qmp?.close();
+    this.#port?.close();
+  }
+
+  async #command(command: string, signal?: AbortSignal): Promise<unknown> {
+    if (this.#qmp === undefined) throw died("it is not connected");
+    return await this.#qmp.execute(command, undefined, signal);
+  }
+
+  /**
+   * The kit can only set whole seconds. So the clock is set at once, less than a second behind, and exactly when the next second
+   * begins; waiting for that would keep the board's service waiting.
+   */
+  async #setClock(signal: AbortSignal): Promise<void> {
+    const port = this.#port;
+    if (port === undefined) throw died("it is not connected");
+    const outcome = await port.clock(
+      Math.floor(Date.now() / 1000),
+      AbortSignal.any([signal, AbortSignal.timeout(clockTimeoutMs)]),
+    );
+    if (outcome !== "0") throw new TwinboardError("hook-failed", { detail: `clock: exit status ${outcome}` });
+    this.#clock = new AbortController();
+    void setClockExactly(port, this.#clock.signal);
+  }
+
+  #hear({ event, data }: QmpEvent): void {
+    if (event === "GUEST_PANICKED") this.#die({ cause: "panic", detail: "the guest's kernel panicked" });
+    // Without `guest` it is our own doing: `quit`, or a signal.
+    if (event === "SHUTDOWN" && data["guest"] === true) {
+      if (data["reason"] === "guest-reset") this.#die({ cause: "reset", detail: "the guest reset itself" });
+      else this.#die({ cause: "shutdown", detail: "the guest shut itself down" });
+    }
+  }
+
+  #die(death: Death): void {
+    if (this.#death !== undefined) return;
+    this.#death = death;
+    this.#clock?.abort();
+    for (const { reject } of this.#waiting) reject(died(death.detail));
+    this.#options.onDeath(death);
+  }
+
+  #receive(message: GuestMessage): void {
+    const { ready, status, stopping, watchdog } = message;
+    const { onEvent } = this.#options;
+    if (status !== undefined) onEvent({ type: "status", text: status });
+    if (watchdog === true) onEvent({ type: "watchdog" });
+    if (stopping === true) {
+      this.#version = undefined;
+      onEvent({ type: "stopping" });
+    }
+    if (ready === undefined) return;
+    // The board repeats its state whenever it is asked; an event is what is new.
+    const isNew = this.#version !== ready;
+    this.#version = ready;
+    if (isNew) onEvent({ type: "ready", version: ready });
+    for (const { resolve } of this.#waiting) resolve(ready);
+  }
+}
+
+async function setClockExactly(port: NotifyPort, signal: AbortSignal): Promise<void> {
+  try {
+    const next = Math.floor(Date.now() / 1000) + 1;
+    await sleep(next * 1000 - Date.now(), undefined, { signal, ref: false });
+    await port.clock(next, signal);
+  } catch {
+    // The board was paused again or died: then its clock does not matter.
+  }
+}
+
+function died(detail: string): TwinboardError {
+  return new TwinboardError("board-died", { detail });
+}

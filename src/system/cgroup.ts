@@ -1,0 +1,84 @@
+/**
+ * The door to processor shares: a control group for each board, so that a booting board's whole group can be of the idle class
+ * (kernel documentation, admin-guide/cgroup-v2, `cpu.idle`). Version 2 is the normal case; a hybrid tree has `cpu` in version 1.
+ */
+import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** How a board is kept out of the other's way, best first; `none`: this host offers no way, and both get equal shares. */
+export type PriorityWay = "cpu.idle" | "cpu.weight" | "cpu.shares" | "none";
+
+export interface CpuGroup {
+  readonly way: PriorityWay;
+  /** Why there is no better way, for people; empty where there is `cpu.idle`. */
+  readonly reason: string;
+  /** The group's directory; `undefined` where the way is `none`. */
+  readonly path: string | undefined;
+}
+
+/** The two files that give shares where `cpu.idle` is missing: [background, service] (default weights of the kernel). */
+const shares = { "cpu.weight": ["1", "100"], "cpu.shares": ["2", "1024"] } as const;
+
+/**
+ * Makes the group `name`, beside the host's own top-level groups: the idle class counts only against siblings, and a background
+ * board is to yield to everything. Repeatable.
+ */
+export async function makeCpuGroup(name: string, root = "/sys/fs/cgroup"): Promise<CpuGroup> {
+  const hierarchy = await findCpuHierarchy(root);
+  if (hierarchy === undefined) return none("no cpu controller is mounted");
+  const path = join(hierarchy, name);
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    return none(`${path}: ${(error as Error).message}`);
+  }
+  for (const way of ["cpu.idle", "cpu.weight", "cpu.shares"] as const) {
+    if (await isThere(join(path, way)))
+      return { way, path, reason: way === "cpu.idle" ? "" : "this kernel has no cpu.idle (Linux 5.15)" };
+  }
+  await rmdir(path).catch(() => undefined);
+  return none(`${path} has no file for processor shares`);
+}
+
+/** Gives the group's processes the idle class or the smallest share, or full weight. Repeatable; nothing where the way is `none`. */
+export async function setCpuPriority(group: CpuGroup, priority: "background" | "service"): Promise<void> {
+  const { way, path } = group;
+  if (way === "none" || path === undefined) return;
+  const background = priority === "background";
+  if (way === "cpu.idle") await writeFile(join(path, way), background ? "1" : "0");
+  else await writeFile(join(path, way), shares[way][background ? 0 : 1]);
+}
+
+/** Removes the group, which must be empty. Repeatable. */
+export async function removeCpuGroup(name: string, root = "/sys/fs/cgroup"): Promise<void> {
+  const hierarchy = await findCpuHierarchy(root);
+  if (hierarchy === undefined) return;
+  await rmdir(join(hierarchy, name)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
+/** Where groups with processor shares are made; in a version 2 tree `cpu` is handed to the top-level groups first. */
+async function findCpuHierarchy(root: string): Promise<string | undefined> {
+  for (const unified of [root, join(root, "unified")]) {
+    const controllers = await readFile(join(unified, "cgroup.controllers"), "utf8").catch(() => "");
+    if (!controllers.split(/\s/).includes("cpu")) continue;
+    await writeFile(join(unified, "cgroup.subtree_control"), "+cpu").catch(() => undefined);
+    return unified;
+  }
+  for (const name of ["cpu", "cpu,cpuacct"]) {
+    if (await isThere(join(root, name, "cgroup.procs"))) return join(root, name);
+  }
+  return undefined;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function none(reason: string): CpuGroup {
+  return { way: "none", reason, path: undefined };
+}

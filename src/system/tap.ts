@@ -1,0 +1,54 @@
+/** The door to tap cards: persistent, owned by an unprivileged user, made and removed by ip-tuntap(8). */
+import { readFile, writeFile } from "node:fs/promises";
+import { run } from "./process.ts";
+
+export interface Tap {
+  /** At most 15 characters (IFNAMSIZ). */
+  readonly name: string;
+  /** The user who may attach to it without privileges. */
+  readonly ownerUid: number;
+  /** *off*: the host's kernel itself says nothing on this wire. *link-local*: it has that address at once, and believes no router. */
+  readonly ipv6: "off" | "link-local";
+}
+
+/** Makes the tap and takes its link up. Repeatable; a card of that name with another owner is made anew. Errors: `command-failed`. */
+export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
+  const owner = await ownerOf(tap.name);
+  if (owner !== undefined && owner !== tap.ownerUid) await deleteTap(tap.name, signal);
+  if (owner !== tap.ownerUid)
+    await ip(["tuntap", "add", "dev", tap.name, "mode", "tap", "user", String(tap.ownerUid)], signal);
+  // Before the link is up, so that no solicitation and no report leaves first.
+  if (tap.ipv6 === "off") await setIpv6(tap.name, "disable_ipv6", "1");
+  else {
+    await setIpv6(tap.name, "accept_ra", "0");
+    // Nobody else is on this wire: a second of duplicate address detection would only delay the first probe.
+    await setIpv6(tap.name, "accept_dad", "0");
+  }
+  await ip(["link", "set", "dev", tap.name, "up"], signal);
+}
+
+/** Removes the tap. Repeatable. Errors: `command-failed`. */
+export async function deleteTap(name: string, signal?: AbortSignal): Promise<void> {
+  if ((await ownerOf(name)) !== undefined) await ip(["link", "delete", "dev", name], signal);
+}
+
+/** The owner's uid; -1 for a card of that name that is no tap of anybody's; `undefined` if there is no such card. */
+async function ownerOf(name: string): Promise<number | undefined> {
+  const read = (file: string): Promise<string | undefined> =>
+    readFile(`/sys/class/net/${name}/${file}`, "utf8").catch(() => undefined);
+  if ((await read("ifindex")) === undefined) return undefined;
+  return Number((await read("owner")) ?? -1);
+}
+
+async function setIpv6(name: string, key: string, value: string): Promise<void> {
+  try {
+    await writeFile(`/proc/sys/net/ipv6/conf/${name}/${key}`, value);
+  } catch (error) {
+    // A kernel without IPv6 has nothing to be told.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
+async function ip(args: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  await run("ip", args, signal === undefined ? {} : { signal });
+}
