@@ -21,8 +21,8 @@ export class DirectorySlot implements Slot {
     this.#capacityBytes = capacityBytes;
   }
 
-  capacityBytes(): Promise<number> {
-    return Promise.resolve(this.#capacityBytes);
+  async accept(bundle: SignedBundle): Promise<void> {
+    await this.#makeRoomFor(contentBytes(bundle.manifest.images, this.#capacityBytes));
   }
 
   /** Progress counts each byte three times: checked in the bundle, written, read back. A bundle that does not hold is found before anything is written. */

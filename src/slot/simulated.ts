@@ -26,8 +26,8 @@ export class SimulatedSlot implements Slot {
     this.#capacityBytes = capacityBytes;
   }
 
-  capacityBytes(): Promise<number> {
-    return Promise.resolve(this.#capacityBytes);
+  async accept(bundle: SignedBundle): Promise<void> {
+    await Promise.resolve(contentBytes(bundle.manifest.images, this.#capacityBytes));
   }
 
   async install(

@@ -21,8 +21,11 @@ export interface InstallProgress {
 }
 
 export interface Slot {
-  /** Bytes that the slot can hold: the largest sum of images that is accepted. */
-  capacityBytes(): Promise<number>;
+  /**
+   * Refuses what could not be installed, from the manifest alone and before anything is touched.
+   * Errors: `bundle-too-large`, `bundle-manifest-invalid` (an image class that the slot has no place for), `too-little-disk`.
+   */
+  accept(bundle: SignedBundle): Promise<void>;
   /**
    * Writes every image of the bundle, each payload block checked against the signed tree and each image against its SHA-256 in the
    * manifest; fsynced, then read back from the disk and compared. Repeatable; what was there before is gone from the first byte on.

@@ -123,13 +123,7 @@ async function deliver(scene: Scene): Promise<void> {
     (progress) => scene.progress({ awaiting: "the bundle", ...progress }),
     signal,
   );
-  const neededBytes = bundle.manifest.images.reduce((sum, image) => sum + image.sizeBytes, 0);
-  const capacityBytes = await parts.slots[facts.to].capacityBytes();
-  if (neededBytes > capacityBytes) {
-    throw new TwinboardError("bundle-too-large", {
-      detail: `its images take ${neededBytes} bytes, slot ${facts.to} holds ${capacityBytes}`,
-    });
-  }
+  await parts.slots[facts.to].accept(bundle);
   await scene.note({
     bundle: { path: bundle.path, digest: bundle.digest },
     toVersion: bundle.manifest.version,
