@@ -40,8 +40,8 @@ export async function buildRootfs(
   await copyBusybox(join(packages["busybox-static"] ?? "", "bin/busybox"), stage);
   await copyNginx(packages, stage);
   await copySkeleton(image.version, stage);
-  for (const program of await readdir(kit))
-    await copyProgram(join(kit, program), stage, `usr/sbin/${program}`);
+  const programs = (await readdir(kit)).filter((name) => !name.includes("."));
+  for (const program of programs) await copyProgram(join(kit, program), stage, `usr/sbin/${program}`);
   await writeFile(join(stage, "srv/www/slow"), slowFile());
   if (image.unhealthyAfterSeconds !== undefined) await writeHook(image.unhealthyAfterSeconds, stage);
   await rm(target, { force: true });

@@ -1,0 +1,160 @@
+/** The kit, run by this machine's sh with a terminal in the place of the port (script(1) makes one) and a `date` that sets no clock. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { run } from "../src/system/process.ts";
+
+const limitMs = 20_000;
+/** That of timeout(1). */
+const droppedExitCode = 124;
+
+interface Kit {
+  /** What a host writes to the port. */
+  say(text: string): void;
+  /** Resolves once the board has said this; what was said up to there is not looked at again. */
+  heard(text: string): Promise<string>;
+  /** Stops, and begins again, to take from the port what the board writes. */
+  listen(listening: boolean): void;
+  notify(...lines: string[]): Promise<void>;
+}
+
+async function startKit(context: TestContext, hooks: Readonly<Record<string, string>> = {}): Promise<Kit> {
+  const directory = mkdtempSync(join(tmpdir(), "kit-"));
+  const program = (path: string, text: string): void => {
+    writeFileSync(join(directory, path), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  };
+  for (const name of ["bin", "hooks", "run"]) mkdirSync(join(directory, name));
+  for (const [name, text] of Object.entries(hooks)) program(`hooks/${name}`, text);
+  program("bin/date", `echo "$*" >>${directory}/clock`);
+  writeFileSync(join(directory, "os-release"), 'IMAGE_VERSION="1.2.3"\n');
+  const env = {
+    PATH: `${directory}/bin:${process.env["PATH"]}`,
+    TWINBOARD_PORT: "/dev/tty",
+    TWINBOARD_RUN: join(directory, "run"),
+    TWINBOARD_HOOKS: join(directory, "hooks"),
+    TWINBOARD_OS_RELEASE: join(directory, "os-release"),
+    TWINBOARD_CONSOLE: join(directory, "console"),
+  };
+  const command = `stty raw -echo; echo up; exec sh ${import.meta.dirname}/twinboard-kit`;
+  const child = spawn("script", ["-qfec", command, "/dev/null"], { env, stdio: ["pipe", "pipe", "inherit"] });
+  context.after(async () => await end(child, directory));
+  let said = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const kit: Kit = {
+    say: (text) => child.stdin.write(text),
+    heard: async (text) => {
+      const signal = AbortSignal.timeout(limitMs);
+      while (!said.includes(text)) {
+        await once(child.stdout, "data", { signal }).catch((error: unknown) => {
+          throw new Error(`the board did not say ${JSON.stringify(text)}, but ${JSON.stringify(said)}`, {
+            cause: error,
+          });
+        });
+      }
+      const end = said.indexOf(text) + text.length;
+      const heard = said.slice(0, end);
+      said = said.slice(end);
+      return heard;
+    },
+    listen: (listening) => {
+      if (listening) child.stdout.resume();
+      else child.stdout.pause();
+    },
+    notify: async (...lines) => {
+      await run("sh", [join(import.meta.dirname, "twinboard-notify"), ...lines], {
+        env,
+        timeoutMs: limitMs,
+        allowedExitCodes: [droppedExitCode],
+      });
+    },
+  };
+  // From here on the terminal echoes nothing.
+  await kit.heard("up\n");
+  return kit;
+}
+
+async function end(child: ChildProcess, directory: string): Promise<void> {
+  const ended = once(child, "close");
+  // The terminal goes with it, and with the terminal the kit.
+  child.stdout?.resume();
+  child.kill("SIGKILL");
+  await ended;
+  rmSync(directory, { recursive: true });
+}
+
+test("READY carries the version, and is told again when the host asks", async (t) => {
+  const kit = await startKit(t);
+  await kit.notify("READY=1", "STATUS=serving");
+  const ready = "READY=1\nX_TWINBOARD_VERSION=1.2.3\n";
+  assert.equal(await kit.heard("\n\n"), `${ready}STATUS=serving\n\n`);
+  kit.say("state\n");
+  assert.equal(await kit.heard("\n\n"), `STATUS=serving\n${ready}\n`);
+});
+
+test("a board that stops is not ready any more", async (t) => {
+  const kit = await startKit(t);
+  await kit.notify("READY=1");
+  await kit.notify("STOPPING=1");
+  await kit.heard("STOPPING=1\n\n");
+  kit.say("state\n");
+  assert.equal(await kit.heard("\n\n"), "STOPPING=1\n\n");
+});
+
+test("a hook runs, its exit status is told, and one that is not there is absent", async (t) => {
+  const kit = await startKit(t, { activate: "exit 7" });
+  kit.say("hook id-1 activate\nhook id-2 standby\n");
+  const said = (await kit.heard("\n\n")) + (await kit.heard("\n\n"));
+  assert.match(said, /X_TWINBOARD_HOOK=id-1 7\n\n/);
+  assert.match(said, /X_TWINBOARD_HOOK=id-2 absent\n\n/);
+});
+
+test("a hook that takes long keeps no other command waiting", async (t) => {
+  const kit = await startKit(t, { quiesce: "sleep 1000" });
+  await kit.notify("READY=1");
+  await kit.heard("\n\n");
+  kit.say("hook id-1 quiesce\nstate\n");
+  await kit.heard("READY=1\n");
+});
+
+test("the clock is set to the second that was told", async (t) => {
+  const kit = await startKit(t);
+  kit.say("clock c1 1800000000\n");
+  assert.equal(await kit.heard("\n\n"), "X_TWINBOARD_CLOCK=c1 0\n\n");
+});
+
+test("what is not understood is not answered, and does no harm", async (t) => {
+  const kit = await startKit(t);
+  await kit.notify("READY=1", "BOGUS=1");
+  assert.doesNotMatch(await kit.heard("\n\n"), /BOGUS/);
+  const wrong = [
+    "",
+    "*",
+    "hook",
+    "hook id-1",
+    "hook id ../../bin/sh",
+    "hook $(reboot) activate",
+    "clock c1 now",
+  ];
+  kit.say(`${wrong.join("\n")}\n${"x".repeat(1100)}\nstate\n`);
+  assert.equal(await kit.heard("\n\n"), "READY=1\nX_TWINBOARD_VERSION=1.2.3\n\n");
+});
+
+test("a host that does not read keeps no service waiting, and hears the last state when it asks", async (t) => {
+  const kit = await startKit(t);
+  await kit.notify("STATUS=first");
+  await kit.heard("STATUS=first\n\n");
+  kit.listen(false);
+  // More than every buffer on the way takes: the terminal's, two pipes', and the kit's FIFO.
+  const text = `STATUS=${"x".repeat(900)}`;
+  for (let count = 0; count < 400; count += 1) await kit.notify(text);
+  await kit.notify("READY=1");
+  kit.listen(true);
+  kit.say("state\n");
+  await kit.heard("READY=1\n");
+});
