@@ -4,23 +4,16 @@ import { createServer, type Server } from "node:http";
 import { dirname } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import { TwinboardError } from "../errors.ts";
-import { run } from "../system/process.ts";
+import { findGroup } from "../system/accounts.ts";
 
 /** sun_path of sockaddr_un, with its terminating zero byte. */
 const maxSocketPathBytes = 108;
 const socketMode = 0o660;
 const groupName = "twinboard";
 
-/** Id of the group, or `undefined` if the host has none of that name (getent(1), exit code 2). */
-async function groupId(name: string): Promise<number | undefined> {
-  const { stdout, exitCode } = await run("getent", ["group", name], { allowedExitCodes: [2] });
-  const id = Number(stdout.toString().split(":")[2]);
-  return exitCode === 0 && Number.isInteger(id) ? id : undefined;
-}
-
 /**
  * Listens on `path`. A socket that is left there from an earlier daemon is replaced, so the caller holds the system's lock.
- * Errors: `address-in-use`, `request-invalid` never: what a client sends wrong is answered to the client.
+ * Errors: `address-in-use`.
  */
 export async function listen(path: string, fetch: Parameters<typeof getRequestListener>[0]): Promise<Server> {
   if (Buffer.byteLength(path) >= maxSocketPathBytes)
@@ -46,8 +39,8 @@ export async function listen(path: string, fetch: Parameters<typeof getRequestLi
     server.listen(path, resolve);
   });
   // Until the chmod nobody but root can connect: a fresh socket lacks write permission for others.
-  const group = await groupId(groupName);
-  if (group !== undefined) await chown(path, -1, group);
+  const group = await findGroup(groupName);
+  if (group !== undefined) await chown(path, -1, group.gid);
   await chmod(path, socketMode);
   return server;
 }

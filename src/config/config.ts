@@ -37,6 +37,8 @@ export interface Config {
     readonly accelerator: "auto" | "kvm" | "tcg";
     readonly memoryBytes: number;
     readonly cpus: number;
+    /** Largest sum of a bundle's images. */
+    readonly slotBytes: number;
     /** The unprivileged user that runs the boards' processes. */
     readonly user: string;
   };
@@ -62,7 +64,8 @@ export interface Config {
   };
 }
 
-const defaultBoardsPrefix = "10.231.0.0/29";
+export const defaultBoardsPrefix = "10.231.0.0/29";
+const defaultSlotBytes = 1024 ** 3;
 
 function boardAddresses(text: string): Config["network"]["boards"] {
   const { base, length } = parsePrefix4(text) ?? { base: 0, length: 32 };
@@ -99,6 +102,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       accelerator: boards.accelerator ?? "auto",
       memoryBytes: boards.memory,
       cpus: boards.cpus ?? 1,
+      slotBytes: boards.slots?.size ?? defaultSlotBytes,
       user: boards.user ?? "nobody",
     },
     placement: {

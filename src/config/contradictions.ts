@@ -1,4 +1,5 @@
 /** What each value allows by itself and the values together do not. */
+import { defaultBoardsPrefix } from "./config.ts";
 import { holds, parsePrefix4 } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 
@@ -19,7 +20,7 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   const names = new Set<string>();
   const outside = new Set<string>();
   const inside = new Set<string>();
-  const boards = parsePrefix4(document.network.boards ?? "10.231.0.0/29");
+  const boards = parsePrefix4(document.network.boards ?? defaultBoardsPrefix);
   for (const [index, service] of document.services.entries()) {
     const { name, protocol, address, port } = service;
     const insidePort = service["inside-port"] ?? port;

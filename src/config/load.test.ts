@@ -32,7 +32,14 @@ test("a good file becomes a plain configuration with every default", () => {
     compatible: "acme-gateway",
     stateDirectory: "/var/lib/twinboard/gateway",
     trust: { keyring: "/etc/twinboard/keyring.pem", formats: ["verity"] },
-    boards: { kind: "qemu", accelerator: "auto", memoryBytes: 268_435_456, cpus: 1, user: "nobody" },
+    boards: {
+      kind: "qemu",
+      accelerator: "auto",
+      memoryBytes: 268_435_456,
+      cpus: 1,
+      slotBytes: 1_073_741_824,
+      user: "nobody",
+    },
     placement: { cores: {} },
     network: {
       mode: "routed",
@@ -162,7 +169,7 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "slots",
     "memory: 256MiB",
     "memory: 256MiB\n  slots: { a: /dev/sda1 }",
-    [/^f:7:3: boards\.slots: .*not supported by this version/],
+    ["f:7:15: boards.slots.a: a slot of one's own choice is not supported by this version"],
   ],
   [
     "the same endpoint twice",

@@ -173,13 +173,11 @@ export const documentSchema = section({
       .string()
       .regex(/^[a-z_][a-z0-9_-]{0,31}$/, "expected the name of a system user")
       .optional(),
-    slots: z
-      .record(z.string(), z.unknown())
-      .refine(
-        (value) => Object.keys(value).length === 0,
-        `slots of one's own choice are ${notYet}: leave it out, or {}`,
-      )
-      .optional(),
+    slots: section({
+      size: size("1GiB", mebi, 1024 * 1024 * mebi).optional(),
+      a: later("a slot of one's own choice").optional(),
+      b: later("a slot of one's own choice").optional(),
+    }).optional(),
   }),
   placement: section({ cores: section({ a: cores.optional(), b: cores.optional() }).optional() }).optional(),
   network: section({

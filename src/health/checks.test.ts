@@ -131,16 +131,16 @@ test("verify without checks is content with READY alone", async () => {
 
 test("verify at its deadline tells the last reasons; cancelled it tells that", async (t) => {
   let asked = 0;
-  let secondQuestion = (): void => undefined;
+  const second = Promise.withResolvers<void>();
   const port = await http(t, (_request, response) => {
     asked += 1;
     // Whoever asks again has had the first answer.
-    if (asked > 1) secondQuestion();
+    if (asked > 1) second.resolve();
     response.writeHead(503).end();
   });
   const checks = new Checks([new HttpCheck("web", port, "/", timing), new TcpCheck("tcp", port, timing)]);
   const deadline = new AbortController();
-  secondQuestion = () => deadline.abort(new DOMException("late", "TimeoutError"));
+  void second.promise.then(() => deadline.abort(new DOMException("late", "TimeoutError")));
   await assert.rejects(checks.verify(board(), deadline.signal), (error: TwinboardError) => {
     assert.equal(error.code, "board-unhealthy");
     assert.equal(error.detail, "board b: web: HTTP status 503");

@@ -1,0 +1,196 @@
+/** The daemon's API from outside: HTTP over its unix socket. Types are the API's; an error of the API is thrown as what it was. */
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { pipeline } from "node:stream/promises";
+import type { Begun, ErrorBody, JournalRecord, Progress, Status, StoryResult } from "../api/schemas.ts";
+import { type ErrorCode, errorTable, TwinboardError } from "../errors.ts";
+import { parseEvents } from "./event-parser.ts";
+
+const maxAnswerBytes = 4 * 1024 * 1024;
+const answerTimeoutMs = 30_000;
+/** Taking a system down waits for its boards. */
+const downTimeoutMs = 5 * 60_000;
+/** The API sends something at least every ten seconds. */
+const silenceTimeoutMs = 30_000;
+
+export type StoryEvent = { readonly record: JournalRecord } | { readonly progress: Progress };
+
+interface Ask {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+}
+
+export class Client {
+  readonly socket: string;
+
+  constructor(socket: string) {
+    this.socket = socket;
+  }
+
+  async status(): Promise<Status> {
+    return (await this.#ask({ method: "GET", path: "/v1/status" })) as Status;
+  }
+
+  async upgrade(path: string, force: boolean): Promise<Begun> {
+    const body = JSON.stringify({ path, force });
+    const headers = { "content-type": "application/json" };
+    return (await this.#ask({ method: "POST", path: "/v1/upgrade", headers, body })) as Begun;
+  }
+
+  /**
+   * Sends a bundle. Resolves once the story began; `sent` settles when the daemon has taken all it wants of the bundle, and never
+   * rejects: what became of the bundle, the story tells.
+   */
+  async upload(
+    bundle: AsyncIterable<Uint8Array>,
+    force: boolean,
+    signal: AbortSignal,
+  ): Promise<Begun & { readonly sent: Promise<void> }> {
+    const request = this.#request({
+      method: "POST",
+      path: `/v1/upgrade?force=${String(force)}`,
+      // The daemon asks for the body once the story began; a story that is refused costs no byte.
+      headers: { "content-type": "application/octet-stream", expect: "100-continue" },
+      signal,
+    });
+    const sending = new Promise<void>((resolve) => {
+      request.once("continue", () => {
+        pipeline(bundle, request).then(resolve, resolve);
+      });
+      request.once("close", resolve);
+    });
+    request.flushHeaders();
+    const response = await answer(request, this.socket);
+    if (response.statusCode !== 202) {
+      const error = errorOf(await readJson(response));
+      request.destroy();
+      throw error;
+    }
+    // The answer's JSON comes at once; its end comes when the bundle has been read.
+    const chunks = response.setEncoding("utf8")[Symbol.asyncIterator]();
+    const first = await chunks.next();
+    const over = (async () => {
+      while ((await chunks.next()).done !== true);
+    })();
+    const sent = Promise.allSettled([sending, over]).then(() => undefined);
+    return { ...(JSON.parse(String(first.value)) as Begun), sent };
+  }
+
+  async rollback(): Promise<Begun> {
+    return (await this.#ask({ method: "POST", path: "/v1/rollback" })) as Begun;
+  }
+
+  async cancel(): Promise<void> {
+    await this.#ask({ method: "POST", path: "/v1/cancel" });
+  }
+
+  async down(): Promise<void> {
+    await this.#ask({ method: "POST", path: "/v1/down", timeoutMs: downTimeoutMs });
+  }
+
+  async story(id: string): Promise<StoryResult> {
+    return (await this.#ask({ method: "GET", path: `/v1/stories/${encodeURIComponent(id)}` })) as StoryResult;
+  }
+
+  /** Records after `after`, and progress, until the connection ends. Errors: `daemon-unreachable`, also when it is lost. */
+  async *events(after: number, signal: AbortSignal): AsyncGenerator<StoryEvent> {
+    const request = this.#request({
+      method: "GET",
+      path: "/v1/events",
+      headers: { "last-event-id": String(after), accept: "text/event-stream" },
+      signal,
+      timeoutMs: silenceTimeoutMs,
+    });
+    request.end();
+    const response = await answer(request, this.socket);
+    if (response.statusCode !== 200) throw errorOf(await readJson(response));
+    try {
+      for await (const { event, data } of parseEvents(response.setEncoding("utf8"))) {
+        if (event === "record") yield { record: JSON.parse(data) as JournalRecord };
+        else if (event === "progress") yield { progress: JSON.parse(data) as Progress };
+      }
+    } catch (error) {
+      throw signal.aborted ? signal.reason : unreachable(this.socket, error);
+    } finally {
+      request.destroy();
+    }
+  }
+
+  async #ask(ask: Ask): Promise<unknown> {
+    const request = this.#request(ask);
+    request.end(ask.body);
+    const response = await answer(request, this.socket);
+    const value = await readJson(response);
+    if ((response.statusCode ?? 500) >= 400) throw errorOf(value);
+    return value;
+  }
+
+  #request({ method, path, headers = {}, signal, timeoutMs = answerTimeoutMs }: Ask): ClientRequest {
+    const request = httpRequest({
+      socketPath: this.socket,
+      method,
+      path,
+      headers: { host: "twinboard", ...headers },
+      agent: false,
+      timeout: timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    request.once("timeout", () =>
+      request.destroy(new TwinboardError("deadline-passed", { detail: `an answer (${timeoutMs} ms)` })),
+    );
+    return request;
+  }
+}
+
+async function answer(request: ClientRequest, socket: string): Promise<IncomingMessage> {
+  return await new Promise((resolve, reject) => {
+    request.once("response", resolve);
+    // It stays: a connection that breaks later is told by the response too.
+    request.on("error", (error) => reject(unreachable(socket, error)));
+  });
+}
+
+function unreachable(socket: string, cause: unknown): Error {
+  if (cause instanceof TwinboardError) return cause;
+  const { code, name, message } = cause as NodeJS.ErrnoException;
+  if (name === "AbortError") return cause as Error;
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: "no such socket",
+    ECONNREFUSED: "nobody listens",
+    EACCES: "no permission; be root, or in the group twinboard",
+    ECONNRESET: "the connection was lost",
+  };
+  return new TwinboardError("daemon-unreachable", {
+    detail: `${socket}: ${reasons[code ?? ""] ?? message}`,
+    cause,
+  });
+}
+
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  let text = "";
+  for await (const chunk of response.setEncoding("utf8")) {
+    text += String(chunk);
+    if (text.length > maxAnswerBytes) throw new TwinboardError("request-too-large", { detail: "the answer" });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TwinboardError("internal", { detail: `the daemon answered ${text.slice(0, 100)}`, cause });
+  }
+}
+
+/** The API's error as it was on the other side; a code of a later version is kept in the text. */
+function errorOf(body: unknown): TwinboardError {
+  const { error } = body as Partial<ErrorBody>;
+  if (error === undefined || !(error.code in errorTable))
+    return new TwinboardError("internal", { detail: error?.message ?? JSON.stringify(body).slice(0, 200) });
+  const code = error.code as ErrorCode;
+  const said = `${errorTable[code].sentence}: `;
+  return new TwinboardError(code, {
+    ...(error.message.startsWith(said) ? { detail: error.message.slice(said.length) } : {}),
+    ...(error.phase === null ? {} : { phase: error.phase }),
+  });
+}

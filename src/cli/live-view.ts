@@ -1,0 +1,125 @@
+/** A story redrawn in place on a terminal: its phases as a list, and what the one under way is doing. */
+import { styleText } from "node:util";
+import type { Followed } from "./follow.ts";
+import { bytesText, durationText } from "./format.ts";
+import type { PhaseProgress, StoryProgress } from "./story-progress.ts";
+
+type Style = (style: Parameters<typeof styleText>[0], text: string) => string;
+
+const redrawMs = 100;
+const nameWidth = 10;
+const timeWidth = 12;
+const barWidth = 20;
+const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+function barText(bytes: number, totalBytes: number): string {
+  const share = totalBytes === 0 ? 1 : Math.min(1, bytes / totalBytes);
+  const full = Math.round(share * barWidth);
+  const bar = `${"█".repeat(full)}${"░".repeat(barWidth - full)}`;
+  return `${bar} ${String(Math.floor(share * 100)).padStart(3)} % of ${bytesText(totalBytes)}`;
+}
+
+function detailText({ progress }: StoryProgress): string {
+  if (progress === null) return "";
+  const { awaiting, bytes, totalBytes, left } = progress;
+  const parts: string[] = [];
+  if (bytes !== undefined)
+    parts.push(totalBytes === undefined ? bytesText(bytes) : barText(bytes, totalBytes));
+  if (awaiting !== undefined && bytes === undefined) parts.push(`awaiting ${awaiting}`);
+  if (left !== undefined) parts.push(`${left} ${left === 1 ? "flow" : "flows"} left to drain`);
+  return parts.join(", ");
+}
+
+function markOf(state: PhaseProgress["state"], style: Style, tick: number): string {
+  if (state === "done") return style("green", "✔");
+  if (state === "failed") return style("red", "✘");
+  if (state === "under way") return style("cyan", spinner[tick % spinner.length] ?? "·");
+  return style("dim", "·");
+}
+
+/**
+ * The lines of one picture; none is wider than `columns`. `nowMs` is milliseconds since 1970, `tick` turns the spinner. Pure.
+ */
+export function frame(
+  title: string,
+  story: StoryProgress,
+  nowMs: number,
+  columns: number,
+  options: { readonly tick: number; readonly style: Style },
+): string[] {
+  const { tick, style } = options;
+  const elapsed = story.beganAt === null ? "" : durationText(Math.max(0, nowMs - story.beganAt));
+  const lines = [`${style("bold", fit(title, columns - elapsed.length - 2))}  ${style("dim", elapsed)}`];
+  for (const [name, phase] of Object.entries(story.phases)) {
+    const { state, beganAt } = phase;
+    const ms =
+      phase.ms ?? (state === "under way" && beganAt !== undefined ? Math.max(0, nowMs - beganAt) : undefined);
+    const time = (ms === undefined ? "" : durationText(ms)).padStart(timeWidth);
+    const detail = state === "under way" ? detailText(story) : "";
+    const text = fit(`${name.padEnd(nameWidth)}${time}  ${detail}`.trimEnd(), columns - 4);
+    lines.push(`  ${markOf(state, style, tick)} ${state === "awaited" ? style("dim", text) : text}`);
+  }
+  const notes: string[] = [];
+  if (story.undoing && !story.ended) notes.push("going back to the old board and its software");
+  if (story.lost) notes.push("the daemon does not answer; what it began goes on, waiting for it");
+  for (const note of notes) lines.push(`  ${style("yellow", fit(note, columns - 2))}`);
+  return lines;
+}
+
+function fit(text: string, width: number): string {
+  if (text.length <= width) return text;
+  return width < 2 ? "" : `${text.slice(0, width - 1)}…`;
+}
+
+export class LiveView {
+  readonly #out: NodeJS.WriteStream;
+  readonly #title: string;
+  readonly #timer: NodeJS.Timeout;
+  #story: StoryProgress | undefined;
+  #drawn = 0;
+  #tick = 0;
+  #closed = false;
+  /** The daemon's clock is not this one when it was set in between; it is asked once, by the first record. */
+  #offsetMs = 0;
+
+  constructor(out: NodeJS.WriteStream, title: string) {
+    this.#out = out;
+    this.#title = title;
+    this.#timer = setInterval(() => {
+      this.#tick += 1;
+      this.#draw();
+    }, redrawMs);
+    out.write("\u001B[?25l");
+  }
+
+  show(event: Followed, story: StoryProgress): void {
+    if (this.#story === undefined && "record" in event)
+      this.#offsetMs = Math.min(0, Date.now() - event.record.at);
+    this.#story = story;
+    this.#draw();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#draw();
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#out.write("\u001B[?25h");
+  }
+
+  #draw(): void {
+    if (this.#closed || this.#story === undefined) return;
+    const style: Style = (format, text) => styleText(format, text, { stream: this.#out });
+    // The last column is left free: some terminals wrap when it is written.
+    const columns = Math.max(20, (this.#out.columns || 80) - 1);
+    const rows = Math.max(2, (this.#out.rows || 24) - 1);
+    const now = Date.now() - this.#offsetMs;
+    const lines = frame(this.#title, this.#story, now, columns, { tick: this.#tick, style });
+    // On a low terminal the newest lines are worth more than the oldest.
+    const shown =
+      lines.length > rows ? [...lines.slice(0, 1), ...lines.slice(lines.length - rows + 1)] : lines;
+    const up = this.#drawn === 0 ? "" : `\u001B[${this.#drawn}A`;
+    this.#out.write(`${up}\r\u001B[J${shown.join("\n")}\n`);
+    this.#drawn = shown.length;
+  }
+}

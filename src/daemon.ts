@@ -1,0 +1,230 @@
+/** The daemon: reads the configuration, picks the drivers, lets the story take up what was left, and serves the API. */
+import { once } from "node:events";
+import { mkdir, rm } from "node:fs/promises";
+import type { Server } from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createApi } from "./api/api.ts";
+import { listen } from "./api/listen.ts";
+import type { BoardName } from "./board/board.ts";
+import { chooseAccelerator } from "./board/qemu/accelerator.ts";
+import { QemuBoard } from "./board/qemu/qemu-board.ts";
+import { compareVersions } from "./bundle/version.ts";
+import type { TakeDown } from "./cli/down.ts";
+import type { ServeOptions } from "./cli/serve.ts";
+import { defaultSocket, socketDirectory } from "./cli/socket.ts";
+import { version } from "./cli/version.ts";
+import type { CheckConfig, Config } from "./config/config.ts";
+import { missingOnHost } from "./config/host.ts";
+import { loadConfig } from "./config/load.ts";
+import { LocalDelivery } from "./delivery/local.ts";
+import { TwinboardError } from "./errors.ts";
+import { Checks } from "./health/checks.ts";
+import { HttpCheck } from "./health/http-check.ts";
+import { TcpCheck } from "./health/tcp-check.ts";
+import { RoutedService } from "./service/routed/routed.ts";
+import { DirectorySlot } from "./slot/directory.ts";
+import { findUser } from "./system/accounts.ts";
+import { systemClock } from "./system/clock.ts";
+import { bootId } from "./system/host.ts";
+import { type Lock, takeLock } from "./system/lock.ts";
+import { type Log, stdoutLog } from "./system/log.ts";
+import { systemNames } from "./system/names.ts";
+import { feedWatchdog, notifySystemd } from "./system/notify-systemd.ts";
+import { openJournal } from "./upgrade/journal.ts";
+import type { JournalRecord } from "./upgrade/record.ts";
+import type { Parts } from "./upgrade/scene.ts";
+import { System } from "./upgrade/system.ts";
+import { openSystemFile } from "./upgrade/system-file.ts";
+
+const takeBackTimeoutMs = 60_000;
+const hookTimeoutMs = 10_000;
+/** How long answers that are under way may still take when the daemon stops. */
+const lastAnswersMs = 2000;
+const downTimeoutMs = 120_000;
+const probeTimeoutMs = 30_000;
+const maxSignatureBytes = 64 * 1024;
+/** A bundle's hash tree, signature and file system beside its images, generously. */
+const bundleOverheadBytes = 64 * 1024 * 1024;
+
+/** Serves a system until SIGTERM, SIGINT or a `down`; boards and rules stay, except after the `down`. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const config = await loadConfig(options.config);
+  const log = stdoutLog();
+  await using daemon = await enter(config, log);
+  const system = new System(await partsOf(config, log));
+  const stopping = new AbortController();
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
+  const onSignal = (signal: string): void => {
+    stop(signal);
+    stopping.abort(new Error(signal));
+  };
+  process.once("SIGTERM", onSignal);
+  process.once("SIGINT", onSignal);
+  try {
+    const socket = options.socket ?? defaultSocket(config.system);
+    await system.start(stopping.signal);
+    const down = async (signal: AbortSignal): Promise<void> => {
+      await system.down(signal);
+      stop("down");
+    };
+    const api = createApi(system, { down, closing: stopping.signal, version });
+    const server = await listen(socket, api.fetch);
+    void narrate(system, log, stopping.signal);
+    feedWatchdog(stopping.signal);
+    log("notice", "serving", { system: config.system, socket, version });
+    await told(log, "READY=1", `STATUS=serving ${config.system}`);
+    const reason = await Promise.race([stopped, daemon.lost]);
+    log("notice", "stopping; boards and rules stay", { reason });
+    await told(log, "STOPPING=1");
+    await close(server, stopping);
+    await rm(socket, { force: true });
+  } finally {
+    stopping.abort();
+    process.off("SIGTERM", onSignal);
+    process.off("SIGINT", onSignal);
+    await system.close();
+  }
+}
+
+/** Takes a system down that no daemon serves. Errors: `already-running`. */
+export const takeDown: TakeDown = async ({ config: file }) => {
+  const config = await loadConfig(file);
+  await using _ = await enter(config, warn);
+  const system = new System(await partsOf(config, warn));
+  try {
+    await system.down(AbortSignal.timeout(downTimeoutMs));
+  } finally {
+    await system.close();
+  }
+};
+
+/** What a verb has to say in between. */
+const warn: Log = (level, message) => {
+  if (level === "error" || level === "warning") process.stderr.write(`${message}\n`);
+};
+
+/** What a daemon is before it does anything: on a host that has what it needs, and alone. */
+async function enter(config: Config, log: Log): Promise<Lock & AsyncDisposable> {
+  const missing = await missingOnHost(config);
+  for (const { message, remedy } of missing) log("error", message, { remedy });
+  const [first] = missing;
+  if (first !== undefined) throw first;
+  await mkdir(socketDirectory, { recursive: true, mode: 0o755 });
+  const lock = await takeLock(join(config.stateDirectory, "lock"));
+  return { ...lock, [Symbol.asyncDispose]: () => lock.release() };
+}
+
+async function partsOf(config: Config, log: Log): Promise<Parts> {
+  const { stateDirectory, boards, network, trust, placement, upgrade } = config;
+  const names = systemNames(config.system);
+  const user = await findUser(boards.user);
+  if (user === undefined) throw new TwinboardError("internal", { detail: "the user is gone" });
+  const probe = AbortSignal.timeout(probeTimeoutMs);
+  const { accelerator, reason } = await chooseAccelerator(
+    boards.accelerator,
+    probe,
+    join(stateDirectory, "accelerator.json"),
+  );
+  log("info", "accelerator", { accelerator, reason });
+  const board = (name: BoardName): QemuBoard => {
+    const cores = placement.cores[name];
+    return new QemuBoard({
+      name,
+      names,
+      memoryBytes: boards.memoryBytes,
+      cpus: boards.cpus,
+      ...(cores === undefined ? {} : { cores }),
+      accelerator,
+      user,
+      identity: {
+        address4: `${network.boards[name]}/${network.boards.prefixLength}`,
+        gateway4: network.boards.host,
+      },
+      stateDirectory,
+    });
+  };
+  return {
+    boards: both(board),
+    slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
+    service: new RoutedService({
+      names,
+      uplink: network.uplink,
+      boards: { ...network.boards, prefix: network.boards.prefixLength },
+      services: config.services,
+      stateDirectory,
+    }),
+    delivery: new LocalDelivery({
+      directory: stateDirectory,
+      trust: { ...trust, maxSignatureBytes },
+      maxBundleBytes: boards.slotBytes + bundleOverheadBytes,
+    }),
+    health: new Checks(config.health.map(checkOf)),
+    journal: await openJournal(join(stateDirectory, "journal")),
+    systemFile: await openSystemFile(join(stateDirectory, "system.json")),
+    clock: systemClock,
+    settings: {
+      ...upgrade,
+      system: config.system,
+      compatible: config.compatible,
+      takeBackTimeoutMs,
+      hookTimeoutMs,
+    },
+    boot: await bootId(),
+    highestVersion: (floor, other) => (floor !== null && compareVersions(floor, other) > 0 ? floor : other),
+    onJournalTrouble: (error) =>
+      log(
+        "error",
+        `the journal cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+      ),
+  };
+}
+
+function both<Part>(make: (name: BoardName) => Part): Record<BoardName, Part> {
+  return { a: make("a"), b: make("b") };
+}
+
+function checkOf({ name, target, ...timing }: CheckConfig): HttpCheck | TcpCheck {
+  return target.kind === "http"
+    ? new HttpCheck(name, target.port, target.path, timing)
+    : new TcpCheck(name, target.port, timing);
+}
+
+/** Logs every record as it is written, and keeps systemd's status line true. */
+async function narrate(system: System, log: Log, signal: AbortSignal): Promise<void> {
+  const { seq } = await system.status();
+  for await (const event of system.events(seq, signal)) {
+    if (!("record" in event)) continue;
+    const { story, phase, event: what } = event.record;
+    log(levelOf(event.record), what, { story, phase, ...errorOf(event.record) });
+    if (what === "phase-began" || what === "story-ended")
+      await told(log, `STATUS=${story}: ${phase ?? "ended"}`);
+  }
+}
+
+function levelOf({ event, data }: JournalRecord): Parameters<Log>[0] {
+  if (event === "phase-failed") return "error";
+  if (event !== "story-ended") return "info";
+  return (data["result"] as { outcome?: string } | undefined)?.outcome === "committed" ? "notice" : "error";
+}
+
+function errorOf({ data }: JournalRecord): { code?: string; message?: string } {
+  const error = data["error"] as { code: string; message: string } | null | undefined;
+  return error ? { code: error.code, message: error.message } : {};
+}
+
+/** systemd is told; if it cannot be, the log is. */
+async function told(log: Log, ...assignments: readonly string[]): Promise<void> {
+  const failure = await notifySystemd(...assignments);
+  if (failure !== undefined)
+    log("warning", `systemd was not told ${assignments[0] ?? ""}: ${failure.message}`);
+}
+
+/** Ends streams of events at once, and lets answers that are under way come to their end. */
+async function close(server: Server, stopping: AbortController): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  stopping.abort();
+  await Promise.race([closed, sleep(lastAnswersMs, undefined, { ref: false })]);
+  server.closeAllConnections();
+}
