@@ -1,5 +1,6 @@
 /** The door to tap cards: persistent, owned by an unprivileged user, made and removed by ip-tuntap(8). */
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
+import { findUser } from "./accounts.ts";
 import { run } from "./process.ts";
 
 export interface Tap {
@@ -32,12 +33,26 @@ export async function deleteTap(name: string, signal?: AbortSignal): Promise<voi
   if ((await ownerOf(name)) !== undefined) await ip(["link", "delete", "dev", name], signal);
 }
 
-/** The owner's uid; -1 for a card of that name that is no tap of anybody's; `undefined` if there is no such card. */
+interface CardDetails {
+  readonly linkinfo?: {
+    readonly info_kind?: string;
+    readonly info_data?: { readonly type?: string; readonly user?: string };
+  };
+}
+
+/**
+ * The owner's uid; -1 for a card of that name that is no tap of anybody's; `undefined` if there is no such card. Not from sysfs, which
+ * shows the cards of the namespace that it was mounted in, and nsenter(1) may have brought us into another.
+ */
 async function ownerOf(name: string): Promise<number | undefined> {
-  const read = (file: string): Promise<string | undefined> =>
-    readFile(`/sys/class/net/${name}/${file}`, "utf8").catch(() => undefined);
-  if ((await read("ifindex")) === undefined) return undefined;
-  return Number((await read("owner")) ?? -1);
+  const { stdout, exitCode } = await run("ip", ["-json", "-details", "link", "show", "dev", name], {
+    allowedExitCodes: [1],
+  });
+  if (exitCode !== 0) return undefined;
+  const [card] = JSON.parse(stdout.toString()) as CardDetails[];
+  const { info_kind: kind, info_data: data } = card?.linkinfo ?? {};
+  if (kind !== "tun" || data?.type !== "tap" || data.user === undefined) return -1;
+  return (await findUser(data.user))?.uid ?? -1;
 }
 
 async function setIpv6(name: string, key: string, value: string): Promise<void> {
