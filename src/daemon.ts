@@ -32,8 +32,8 @@ import { type Log, stdoutLog } from "./system/log.ts";
 import { systemNames } from "./system/names.ts";
 import { feedWatchdog, notifySystemd } from "./system/notify-systemd.ts";
 import { openJournal } from "./upgrade/journal.ts";
-import type { JournalRecord } from "./upgrade/record.ts";
 import type { Parts } from "./upgrade/scene.ts";
+import type { StoryResult } from "./upgrade/status.ts";
 import { System } from "./upgrade/system.ts";
 import { openSystemFile } from "./upgrade/system-file.ts";
 
@@ -51,7 +51,10 @@ const bundleOverheadBytes = 64 * 1024 * 1024;
 export async function serve(options: ServeOptions): Promise<void> {
   const config = await loadConfig(options.config);
   const log = stdoutLog();
-  await using daemon = await enter(config, log);
+  const [first, ...others] = await missingOnHost(config);
+  for (const { message, remedy } of others) log("error", message, { remedy });
+  if (first !== undefined) throw first;
+  await using daemon = await enter(config);
   const system = new System(await partsOf(config, log));
   const stopping = new AbortController();
   const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
@@ -65,7 +68,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     const socket = options.socket ?? defaultSocket(config.system);
     await system.start(stopping.signal);
     const down = async (signal: AbortSignal): Promise<void> => {
-      await system.down(signal);
+      await system.down(AbortSignal.any([signal, AbortSignal.timeout(downTimeoutMs)]));
+      await removeRunDirectory(config);
       stop("down");
     };
     const api = createApi(system, { down, closing: stopping.signal, version });
@@ -75,7 +79,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     log("notice", "serving", { system: config.system, socket, version });
     await told(log, "READY=1", `STATUS=serving ${config.system}`);
     const reason = await Promise.race([stopped, daemon.lost]);
-    log("notice", "stopping; boards and rules stay", { reason });
+    log("notice", reason === "down" ? "stopping; nothing is left" : "stopping; boards and rules stay", {
+      reason,
+    });
     await told(log, "STOPPING=1");
     await close(server, stopping);
     await rm(socket, { force: true });
@@ -87,13 +93,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
 }
 
-/** Takes a system down that no daemon serves. Errors: `already-running`. */
+/** Takes a system down that no daemon serves, whatever else the host lacks by now. Errors: `already-running`, `need-root`. */
 export const takeDown: TakeDown = async ({ config: file }) => {
   const config = await loadConfig(file);
-  await using _ = await enter(config, warn);
+  if (process.geteuid?.() !== 0) throw new TwinboardError("need-root", { detail: "twinboard down" });
+  await using _ = await enter(config);
   const system = new System(await partsOf(config, warn));
   try {
     await system.down(AbortSignal.timeout(downTimeoutMs));
+    await removeRunDirectory(config);
   } finally {
     await system.close();
   }
@@ -104,15 +112,15 @@ const warn: Log = (level, message) => {
   if (level === "error" || level === "warning") process.stderr.write(`${message}\n`);
 };
 
-/** What a daemon is before it does anything: on a host that has what it needs, and alone. */
-async function enter(config: Config, log: Log): Promise<Lock & AsyncDisposable> {
-  const missing = await missingOnHost(config);
-  for (const { message, remedy } of missing) log("error", message, { remedy });
-  const [first] = missing;
-  if (first !== undefined) throw first;
+/** Alone with the system from here on. */
+async function enter(config: Config): Promise<Lock & AsyncDisposable> {
   await mkdir(socketDirectory, { recursive: true, mode: 0o755 });
   const lock = await takeLock(join(config.stateDirectory, "lock"));
   return { ...lock, [Symbol.asyncDispose]: () => lock.release() };
+}
+
+async function removeRunDirectory({ system }: Config): Promise<void> {
+  await rm(systemNames(system).runDirectory, { recursive: true, force: true });
 }
 
 async function partsOf(config: Config, log: Log): Promise<Parts> {
@@ -195,22 +203,15 @@ async function narrate(system: System, log: Log, signal: AbortSignal): Promise<v
   const { seq } = await system.status();
   for await (const event of system.events(seq, signal)) {
     if (!("record" in event)) continue;
-    const { story, phase, event: what } = event.record;
-    log(levelOf(event.record), what, { story, phase, ...errorOf(event.record) });
+    const { story, phase, event: what, data } = event.record;
+    const result = data["result"] as StoryResult | undefined;
+    const error = (result ?? (data as Pick<StoryResult, "error">)).error ?? undefined;
+    const failed = what === "phase-failed" || (result !== undefined && result.outcome !== "committed");
+    const level = failed ? "error" : what === "story-ended" ? "notice" : "info";
+    log(level, what, { story, phase, outcome: result?.outcome, code: error?.code, message: error?.message });
     if (what === "phase-began" || what === "story-ended")
-      await told(log, `STATUS=${story}: ${phase ?? "ended"}`);
+      await told(log, `STATUS=${story}: ${phase ?? result?.outcome ?? ""}`);
   }
-}
-
-function levelOf({ event, data }: JournalRecord): Parameters<Log>[0] {
-  if (event === "phase-failed") return "error";
-  if (event !== "story-ended") return "info";
-  return (data["result"] as { outcome?: string } | undefined)?.outcome === "committed" ? "notice" : "error";
-}
-
-function errorOf({ data }: JournalRecord): { code?: string; message?: string } {
-  const error = data["error"] as { code: string; message: string } | null | undefined;
-  return error ? { code: error.code, message: error.message } : {};
 }
 
 /** systemd is told; if it cannot be, the log is. */

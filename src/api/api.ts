@@ -2,7 +2,6 @@
 import { Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
-import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { TwinboardError } from "../errors.ts";
@@ -43,13 +42,10 @@ export function createApi(system: ServedSystem, { down, closing, version }: ApiO
     const { body } = errorBody(new TwinboardError("not-found", { detail: `${c.req.method} ${c.req.path}` }));
     return c.json(body, 404);
   });
-  const limit = bodyLimit({
-    maxSize: maxBodyBytes,
-    onError: () => {
-      throw new TwinboardError("request-too-large", { detail: `at most ${maxBodyBytes} bytes` });
-    },
+  api.use("/*", async (c, next) => {
+    if (!isBundle(c.req.header("content-type"))) checkBodySize(c.req.raw.headers);
+    await next();
   });
-  api.use("/*", (c, next) => (isBundle(c.req.header("content-type")) ? next() : limit(c, next)));
   api.use(routes.upgradeRoute.path, async (c, next) => {
     const type = mediaType(c.req.header("content-type"));
     if (type === jsonType || type === bundleType) return await next();
@@ -104,6 +100,14 @@ export function createApi(system: ServedSystem, { down, closing, version }: ApiO
   });
   api.doc31("/v1/openapi.json", { openapi: "3.1.0", info: { title: "Twinboard", version } });
   return api;
+}
+
+/** Errors: `request-too-large`, `request-invalid` for a body whose length is not told beforehand. */
+function checkBodySize(headers: Headers): void {
+  if (headers.has("transfer-encoding")) throw requestError("expected a body with its Content-Length");
+  // Node's parser takes no byte more than it announces.
+  if (Number(headers.get("content-length") ?? 0) > maxBodyBytes)
+    throw new TwinboardError("request-too-large", { detail: `at most ${maxBodyBytes} bytes` });
 }
 
 function mediaType(header: string | undefined): string | undefined {

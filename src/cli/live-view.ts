@@ -60,7 +60,7 @@ export function frame(
     lines.push(`  ${markOf(state, style, tick)} ${state === "awaited" ? style("dim", text) : text}`);
   }
   const notes: string[] = [];
-  if (story.undoing && !story.ended) notes.push("going back to the old board and its software");
+  if (story.undoing && !story.ended) notes.push("undoing what was done");
   if (story.lost) notes.push("the daemon does not answer; what it began goes on, waiting for it");
   for (const note of notes) lines.push(`  ${style("yellow", fit(note, columns - 2))}`);
   return lines;

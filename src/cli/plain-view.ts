@@ -27,8 +27,8 @@ export class PlainView {
       if (record.event === "phase-began") this.#line(`${name} …`);
       if (record.event === "phase-done") this.#line(`${name} done${took}`);
       if (record.event === "phase-failed") this.#line(`${name} FAILED${took}`);
-      if (record.event === "undo-began") this.#line("going back …");
-      if (record.event === "undo-done") this.#line("gone back");
+      if (record.event === "undo-began") this.#line("undoing what was done …");
+      if (record.event === "undo-done") this.#line("undone");
       if (record.event === "recovered") this.#line("a restarted daemon goes on with it");
     }
   }
