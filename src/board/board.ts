@@ -91,6 +91,7 @@ export interface Board {
   /**
    * Boots the board; resolves when its process runs and can be inspected, long before READY.
    * A start of the instance that already runs adopts it. Any other instance that runs is an error: `board-start-failed`.
+   * What is left of a dead one is cleared away first.
    */
   start(start: BoardStart, signal: AbortSignal): Promise<void>;
   /**

@@ -1,5 +1,5 @@
 /** A board in memory, for tests of the story. The `SimulatedWorld` outlives the daemon; each daemon makes its own `SimulatedBoard` over it. */
-import { TwinboardError } from "../errors.ts";
+import { type ErrorCode, TwinboardError } from "../errors.ts";
 import type {
   Board,
   BoardCondition,
@@ -22,6 +22,8 @@ export interface SoftwareFault {
 
 interface RunningBoard {
   readonly start: BoardStart;
+  /** Whether it has said so already: it is asked as often as somebody wants to know, and tells once. */
+  ready?: true;
   condition: Exclude<BoardCondition, { state: "off" }>;
   cpuNs: number;
   readonly console: string[];
@@ -34,8 +36,13 @@ export class SimulatedWorld {
   readonly hanging = new Set<string>();
   /** Calls that fail: `a.resume`. */
   readonly failing = new Set<string>();
+  /** Hooks that every board has; one that is not here is absent. */
+  readonly hooks = new Set<HookName>();
   /** Every start of a process, as `board instance`: none may stand here twice. */
   readonly started: string[] = [];
+  /** Every hook that was run, as `board hook`. */
+  readonly hooks: string[] = [];
+  readonly priorities = new Map<BoardName, "background" | "service">();
   readonly #running = new Map<BoardName, RunningBoard>();
   readonly #consoles = new Map<BoardName, string[]>();
   readonly #listeners = new Map<BoardName, Set<(event: BoardEvent) => void>>();
@@ -80,13 +87,22 @@ export class SimulatedWorld {
     this.#running.delete(name);
   }
 
+  tell(name: BoardName, event: BoardEvent): void {
+    for (const listener of this.listeners(name)) listener(event);
+  }
+
+  /** The board's process is killed: nothing is left but the console. */
+  kill(name: BoardName): void {
+    if (this.#running.delete(name)) this.tell(name, { type: "died", cause: "exit", detail: "simulated" });
+  }
+
   /** The board crashes: it is kept for its evidence. */
-  die(name: BoardName, cause: "panic" | "shutdown" = "panic"): void {
+  die(name: BoardName, cause: "panic" | "shutdown" | "reset" = "panic"): void {
     const board = this.#running.get(name);
     if (board === undefined || board.condition.state === "dead") return;
     board.console.push(`kernel ${cause}`);
     board.condition = { ...board.condition, state: "dead", reason: cause };
-    for (const listener of this.listeners(name)) listener({ type: "died", cause, detail: "simulated" });
+    this.tell(name, { type: "died", cause, detail: "simulated" });
   }
 
   /** The host loses power: nothing runs any more. Consoles are on the disk. */
@@ -130,7 +146,7 @@ export class SimulatedBoard implements Board {
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
     await this.#meet("start", signal);
     const running = this.#world.get(this.name);
-    if (running !== undefined) {
+    if (running !== undefined && running.condition.state !== "dead") {
       if (running.condition.instance === start.instance) return;
       throw new TwinboardError("board-start-failed", {
         detail: `board ${this.name} already runs instance ${running.condition.instance}`,
@@ -149,7 +165,10 @@ export class SimulatedBoard implements Board {
     const board = this.#alive();
     const reports = this.#world.faults.get(board.start.version)?.reports;
     if (reports === null) await untilAborted(signal);
-    return { version: reports ?? board.start.version };
+    const version = reports ?? board.start.version;
+    if (board.ready === undefined) this.#world.tell(this.name, { type: "ready", version });
+    board.ready = true;
+    return { version };
   }
 
   async pause(signal: AbortSignal): Promise<void> {
@@ -160,7 +179,7 @@ export class SimulatedBoard implements Board {
 
   async resume(signal: AbortSignal): Promise<void> {
     await this.#meet("resume", signal);
-    const board = this.#alive();
+    const board = this.#alive("board-resume-failed");
     board.condition = { ...board.condition, state: "running" };
     board.cpuNs += 1000;
   }
@@ -170,17 +189,19 @@ export class SimulatedBoard implements Board {
     this.#world.end(this.name);
   }
 
-  async setPriority(): Promise<void> {
+  async setPriority(priority: "background" | "service"): Promise<void> {
     await this.#meet("setPriority");
+    this.#world.priorities.set(this.name, priority);
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
     await this.#meet("runHook", signal);
     const board = this.#alive();
+    this.#world.hooks.push(`${this.name} ${hook}`);
     if (this.#world.faults.get(board.start.version)?.failingHook === hook) {
       throw new TwinboardError("hook-failed", { detail: `${hook} of board ${this.name}: simulated` });
     }
-    return "absent";
+    return this.#world.hooks.has(hook) ? "done" : "absent";
   }
 
   subscribe(listener: (event: BoardEvent) => void): () => void {
@@ -202,10 +223,10 @@ export class SimulatedBoard implements Board {
     return Promise.resolve();
   }
 
-  #alive(): RunningBoard {
+  #alive(code: ErrorCode = "board-died"): RunningBoard {
     const board = this.#world.get(this.name);
     if (board === undefined || board.condition.state === "dead") {
-      throw new TwinboardError("board-died", {
+      throw new TwinboardError(code, {
         detail: `board ${this.name}: ${board?.condition.reason ?? "off"}`,
       });
     }

@@ -54,12 +54,17 @@ export function qemuArguments(machine: Machine): string[] {
   ].flat();
 }
 
+/** The kind of machine and of processor. */
+export function machineArguments(accelerator: Accelerator): string[] {
+  const kind = ["-machine", "q35,usb=off,vmport=off,hpet=off,smm=off,sata=off,smbus=off"];
+  return accelerator === "kvm"
+    ? [...kind, "-accel", "kvm", "-cpu", "host"]
+    : [...kind, "-accel", `tcg,tb-size=${translationCacheBytes / 1024 / 1024}`];
+}
+
 function processor({ accelerator, cpus, memoryBytes }: Machine): string[] {
-  const tcg = `tcg,tb-size=${translationCacheBytes / 1024 / 1024}`;
   return [
-    ["-machine", "q35,usb=off,vmport=off,hpet=off,smm=off,sata=off,smbus=off"],
-    ["-accel", accelerator === "kvm" ? "kvm" : tcg],
-    ...(accelerator === "kvm" ? ["-cpu", "host"] : []),
+    ...machineArguments(accelerator),
     ["-smp", String(cpus), "-m", `size=${Math.floor(memoryBytes / 1024)}K`],
     // `host` goes on while the machine is paused, so a guest that reads its RTC after waking finds the right time.
     ["-rtc", "base=utc,clock=host"],

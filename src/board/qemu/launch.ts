@@ -36,15 +36,15 @@ const lockFile = "lock";
 export const lockedExitCode = 75;
 
 /**
- * Runs as root until its last line. The lock is inherited by QEMU and freed by the kernel when that ends, so there are never two
- * machines of one board, whoever starts them. Only systems with udev let other users open /dev/net/tun: in a mount namespace of
+ * Runs as root until its last line. The lock is inherited by QEMU and freed by the kernel when that has ended, so there are never
+ * two machines of one board, whoever starts them; one that is just ending is waited for. Only systems with udev let other users open /dev/net/tun: in a mount namespace of
  * its own the machine gets a node that it may open, and a tap's owner is all the right that it needs (tun(4)).
  */
 const script = `set -e
 uid=$1 group=$2 fileBlocks=$3
 shift 3
 exec 9>${lockFile}
-flock -n 9 || exit ${lockedExitCode}
+flock -w 2 9 || exit ${lockedExitCode}
 echo "$$ $(cut -d ' ' -f 22 "/proc/$$/stat")" >${processFile}
 [ -z "$group" ] || echo "$$" >"$group/cgroup.procs"
 mkdir -p dev

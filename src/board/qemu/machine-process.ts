@@ -39,17 +39,24 @@ export async function endMachineProcess(machine: MachineProcess, signal: AbortSi
     ["SIGKILL", killTimeoutMs],
   ] as const) {
     signal.throwIfAborted();
-    if (!(await isAlive(machine))) return;
+    if (await isGone(machine)) return;
     kill(machine.pid, name);
     const deadline = performance.now() + timeoutMs;
     while (performance.now() < deadline) {
-      if (!(await isAlive(machine))) return;
+      if (await isGone(machine)) return;
       await sleep(pollMs, undefined, { signal });
     }
   }
   throw new TwinboardError("deadline-passed", {
     detail: `the end of process ${machine.pid} after SIGKILL (${killTimeoutMs} ms)`,
   });
+}
+
+/** Whether its memory and files are free: the first thread of a process may be a zombie while the others still end. */
+async function isGone(machine: MachineProcess): Promise<boolean> {
+  if (await isAlive(machine)) return false;
+  const threads = await readdir(`/proc/${machine.pid}/task`).catch(() => []);
+  return threads.length <= 1;
 }
 
 function kill(pid: number, name: NodeJS.Signals): void {

@@ -58,9 +58,9 @@ export class NotifyPort {
     return await this.#ask("clock", String(seconds), signal);
   }
 
-  /** Lets go of the port; whoever waits for an answer learns it. Repeatable. */
-  close(): void {
-    this.#ended ??= new TwinboardError("board-died", { detail: "the notify port was closed" });
+  /** Lets go of the port; whoever waits for an answer learns why. Repeatable. */
+  close(why = "the notify port was closed"): void {
+    this.#ended ??= new TwinboardError("board-died", { detail: why });
     for (const { reject } of this.#asked.values()) reject(this.#ended);
     this.#socket.destroy();
   }

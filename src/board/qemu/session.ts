@@ -169,6 +169,8 @@ export class Session {
     this.#death = death;
     this.#clock?.abort();
     for (const { reject } of this.#waiting) reject(died(death.detail));
+    // A dead guest answers nothing any more.
+    this.#port?.close(death.detail);
     this.#options.onDeath(death);
   }
 

@@ -1,0 +1,19 @@
+import { randomUUID } from "node:crypto";
+import { SimulatedBoard, SimulatedWorld } from "../../src/board/simulated.ts";
+import { boardContract } from "./board.ts";
+
+boardContract("simulated", () => {
+  const world = new SimulatedWorld();
+  for (const hook of ["activate", "deactivate"] as const) world.hooks.add(hook);
+  return Promise.resolve({
+    board: new SimulatedBoard("a", world),
+    restart: () => new SimulatedBoard("a", world),
+    software: ({ reports = "1.0.0" } = {}) => {
+      world.faults.set(reports, { reports: reports === "never" ? null : reports, failingHook: "deactivate" });
+      return { instance: randomUUID(), version: reports, images: {}, kernelArguments: "" };
+    },
+    die: (cause) => Promise.resolve(world.die("a", cause)),
+    kill: () => Promise.resolve(world.kill("a")),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  });
+});

@@ -1,0 +1,247 @@
+/** The contract of a board (src/board/board.ts), held against each driver. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Board, BoardEvent, BoardStart } from "../../src/board/board.ts";
+import type { ErrorCode } from "../../src/errors.ts";
+
+export interface BoardSubject extends AsyncDisposable {
+  readonly board: Board;
+  /** The daemon was killed; another one, on the same host. */
+  readonly restart: () => Board;
+  /**
+   * What to boot, as a new instance. Software reports `reports`; *never*: it is never ready. It has the hook `activate`, which is done at
+   * once, and `deactivate`, which fails; no hook `export-state`.
+   */
+  readonly software: (faults?: { readonly reports?: string }) => BoardStart;
+  /** The software crashes, shuts down or resets its machine. */
+  readonly die: (cause: "panic" | "shutdown" | "reset") => Promise<void>;
+  /** The board's process is killed from outside. */
+  readonly kill: () => Promise<void>;
+}
+
+export function boardContract(
+  driver: string,
+  make: () => Promise<BoardSubject>,
+  skip: string | false = false,
+): void {
+  const on = (name: string, body: (subject: BoardSubject, signal: AbortSignal) => Promise<void>): void => {
+    void test(name, { skip, timeout: 90_000 }, async ({ signal }) => {
+      await using subject = await make();
+      await body(subject, signal);
+    });
+  };
+
+  describe(`${driver}: the contract of a board`, { concurrency: 1 }, () => {
+    on("a board that is off says so, and stays off when it is stopped", async ({ board }, signal) => {
+      assert.deepEqual(await board.inspect(), { state: "off" });
+      assert.equal(await board.usage(), undefined);
+      for (const _ of [1, 2]) await board.setUp(signal);
+      for (const _ of [1, 2]) await board.stop(signal);
+      assert.deepEqual(await board.inspect(), { state: "off" });
+      await rejects(board.ready(signal), "board-died");
+      await rejects(board.pause(signal), "board-died");
+      await rejects(board.resume(signal), "board-resume-failed");
+      for (const _ of [1, 2]) await board.tearDown(signal);
+      assert.deepEqual(await board.inspect(), { state: "off" });
+    });
+
+    on(
+      "it boots, sleeps, wakes and ends; each of it may be repeated",
+      async ({ board, software }, signal) => {
+        await board.setUp(signal);
+        const start = software();
+        await board.start(start, signal);
+        const running = await board.inspect();
+        assert.equal(running.state, "running");
+        assert.equal(running.instance, start.instance);
+        await board.start(start, signal);
+        assert.deepEqual(
+          await board.inspect(),
+          running,
+          "the instance that runs is adopted, not started again",
+        );
+        await rejects(board.start(software(), signal), "board-start-failed");
+        assert.deepEqual(await board.inspect(), running, "a second instance leaves the first alone");
+        for (const _ of [1, 2]) assert.deepEqual(await board.ready(signal), { version: start.version });
+        for (const priority of ["service", "service", "background"] as const)
+          await board.setPriority(priority);
+        for (const _ of [1, 2]) await board.pause(signal);
+        assert.deepEqual(await board.inspect(), { ...running, state: "dormant" });
+        await board.start(start, signal);
+        assert.deepEqual(await board.inspect(), { ...running, state: "dormant" }, "a start does not wake it");
+        for (const _ of [1, 2]) await board.resume(signal);
+        assert.deepEqual(await board.inspect(), running);
+        assert.deepEqual(await board.ready(signal), { version: start.version });
+        for (const _ of [1, 2]) await board.stop(signal);
+        assert.deepEqual(await board.inspect(), { state: "off" });
+      },
+    );
+
+    on(
+      "usage grows while it works, and not at all while it is dormant",
+      async ({ board, software }, signal) => {
+        await board.start(software(), signal);
+        await board.ready(signal);
+        const atReady = await usage(board);
+        assert.ok(atReady.cpuNs > 0 && atReady.residentBytes > 0);
+        await board.pause(signal);
+        const asleep = await usage(board);
+        assert.ok(asleep.cpuNs >= atReady.cpuNs);
+        await sleep(1500, undefined, { signal });
+        for (const _ of [1, 2, 3]) assert.equal((await board.inspect()).state, "dormant");
+        assert.equal((await usage(board)).cpuNs, asleep.cpuNs);
+        await board.resume(signal);
+        assert.ok((await usage(board)).cpuNs > asleep.cpuNs);
+      },
+    );
+
+    on(
+      "the daemon is killed: the next one finds the board as it is",
+      async ({ board, restart, software }, signal) => {
+        const start = software({ reports: "7.1" });
+        await board.start(start, signal);
+        await board.ready(signal);
+        const running = await board.inspect();
+        await board.release();
+
+        const second = restart();
+        assert.deepEqual(await second.inspect(), running);
+        await second.start(start, signal);
+        assert.deepEqual(await second.ready(signal), { version: "7.1" }, "READY does not die with a daemon");
+        await second.pause(signal);
+        await second.release();
+
+        const third = restart();
+        const asleep = await settledUsage(third, signal);
+        assert.deepEqual(await third.inspect(), { ...running, state: "dormant" });
+        assert.equal((await usage(third)).cpuNs, asleep.cpuNs, "finding it costs it nothing");
+        await rejects(third.start(software(), signal), "board-start-failed");
+        await third.resume(signal);
+        assert.deepEqual(await third.inspect(), running);
+        await third.stop(signal);
+        assert.deepEqual(
+          await board.inspect(),
+          { state: "off" },
+          "also the first object looks, and does not remember",
+        );
+      },
+    );
+
+    on(
+      "a board that is never ready is waited for until the caller has enough",
+      async ({ board, software }, signal) => {
+        await board.start(software({ reports: "never" }), signal);
+        const enough = new Error("enough");
+        const impatience = new AbortController();
+        const waiting = board.ready(impatience.signal);
+        impatience.abort(enough);
+        await assert.rejects(waiting, enough);
+        await assert.rejects(board.ready(AbortSignal.abort(enough)), enough);
+        assert.equal((await board.inspect()).state, "running");
+      },
+    );
+
+    for (const cause of ["panic", "shutdown", "reset"] as const) {
+      on(`${cause}: it is told once, after READY, and the evidence stays`, async (subject, signal) => {
+        const { board, restart, software, die } = subject;
+        const events: BoardEvent[] = [];
+        const death = Promise.withResolvers<BoardEvent>();
+        board.subscribe((event) => {
+          events.push(event);
+          if (event.type === "died") death.resolve(event);
+        });
+        const start = software();
+        await board.start(start, signal);
+        await board.ready(signal);
+        await die(cause);
+        const told = await death.promise;
+        assert.ok(told.type === "died" && told.cause === cause && told.detail !== "");
+        const essential = events
+          .map(({ type }) => type)
+          .filter((type) => type === "ready" || type === "died");
+        assert.deepEqual(essential, ["ready", "died"]);
+
+        for (const seen of [board, restart()]) {
+          const condition = await seen.inspect();
+          assert.ok(condition.state === "dead" && condition.instance === start.instance);
+          assert.ok(condition.reason !== undefined && condition.reason !== "");
+          assert.ok((await seen.consoleTail(50)).length > 0);
+          await rejects(seen.ready(signal), "board-died");
+          await rejects(seen.pause(signal), "board-died");
+          await rejects(seen.resume(signal), "board-resume-failed");
+          await rejects(seen.runHook("activate", signal), "board-died");
+          await seen.release();
+        }
+        const next = software();
+        await board.start(next, signal);
+        assert.equal((await board.inspect()).state, "running", "a dead board is replaced by a start");
+        await board.stop(signal);
+      });
+    }
+
+    on(
+      "its process is killed: off, told at once, and the console stays",
+      async ({ board, software, kill }, signal) => {
+        await board.start(software(), signal);
+        await board.ready(signal);
+        const death = Promise.withResolvers<BoardEvent>();
+        board.subscribe((event) => death.resolve(event));
+        await kill();
+        const told = await death.promise;
+        assert.ok(told.type === "died" && told.cause === "exit");
+        assert.deepEqual(await board.inspect(), { state: "off" });
+        assert.ok((await board.consoleTail(50)).length > 0);
+        assert.equal((await board.consoleTail(1)).length, 1);
+      },
+    );
+
+    on("nobody is told of a stop, nor after he has unsubscribed", async ({ board, software }, signal) => {
+      const events: string[] = [];
+      const end = board.subscribe(({ type }) => events.push(type));
+      await board.start(software(), signal);
+      await board.ready(signal);
+      await board.stop(signal);
+      assert.deepEqual(
+        events.filter((type) => type === "died"),
+        [],
+      );
+      const before = events.length;
+      end();
+      await board.start(software(), signal);
+      await board.ready(signal);
+      await board.tearDown(signal);
+      assert.equal(events.length, before);
+    });
+
+    on("hooks: done, failed, absent, or as long as the caller waits", async ({ board, software }, signal) => {
+      await board.start(software(), signal);
+      await board.ready(signal);
+      for (const _ of [1, 2]) assert.equal(await board.runHook("activate", signal), "done");
+      await rejects(board.runHook("deactivate", signal), "hook-failed");
+      assert.equal(await board.runHook("export-state", signal), "absent");
+      const enough = new Error("enough");
+      await assert.rejects(board.runHook("activate", AbortSignal.abort(enough)), enough);
+    });
+  });
+}
+
+async function usage(board: Board): Promise<{ readonly cpuNs: number; readonly residentBytes: number }> {
+  const usage = await board.usage();
+  assert.ok(usage !== undefined, "the board runs");
+  return usage;
+}
+
+/** The usage of a dormant board once it has noticed that a daemon let go of it, which costs it a moment's work. */
+async function settledUsage(board: Board, signal: AbortSignal): Promise<{ readonly cpuNs: number }> {
+  for (let before = await usage(board); ; ) {
+    await sleep(200, undefined, { signal });
+    const after = await usage(board);
+    if (after.cpuNs === before.cpuNs) return after;
+    before = after;
+  }
+}
+
+async function rejects(promise: Promise<unknown>, code: ErrorCode): Promise<void> {
+  await assert.rejects(promise, { name: "TwinboardError", code });
+}
