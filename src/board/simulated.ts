@@ -37,7 +37,7 @@ export class SimulatedWorld {
   /** Calls that fail: `a.resume`. */
   readonly failing = new Set<string>();
   /** Hooks that every board has; one that is not here is absent. */
-  readonly hooks = new Set<HookName>();
+  readonly presentHooks = new Set<HookName>();
   /** Every start of a process, as `board instance`: none may stand here twice. */
   readonly started: string[] = [];
   /** Every hook that was run, as `board hook`. */
@@ -201,7 +201,7 @@ export class SimulatedBoard implements Board {
     if (this.#world.faults.get(board.start.version)?.failingHook === hook) {
       throw new TwinboardError("hook-failed", { detail: `${hook} of board ${this.name}: simulated` });
     }
-    return this.#world.hooks.has(hook) ? "done" : "absent";
+    return this.#world.presentHooks.has(hook) ? "done" : "absent";
   }
 
   subscribe(listener: (event: BoardEvent) => void): () => void {

@@ -4,7 +4,7 @@ import { boardContract } from "./board.ts";
 
 boardContract("simulated", () => {
   const world = new SimulatedWorld();
-  for (const hook of ["activate", "deactivate"] as const) world.hooks.add(hook);
+  for (const hook of ["activate", "deactivate"] as const) world.presentHooks.add(hook);
   return Promise.resolve({
     board: new SimulatedBoard("a", world),
     restart: () => new SimulatedBoard("a", world),
