@@ -41,7 +41,7 @@ export class SimulatedWorld {
   /** Every start of a process, as `board instance`: none may stand here twice. */
   readonly started: string[] = [];
   /** Every hook that was run, as `board hook`. */
-  readonly hooks: string[] = [];
+  readonly hookRuns: string[] = [];
   readonly priorities = new Map<BoardName, "background" | "service">();
   readonly #running = new Map<BoardName, RunningBoard>();
   readonly #consoles = new Map<BoardName, string[]>();
@@ -197,7 +197,7 @@ export class SimulatedBoard implements Board {
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
     await this.#meet("runHook", signal);
     const board = this.#alive();
-    this.#world.hooks.push(`${this.name} ${hook}`);
+    this.#world.hookRuns.push(`${this.name} ${hook}`);
     if (this.#world.faults.get(board.start.version)?.failingHook === hook) {
       throw new TwinboardError("hook-failed", { detail: `${hook} of board ${this.name}: simulated` });
     }
