@@ -9,7 +9,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../src/system/process.ts";
 import type { JournalRecord } from "../src/upgrade/record.ts";
 import type { StoryResult, SystemStatus } from "../src/upgrade/status.ts";
-import { isLeftover, link, makeNamespaces, type Namespaces, ownName } from "../test/fixtures/namespaces.ts";
+import {
+  isLeftover,
+  link,
+  makeNamespaces,
+  type Namespace,
+  type Namespaces,
+  ownName,
+} from "../test/fixtures/namespaces.ts";
 import { compatible } from "./bundles.ts";
 import { makeSigningKey, type SigningKey } from "./signing-key.ts";
 
@@ -17,6 +24,8 @@ export const program = resolve(import.meta.dirname, "../bin/twinboard");
 export const serviceAddress = "198.51.100.10";
 export const drainMs = 8000;
 
+/** Of the command: nothing was changed. */
+const rejectedExitCode = 2;
 const startTimeoutMs = 60_000;
 const upgradeTimeoutMs = 180_000;
 const downTimeoutMs = 60_000;
@@ -100,9 +109,8 @@ async function startDaemon(
   const running = (): boolean => child.exitCode === null && child.signalCode === null;
   const end = async (): Promise<void> => {
     if (!running()) return;
-    const [command, args] = device.enter(program, ["down", "--socket", socket, "--config", config]);
     try {
-      await run(command, args, { timeoutMs: downTimeoutMs });
+      await takeDown(device, socket, config);
       await Promise.race([ended, sleep(downTimeoutMs, undefined, { ref: false })]);
     } finally {
       child.kill("SIGKILL");
@@ -120,6 +128,22 @@ async function startDaemon(
     throw error;
   }
   return { [Symbol.asyncDispose]: end };
+}
+
+/** `twinboard down`, and before it `cancel`, because nothing is taken down in the middle of a story. */
+async function takeDown(device: Namespace, socket: string, config: string): Promise<void> {
+  const deadline = performance.now() + downTimeoutMs;
+  await run(program, ["cancel", "--socket", socket], { allowedExitCodes: [1, rejectedExitCode, 3] });
+  for (;;) {
+    const [command, args] = device.enter(program, ["down", "--socket", socket, "--config", config]);
+    const { exitCode, stderr } = await run(command, args, {
+      timeoutMs: downTimeoutMs,
+      allowedExitCodes: [rejectedExitCode],
+    });
+    if (exitCode === 0) return;
+    if (performance.now() > deadline) throw new Error(`the lab cannot be taken down: ${stderr}`);
+    await sleep(200);
+  }
 }
 
 async function answers(socket: string, signal: AbortSignal): Promise<boolean> {
@@ -141,7 +165,7 @@ async function upgrade(
 ): Promise<StoryResult> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(upgradeTimeoutMs)]);
   const child = spawn(program, ["upgrade", bundle, "--json", "--socket", socket], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "ignore"],
     signal: limit,
   });
   const ended = once(child, "close");

@@ -81,6 +81,17 @@ async function keepLab(lab: Lab, images: readonly BuiltImage[], signal: AbortSig
   if (!signal.aborted) await once(signal, "abort");
 }
 
+/** What went wrong, and then what went wrong while the lab was taken down for it. */
+function explain(error: unknown): void {
+  if (error instanceof SuppressedError) {
+    explain(error.suppressed);
+    explain(error.error);
+    return;
+  }
+  process.stderr.write(`demo: ${(error as Error).message}\n`);
+  if (error instanceof TwinboardError) process.stderr.write(`      ${error.remedy}\n`);
+}
+
 const interrupted = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.on(name, () => {
@@ -96,8 +107,7 @@ try {
     process.stderr.write(`${(error as Error).message}\nusage: npm run demo [-- --keep] [-- --json FILE]\n`);
     process.exitCode = 64;
   } else {
-    process.stderr.write(`demo: ${(error as Error).message}\n`);
-    if (error instanceof TwinboardError) process.stderr.write(`      ${error.remedy}\n`);
+    explain(error);
     process.exitCode = 1;
   }
 }
