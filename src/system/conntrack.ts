@@ -33,35 +33,14 @@ export async function listTcpFlows(mark: number, mask: number, signal?: AbortSig
   return parseTcpFlows(stdout.toString());
 }
 
-/** Forgets the TCP flows whose mark agrees with `mark` in the bits of `mask`; none is a success. */
-export async function forgetTcpFlows(mark: number, mask: number): Promise<void> {
-  await run(program, ["-D", "-p", "tcp", "--mark", `${mark}/${mask}`], {
+/** Forgets the TCP flows whose mark agrees with `mark` in the bits of `mask`, all or those of one state; none is a success. */
+export async function forgetTcpFlows(mark: number, mask: number, state?: string): Promise<void> {
+  const ofState = state === undefined ? [] : ["--state", state];
+  await run(program, ["-D", "-p", "tcp", "--mark", `${mark}/${mask}`, ...ofState], {
     allowedExitCodes: [1],
     timeoutMs: 20_000,
     maxOutputBytes,
   });
-}
-
-/** Forgets one TCP flow; one that is gone already is a success. */
-export async function forgetTcpFlow(flow: TcpFlow): Promise<void> {
-  const { source, sourcePort, destination, destinationPort } = flow;
-  await run(
-    program,
-    [
-      "-D",
-      "-p",
-      "tcp",
-      "-s",
-      source,
-      "-d",
-      destination,
-      "--sport",
-      `${sourcePort}`,
-      "--dport",
-      `${destinationPort}`,
-    ],
-    { allowedExitCodes: [1] },
-  );
 }
 
 const line =

@@ -1,7 +1,9 @@
 /** The routed service in network namespaces, under real connections. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LoadResult } from "../fixtures/routed/client.ts";
+import { takeover } from "../../src/service/routed/elements.ts";
+import { systemNames } from "../../src/system/names.ts";
+import type { FlowEnd, LoadResult } from "../fixtures/routed/client.ts";
 import { RoutedLab } from "../fixtures/routed/lab.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
@@ -21,4 +23,295 @@ test("200 takeovers under a steady stream of new connections lose none", { skip,
   );
   assert.deepEqual(load.failures, []);
   assert.ok((load.servedBy["a"] ?? 0) > 100 && (load.servedBy["b"] ?? 0) > 100, "both boards served");
+});
+
+test("at the deadline every kind of flow is reset on both ends, and none hangs", {
+  skip,
+  signal,
+}, async (t) => {
+  await using lab = await RoutedLab.make("cut", { drainMs: 1500 });
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  const each = 15;
+  for (const kind of ["idle", "silent", "download", "upload"]) {
+    for (let count = 0; count < each; count += 1) {
+      await lab.clients.call("begin", { kind, chunks: 1_000_000, everyMs: 10 });
+    }
+  }
+  assert.equal(await lab.boards.a.server.call("connections"), 4 * each);
+  const sinceMs = Date.now();
+  await daemon.handOver("b", signal);
+  const left: number[] = [];
+  const result = await daemon.drain(
+    "a",
+    { sinceMs, onProgress: (progress) => void left.push(progress.left) },
+    signal,
+  );
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  const afterMs = ends.map(({ atMs }) => atMs - sinceMs - 1500);
+  t.diagnostic(
+    `${JSON.stringify(result)}; clients learned ${Math.min(...afterMs)} to ${Math.max(...afterMs)} ms after the deadline`,
+  );
+  assert.equal(result.cut, 4 * each);
+  assert.equal(left.at(-1), 0);
+  assert.deepEqual([...new Set(ends.map(({ how }) => how))], ["ECONNRESET"]);
+  assert.equal(await lab.boards.a.server.call("connections"), 0, "the old board was freed too");
+  assert.ok(Math.min(...afterMs) >= 0, "none was cut before its deadline");
+});
+
+test("a slow download survives the takeover and ends on the old board", { skip, signal }, async () => {
+  await using lab = await RoutedLab.make("slow");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  for (let count = 0; count < 5; count += 1) {
+    await lab.clients.call("begin", { kind: "download", chunks: 100, everyMs: 10 });
+  }
+  await daemon.handOver("b", signal);
+  assert.equal(await lab.clients.call("ask"), "b");
+  const result = await daemon.drain("a", { sinceMs: Date.now() }, signal);
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  assert.deepEqual({ finished: result.finished, cut: result.cut }, { finished: 5, cut: 0 });
+  for (const { how, bytes } of ends) {
+    assert.equal(how, "finished");
+    assert.equal(bytes, 100 * 1024 + "served by a".length);
+  }
+});
+
+test("a fenced board reaches nobody, and nothing of the service reaches it", { skip, signal }, async () => {
+  await using lab = await RoutedLab.make("fence");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  const timeoutMs = 300;
+  const from = async (board: "a" | "b", host: string, port: number, localAddress?: string): Promise<string> =>
+    await lab.boards[board].server.call("reach", { host, port, timeoutMs, localAddress });
+  const { a, b, host } = lab.settings.boards;
+  await using listener = await lab.listenOutside(7000);
+  assert.ok(listener);
+
+  assert.equal(await from("a", "198.51.100.1", 7000), "connected", "the holder may begin connections");
+  assert.equal(await from("b", "198.51.100.1", 7000), "timeout", "out of the host");
+  for (const [board, other] of [
+    ["a", b],
+    ["b", a],
+  ] as const) {
+    assert.match(await from(board, other, 8080), /timeout|EHOSTUNREACH/, `${board} to the other board`);
+    assert.equal(await from(board, host, 22), "timeout", `${board} to the host`);
+    assert.equal(await from(board, "198.51.100.2", 22), "timeout", `${board} to the host's own address`);
+    assert.equal(await from(board, "198.51.100.10", 80), "timeout", `${board} to the service`);
+  }
+  // in the name of the service, of the other board, of a client
+  for (const [board, forged] of [
+    ["a", b],
+    ["a", "198.51.100.10"],
+    ["b", a],
+    ["b", "198.51.100.7"],
+  ] as const) {
+    await lab.inBoard(board, "ip", ["address", "add", `${forged}/32`, "dev", "eth0"]);
+    assert.equal(await from(board, "198.51.100.1", 7000, forged), "timeout", `${board} as ${forged}`);
+    await lab.inBoard(board, "ip", ["address", "delete", `${forged}/32`, "dev", "eth0"]);
+  }
+  // somebody outside who sends straight to the boards
+  await lab.outside("ip", ["route", "add", "10.231.0.0/29", "via", "198.51.100.2"]);
+  for (const board of [a, b])
+    assert.equal(await lab.clients.call("reach", { host: board, port: 8080, timeoutMs }), "timeout");
+
+  const received = async (): Promise<number> =>
+    Number(
+      await lab
+        .inBoard("b", "cat", ["/proc/net/snmp"])
+        .then((text) => /Ip: (?:\d+ ){2}(\d+)/.exec(text)?.[1]),
+    );
+  const before = await received();
+  for (let count = 0; count < 20; count += 1) assert.equal(await lab.clients.call("ask"), "a");
+  assert.equal(await received(), before, "not one packet of the service reached the dormant board");
+});
+
+test("a draining board ends what it began and begins nothing", { skip, signal }, async () => {
+  await using lab = await RoutedLab.make("drain");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await using listener = await lab.listenOutside(7000);
+  assert.ok(listener);
+  await lab.clients.call("begin", { kind: "download", chunks: 60, everyMs: 10 });
+  await daemon.handOver("b", signal);
+  const reach = { host: "198.51.100.1", port: 7000, timeoutMs: 500 };
+  assert.equal(await lab.boards.a.server.call("reach", reach), "ECONNREFUSED");
+  assert.equal(await lab.boards.b.server.call("reach", reach), "connected");
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  assert.deepEqual(
+    ends.map(({ how }) => how),
+    ["finished"],
+  );
+});
+
+test("clients of a board that is fenced in the middle of their flows are reset when they speak", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("late");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await lab.clients.call("begin", { kind: "upload", everyMs: 10 });
+  await daemon.handOver("b", signal);
+  await daemon.fence("a");
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  assert.deepEqual(
+    ends.map(({ how }) => how),
+    ["ECONNRESET"],
+  );
+});
+
+test("every client of a dead board learns at once, and those in a handshake reach the new one", {
+  skip,
+  signal,
+}, async (t) => {
+  await using lab = await RoutedLab.make("dead");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  for (const kind of ["idle", "silent", "download", "upload"]) {
+    for (let count = 0; count < 10; count += 1)
+      await lab.clients.call("begin", { kind, chunks: 1e6, everyMs: 10 });
+  }
+  // dead in an instant, as a machine that panics: not even its kernel answers
+  await lab.inBoard("a", "ip", ["link", "set", "eth0", "down"]);
+  const asked = lab.clients.call("ask");
+  await lab.untilFlow("SYN_SENT");
+  await daemon.handOver("b", signal);
+  const began = Date.now();
+  const result = await daemon.drain("a", { sinceMs: began, atOnce: true }, signal);
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  const learned = ends.map(({ atMs }) => atMs - began);
+  t.diagnostic(`${JSON.stringify(result)}; clients learned within ${Math.max(...learned)} ms`);
+  assert.deepEqual([...new Set(ends.map(({ how }) => how))], ["ECONNRESET"]);
+  assert.equal(await asked, "b");
+});
+
+test("a transaction of a daemon that was killed, arriving late, fails whole", { skip, signal }, async () => {
+  await using lab = await RoutedLab.make("stale");
+  const first = lab.daemon();
+  await first.setUp(signal);
+  await first.handOver("a", signal);
+  const { system, ...plan } = lab.settings;
+  const late = takeover({ ...plan, names: systemNames(system) }, await first.inspect(), "b");
+  await first.peer.kill();
+  const second = lab.daemon();
+  await second.raiseEpoch();
+  const before = await lab.onDevice("nft", ["list", "ruleset"]);
+  await assert.rejects(second.peer.call("change", late), { code: "command-failed" });
+  assert.equal(await lab.onDevice("nft", ["list", "ruleset"]), before);
+  assert.equal(await lab.clients.call("ask"), "a");
+});
+
+test("a drain whose daemon is killed goes on in the kernel, and the next daemon ends it", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("killed", { drainMs: 2000 });
+  const first = lab.daemon();
+  await first.setUp(signal);
+  await first.handOver("a", signal);
+  for (let count = 0; count < 10; count += 1) await lab.clients.call("begin", { kind: "silent" });
+  const sinceMs = Date.now();
+  await first.handOver("b", signal);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const drained = first.drain("a", { sinceMs, onProgress: () => resolve() }, signal);
+  await Promise.race([promise, drained]);
+  await Promise.all([first.peer.kill(), assert.rejects(drained, /ended/)]);
+  assert.equal(await lab.boards.a.server.call("connections"), 10);
+  const second = lab.daemon();
+  await second.raiseEpoch();
+  const { cut } = await second.drain("a", { sinceMs }, signal);
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  assert.equal(cut, 10);
+  assert.ok(ends.every(({ how, atMs }) => how === "ECONNRESET" && atMs >= sinceMs + 2000));
+});
+
+test("setUp under load, by one daemon after another and with other rules, disturbs nobody", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("again");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await lab.clients.call("begin", { kind: "download", chunks: 300, everyMs: 10 });
+  await lab.clients.call("startLoad", { perSecond: 100 });
+  for (let count = 0; count < 5; count += 1) {
+    await daemon.setUp(signal);
+    const [web, silent] = lab.settings.services;
+    assert.ok(web !== undefined && silent !== undefined);
+    const more = { ...silent, name: "more", port: 8000 + count };
+    const next = lab.daemon({ services: [web, silent, more] });
+    await next.setUp(signal);
+    assert.equal((await next.inspect()).holder, "a");
+    await next.peer.kill();
+  }
+  const load = await lab.clients.call<LoadResult>("stopLoad");
+  assert.deepEqual(load.failures, []);
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  assert.deepEqual(
+    ends.map(({ how }) => how),
+    ["finished"],
+  );
+});
+
+test("tearDown leaves the host as it was found, also after a crash", { skip, signal }, async () => {
+  await using lab = await RoutedLab.make("down");
+  await lab.onDevice("sysctl", ["-qw", "net.ipv4.ip_local_reserved_ports=7001,9000-9010"]);
+  const before = await lab.hostState();
+  assert.match(before.settings, /ip_local_reserved_ports = 7001,9000-9010/);
+  for (const crash of [false, true]) {
+    const daemon = lab.daemon();
+    await daemon.setUp(signal);
+    await daemon.handOver("a", signal);
+    await daemon.handOver("b", signal);
+    const during = await lab.hostState();
+    for (const what of ["rules", "addresses", "settings"] as const)
+      assert.notEqual(during[what], before[what]);
+    if (crash) await daemon.peer.kill();
+    const last = crash ? lab.daemon() : daemon;
+    await last.tearDown(signal);
+    await last.tearDown(signal);
+    assert.deepEqual(await lab.hostState(), before);
+  }
+});
+
+test("what the host lacks or has taken is named", { skip, signal }, async () => {
+  await using lab = await RoutedLab.make("check");
+  await assert.rejects(lab.daemon({ uplink: "nocard0" }).setUp(signal), { code: "missing-card" });
+  const before = await lab.hostState();
+  await using listener = await lab.listenOnDevice(80);
+  assert.ok(listener);
+  await assert.rejects(lab.daemon().setUp(signal), { code: "address-in-use" });
+  assert.deepEqual(await lab.hostState(), before, "rejected: nothing changed");
+});
+
+test("the host's own clients reach the holder, and are reset at the deadline like others", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("own");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await using clients = lab.clientsOnDevice();
+  assert.equal(await clients.call("ask"), "a");
+  await clients.call("begin", { kind: "silent" });
+  await clients.call("begin", { kind: "download", chunks: 1e6, everyMs: 10 });
+  await daemon.handOver("b", signal);
+  assert.equal(await clients.call("ask"), "b");
+  const { cut } = await daemon.drain("a", { sinceMs: Date.now(), atOnce: true }, signal);
+  const ends = await clients.call<FlowEnd[]>("ends");
+  assert.equal(cut, 2);
+  assert.deepEqual(
+    ends.map(({ how }) => how),
+    ["ECONNRESET", "ECONNRESET"],
+  );
+  assert.equal(await lab.boards.a.server.call("connections"), 0);
 });

@@ -9,11 +9,11 @@
 import type { BoardName } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { systemClock } from "../../system/clock.ts";
-import { forgetTcpFlow, forgetTcpFlows } from "../../system/conntrack.ts";
+import { forgetTcpFlows } from "../../system/conntrack.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { cutOff, tableFamily } from "./elements.ts";
 import { boardKnows, clientKnows, flowsLeft, isClosed, type ServiceFlow } from "./flows.ts";
-import { boardEndBit, boardMask, clientEndBit, closedBit, serviceMask } from "./marks.ts";
+import { boardMask, serviceMask } from "./marks.ts";
 import type { RoutedPlan } from "./plan.ts";
 import { Probe } from "./probe.ts";
 
@@ -29,6 +29,7 @@ const batchFlows = 1000;
 /** A client answers one stray SYN of a connection in 500 ms (tcp_invalid_ratelimit, ip-sysctl.rst). */
 const probeAgainMs = 600;
 const probeRounds = 3;
+const flowMask = serviceMask | boardMask;
 const lookAgainMs = 5;
 const maxLookAgainMs = 50;
 
@@ -40,7 +41,7 @@ export async function cutFlows(
   flows: readonly ServiceFlow[],
   signal: AbortSignal,
 ): Promise<void> {
-  const marks = new Set(flows.map((flow) => flow.mark & (serviceMask | boardMask)));
+  const marks = new Set(flows.map((flow) => flow.mark & flowMask));
   try {
     await nft.change(cutOff(plan, order.epoch, [...marks]));
   } catch (cause) {
@@ -49,10 +50,14 @@ export async function cutFlows(
       cause,
     });
   }
-  for (let begin = 0; begin < flows.length; begin += batchFlows) {
-    await cutBatch(plan, order, flows.slice(begin, begin + batchFlows), signal);
+  // A handshake that the board never answered: forgotten, the client's next SYN reaches the holder, and nothing is lost.
+  for (const mark of marks) await forgetTcpFlows(mark, flowMask, "SYN_SENT");
+  const begun = flows.filter(({ state }) => state !== "SYN_SENT");
+  for (let first = 0; first < begun.length; first += batchFlows) {
+    await cutBatch(plan, order, begun.slice(first, first + batchFlows), signal);
   }
-  await forgetClosed(marks);
+  // Who has said nothing by now is gone or shut off: whatever either end says later is answered by a reset all the same.
+  for (const mark of marks) await forgetTcpFlows(mark, flowMask);
 }
 
 async function cutBatch(
@@ -61,11 +66,7 @@ async function cutBatch(
   flows: readonly ServiceFlow[],
   signal: AbortSignal,
 ): Promise<void> {
-  // A handshake that the board never answered: forgotten, the client's next SYN reaches the holder, and nothing is lost.
-  for (const flow of flows.filter(({ state }) => state === "SYN_SENT")) await forgetTcpFlow(flow);
-  const probes = new Map(
-    flows.filter(({ state }) => state !== "SYN_SENT").map((flow) => [flow.id, new Probe(flow)]),
-  );
+  const probes = new Map(flows.map((flow) => [flow.id, new Probe(flow)]));
   try {
     const deadline = systemClock.monotonic() + probeAgainMs * probeRounds;
     for (const probe of probes.values()) probe.send();
@@ -77,8 +78,6 @@ async function cutBatch(
   } finally {
     for (const probe of probes.values()) probe.end();
   }
-  // Who still says nothing is gone or shut off: forgotten, whatever either end says later is answered by a reset all the same.
-  for (const { flow } of probes.values()) await forgetTcpFlow(flow);
 }
 
 /** Drops the probes that have done their work, and sends those again that can go a step further. */
@@ -102,9 +101,4 @@ async function follow(
       probe.send();
     }
   }
-}
-
-async function forgetClosed(marks: ReadonlySet<number>): Promise<void> {
-  const ends = closedBit | boardEndBit | clientEndBit;
-  for (const mark of marks) await forgetTcpFlows(mark | ends, serviceMask | boardMask | ends);
 }

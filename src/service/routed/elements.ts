@@ -3,7 +3,7 @@ import { type BoardName, boardNames } from "../../board/board.ts";
 import type { NftSet } from "../../system/nft.ts";
 import type { ServiceCondition } from "../service.ts";
 import { ipv4 } from "./family.ts";
-import { hex } from "./marks.ts";
+import { boardMark, hex, serviceMark } from "./marks.ts";
 import type { RoutedPlan } from "./plan.ts";
 import type { Rules } from "./rules.ts";
 
@@ -29,8 +29,12 @@ export function tableFile(plan: RoutedPlan, rules: Rules, was: TableCondition): 
     set("epoch", "mark", [String(epoch)]),
     set("holder", "ifname", cardsOf(plan, was.holder)),
     set("draining", "ifname", cardsOf(plan, was.draining)),
-    "# board and service of flows whose deadline has passed",
-    set("cut", "mark", []),
+    "# board and service of flows that may not go on",
+    set(
+      "cut",
+      "mark",
+      boardNames.filter((board) => isFenced(was, board)).flatMap((board) => marksOf(plan, board)),
+    ),
     `map services${suffix} { type ${addressType} . inet_proto . inet_service : ${addressType} . inet_service;`,
     was.holder === null ? "}" : `elements = { ${destinations(plan, was.holder)} }; }`,
     rules.text,
@@ -60,10 +64,14 @@ export function nextEpoch(plan: RoutedPlan, epoch: number): string {
   return epochStep(plan, epoch, epoch + 1);
 }
 
-/** The board may not even finish what it began. */
-export function shut(plan: RoutedPlan, epoch: number): string {
+/** The draining board may not even finish what it began: its clients are answered by resets when they speak. */
+export function shut(plan: RoutedPlan, epoch: number, board: BoardName): string {
   const table = `${tableFamily} ${plan.names.table}`;
-  return `${epochStep(plan, epoch, epoch)}; flush set ${table} draining; flush set ${table} cut`;
+  return [
+    epochStep(plan, epoch, epoch),
+    `flush set ${table} draining`,
+    `add element ${table} cut { ${marksOf(plan, board).join(", ")} }`,
+  ].join("; ");
 }
 
 /** From here on, flows with these boards and services in their marks are answered by resets. */
@@ -96,6 +104,15 @@ export function conditionOf(plan: RoutedPlan, sets: readonly NftSet[] | undefine
 
 function set(name: string, type: string, elements: readonly string[]): string {
   return `set ${name} { type ${type}; ${elements.length === 0 ? "" : `elements = { ${elements.join(", ")} };`} }`;
+}
+
+function isFenced(condition: ServiceCondition, board: BoardName): boolean {
+  return condition.present && condition.holder !== board && condition.draining !== board;
+}
+
+/** What the marks of a board's flows have in common, service by service. */
+function marksOf(plan: RoutedPlan, board: BoardName): string[] {
+  return plan.services.map((_, index) => hex(serviceMark(index) | boardMark[board]));
 }
 
 function cardsOf(plan: RoutedPlan, board: BoardName | null): string[] {

@@ -9,7 +9,7 @@ export interface ServiceFlow extends TcpFlow {
 }
 
 /** States in which nobody waits for anything more: both ends have closed, or one has reset the flow. */
-const over: ReadonlySet<string> = new Set(["TIME_WAIT", "CLOSE", "NONE"]);
+const endStates: ReadonlySet<string> = new Set(["TIME_WAIT", "CLOSE", "NONE"]);
 
 /** Flows of `board` that are not over, those that are being closed included. */
 export async function flowsLeft(
@@ -20,9 +20,12 @@ export async function flowsLeft(
   const flows = await listTcpFlows(boardMark[board], boardMask, signal);
   return flows.flatMap((flow) => {
     const service = serviceOf(plan, board, flow);
-    if (service === undefined || (!isClosed(flow) && over.has(flow.state))) return [];
-    return [{ ...flow, service }];
+    return service === undefined || isOver(flow) ? [] : [{ ...flow, service }];
   });
+}
+
+function isOver(flow: TcpFlow): boolean {
+  return isClosed(flow) ? clientKnows(flow) && boardKnows(flow) : endStates.has(flow.state);
 }
 
 function serviceOf(plan: RoutedPlan, board: BoardName, flow: TcpFlow): RoutedService4 | undefined {

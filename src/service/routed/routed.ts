@@ -149,7 +149,7 @@ export class RoutedService implements Service {
         throw new TwinboardError("internal", { detail: `fence of board ${board}, which holds` });
       if (draining !== board) return;
       try {
-        await this.#nft.change(shut(this.#plan, epoch));
+        await this.#nft.change(shut(this.#plan, epoch, board));
         return;
       } catch (error) {
         if (tries === maxEpochTries) throw error;

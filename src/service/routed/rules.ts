@@ -38,28 +38,38 @@ export function rulesFor(plan: RoutedPlan, forwarded: boolean): Rules {
     guard(plan, families),
     ...families.flatMap((family) => [probes(plan, family), steering(plan, family)]),
     fence(plan, forwarded),
-    serviceFlow(plan),
+    serviceFlow(plan, families),
     segments(families),
   ].join("\n");
   const digest = createHash("sha256").update(text).digest().readUInt32BE(0);
   return { text, digest };
 }
 
-/** Before the kernel even looks a flow up: a board that neither holds nor drains says nothing, and none speaks for another. */
+/**
+ * A board that neither holds nor drains says nothing, before the kernel even looks a flow up, and none speaks for another.
+ * Nor does it hear anything, whatever another rule let pass. By name of card, so that it holds before the card exists.
+ */
 function guard(plan: RoutedPlan, families: readonly Family[]): string {
   const own = boardNames.map(
     (board) => `${quoted(plan.names.card(board, "service"))} . ${plan.boards[board]}`,
   );
   return `
-chain may_speak {
+chain own_speak {
   iifname @holder accept
   iifname @draining accept
   drop
 }
-chain guard {
+chain speak {
   type filter hook prerouting priority raw; policy accept;
   iifname != @cards accept
-  ${families.map(({ header }) => `iifname . ${header} saddr { ${own.join(", ")} } goto may_speak`).join("\n  ")}
+  ${families.map(({ header }) => `iifname . ${header} saddr { ${own.join(", ")} } goto own_speak`).join("\n  ")}
+  drop
+}
+chain hear {
+  type filter hook postrouting priority filter; policy accept;
+  oifname != @cards accept
+  oifname @holder accept
+  oifname @draining accept
   drop
 }`;
 }
@@ -159,40 +169,33 @@ chain answer_to_host {
 }
 chain output {
   type filter hook output priority filter; policy accept;
-  oifname @cards goto host_to_board
-}
-chain host_to_board {
   # resets that the rules here send
   ct state related accept
+  # not by card: in this hook the kernel still names the card of before the steering
   ct mark & ${hex(serviceMask)} != 0 goto service_request
-  oifname @holder accept
-  oifname @draining accept
-  drop
 }`;
 }
 
 /** Flows of a service, packet by packet. A flow whose deadline has passed (K) is answered by resets at both ends. */
-function serviceFlow(plan: RoutedPlan): string {
-  const owners = boardNames.map(
-    (board) =>
-      `oifname ${quoted(plan.names.card(board, "service"))} ct state new ct mark set ct mark | ${hex(boardMark[board])}`,
+function serviceFlow(plan: RoutedPlan, families: readonly Family[]): string {
+  const owners = families.flatMap(({ header }) =>
+    boardNames.map(
+      (board) =>
+        `ct state new ${header} daddr ${plan.boards[board]} ct mark set ct mark | ${hex(boardMark[board])}`,
+    ),
   );
   const cut = `ct mark & ${hex(serviceMask | 0xff00)} @cut ct mark set ct mark | ${hex(closedBit)}`;
   const closed = `ct mark & ${hex(closedBit)} != 0`;
-  const fenced = "oifname != @holder oifname != @draining";
   return `
 chain service_request {
   ${owners.join("\n  ")}
-  ${fenced} meta l4proto != tcp drop
   meta l4proto != tcp accept
-  ${fenced} ct mark set ct mark | ${hex(closedBit)}
   ${cut}
   ${closed} goto closed_request
   goto segment
 }
 chain closed_request {
   tcp flags & rst == rst ct mark set ct mark | ${hex(clientEndBit)}
-  ${fenced} tcp flags & rst == rst drop
   # the client knows the flow no more; as a SYN its reset makes the board say where it stands, and the board's reset exact
   tcp flags & rst == rst tcp flags set syn accept
   # the client begins anew from the same port: it tries again when this flow is forgotten
