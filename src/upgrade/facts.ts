@@ -30,6 +30,8 @@ export interface NotedFacts {
   /** Probation that was served under a daemon's eyes, in ms. */
   readonly servedMs: number;
   readonly drain: DrainResult | null;
+  /** Why the old board's `activate` hook failed when it had taken the service back. */
+  readonly activateFailed: string | null;
 }
 
 export interface StoryFacts extends NotedFacts {
@@ -64,6 +66,7 @@ export const unknownFacts: NotedFacts = {
   takenBackAt: null,
   servedMs: 0,
   drain: null,
+  activateFailed: null,
 };
 
 /** @param records those of one story, in order, at least one. */

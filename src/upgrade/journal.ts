@@ -112,13 +112,21 @@ async function truncateDurably(file: string, sizeBytes: number): Promise<void> {
   }
 }
 
+interface OpenFile {
+  readonly story: string;
+  readonly handle: FileHandle;
+  wholeBytes: number;
+  /** The last append failed, and may have left a part of its line. */
+  torn: boolean;
+}
+
 class FileJournal implements Journal {
   readonly records: JournalRecord[];
   readonly #directory: string;
   /** Story → checksum of its last line. */
   readonly #sums: Map<string, string>;
   readonly #listeners = new Set<(record: JournalRecord) => void>();
-  #open: { readonly story: string; readonly handle: FileHandle; wholeBytes: number } | undefined;
+  #open: OpenFile | undefined;
   /** Appends wait for each other: sequence numbers are given in the order in which lines reach the disk. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -137,29 +145,28 @@ class FileJournal implements Journal {
   async #append(entry: Omit<JournalRecord, "v" | "seq">): Promise<JournalRecord> {
     const record: JournalRecord = { v: 1, seq: (this.records.at(-1)?.seq ?? 0) + 1, ...entry };
     const { line, sum } = encodeRecord(record, this.#sums.get(record.story) ?? "");
-    if (line.length > maxLineBytes)
-      throw new TwinboardError("internal", { detail: `a record of ${line.length} bytes` });
+    const lineBytes = Buffer.byteLength(line);
+    if (lineBytes > maxLineBytes)
+      throw new TwinboardError("internal", { detail: `a record of ${lineBytes} bytes` });
     const file = await this.#fileOf(record.story);
-    try {
-      await appendDurably(file.handle, line);
-    } catch (error) {
-      // A full disk may have taken half of the line; a later one must not be glued to it.
-      await file.handle.truncate(file.wholeBytes).catch(() => undefined);
-      throw error;
-    }
-    file.wholeBytes += Buffer.byteLength(line);
+    // A full disk may have taken half of the line before; no later one may be glued to it.
+    if (file.torn) await file.handle.truncate(file.wholeBytes);
+    file.torn = true;
+    await appendDurably(file.handle, line);
+    file.torn = false;
+    file.wholeBytes += lineBytes;
     this.#sums.set(record.story, sum);
     this.records.push(record);
     for (const listener of this.#listeners) listener(record);
     return record;
   }
 
-  async #fileOf(story: string): Promise<{ readonly handle: FileHandle; wholeBytes: number }> {
+  async #fileOf(story: string): Promise<OpenFile> {
     if (this.#open?.story === story) return this.#open;
     await this.close();
     const handle = await open(join(this.#directory, `${story}${suffix}`), "a", 0o600);
     await syncDirectory(this.#directory);
-    this.#open = { story, handle, wholeBytes: (await handle.stat()).size };
+    this.#open = { story, handle, wholeBytes: (await handle.stat()).size, torn: false };
     await this.#forgetOldStories();
     return this.#open;
   }

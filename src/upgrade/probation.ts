@@ -9,31 +9,33 @@ import type { HealthReport } from "../health/health.ts";
 import type { DrainResult } from "../service/service.ts";
 import type { Scene } from "./scene.ts";
 
-/** How often the time served is noted: what a crash of the daemon costs of it. */
-const tickMs = 1000;
+/** How often the time served is noted, in parts of the whole: what a crash of the daemon costs of it. */
+const notes = 20;
+const leastStepMs = 1000;
 
 export async function serveProbation(scene: Scene): Promise<void> {
   const { parts, facts } = scene;
   const board = parts.boards[facts.to];
   await scene.whileAlive(facts.to, async (alive) => {
-    const unhealthy = new AbortController();
-    const failed = Promise.withResolvers<never>();
-    failed.promise.catch(() => undefined);
+    const ending = new AbortController();
     const unwatch = parts.health.watch(board, (report) => {
       if (report.healthy) return;
-      const error = new TwinboardError("board-unhealthy", { detail: unhealthyDetail(facts.to, report) });
-      unhealthy.abort(error);
-      failed.reject(error);
+      ending.abort(new TwinboardError("board-unhealthy", { detail: unhealthyDetail(facts.to, report) }));
     });
-    const watched = alive.withSignal(AbortSignal.any([alive.signal, unhealthy.signal]));
+    const watched = alive.withSignal(AbortSignal.any([alive.signal, ending.signal]));
     try {
-      await Promise.race([failed.promise, Promise.all([serveTime(watched), relieve(watched)])]);
+      await bothOrNeither(ending, serveTime(watched), relieve(watched));
     } finally {
       unwatch();
-      // Whichever of the two is still under way ends with the reason of the other.
-      unhealthy.abort(new TwinboardError("cancelled", { detail: "probation has ended" }));
     }
   });
+}
+
+/** Waits for both; the failure of one ends the other, and is thrown once both have ended. */
+async function bothOrNeither(ending: AbortController, ...works: readonly Promise<void>[]): Promise<void> {
+  const endOthers = (error: unknown): void => ending.abort(error);
+  await Promise.all(works.map((work) => work.catch(endOthers)));
+  ending.signal.throwIfAborted();
 }
 
 export function unhealthyDetail(name: BoardName, report: HealthReport): string {
@@ -49,7 +51,7 @@ async function serveTime(scene: Scene): Promise<void> {
   const totalMs = facts.kind === "rollback" ? 0 : parts.settings.probationMs;
   while (scene.facts.servedMs < totalMs) {
     const { servedMs } = scene.facts;
-    const stepMs = Math.min(tickMs, totalMs - servedMs);
+    const stepMs = Math.min(Math.max(leastStepMs, totalMs / notes), totalMs - servedMs);
     await parts.clock.sleep(stepMs, signal);
     await scene.note({ servedMs: servedMs + stepMs });
   }
@@ -71,6 +73,7 @@ async function relieve(scene: Scene): Promise<void> {
     }
     await scene.note({ drain });
   }
+  scene.signal.throwIfAborted();
   await parts.service.fence(from);
   await parts.boards[from].setPriority("background");
 }

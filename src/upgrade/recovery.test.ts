@@ -28,8 +28,8 @@ function facts(...events: [RecordEvent, PhaseName | null, Record<string, unknown
   );
 }
 
-const plan = (known: StoryFacts, rebooted: boolean, newBoard: BoardCondition) =>
-  planRecovery(known, rowsOf(known), { rebooted, newBoard });
+const plan = (known: StoryFacts, rebooted: boolean, newBoard: BoardCondition, committed = false) =>
+  planRecovery(known, rowsOf(known), { rebooted, newBoard, committed });
 
 /** The table of docs/story.md, "Phases", for a phase that was begun and not done. */
 const table: [phase: PhaseName, afterCrash: string, afterCrashWithDeadBoard: string, afterReboot: string][] =
@@ -72,7 +72,12 @@ test("what was being undone is undone to its end; what is past the commit goes f
     reason: "undo",
   });
   const committing = facts(["phase-began", "commit"], ["phase-failed", "commit", { error }]);
-  assert.deepEqual(plan(committing, false, running), { action: "go-on", phase: "commit" });
+  assert.deepEqual(plan(committing, false, running, true), { action: "go-on", phase: "commit" });
+  assert.deepEqual(plan(committing, false, running), {
+    action: "roll-back",
+    phase: "commit",
+    reason: "undo",
+  });
 });
 
 test("a story that has not entered a phase begins; one that has ended is left alone", () => {

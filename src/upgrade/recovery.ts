@@ -12,6 +12,8 @@ export interface World {
   readonly rebooted: boolean;
   /** The board that was to take over, as `inspect` finds it. */
   readonly newBoard: BoardCondition;
+  /** `system.json` names the new board primary. */
+  readonly committed: boolean;
 }
 
 export type RecoveryPlan =
@@ -26,8 +28,8 @@ export function planRecovery(facts: StoryFacts, rows: readonly Phase[], world: W
   if (facts.result !== null) return { action: "nothing" };
   const current = rows.find((row) => row.name === facts.phase);
   if (current === undefined) return { action: "go-on", phase: null };
-  // What was being undone is undone to its end, except past the commit.
-  if (facts.error !== null && current.name !== "commit") {
+  // What was being undone is undone to its end, except past the commit point.
+  if (facts.error !== null && !(current.name === "commit" && world.committed)) {
     return { action: "roll-back", phase: current.name, reason: "undo" };
   }
   // A phase that is done counts as the beginning of the next.

@@ -35,9 +35,13 @@ export function rowsOf(facts: StoryFacts): readonly Phase[] {
 export async function runStory(scene: Scene, first: PhaseName | null): Promise<StoryResult> {
   const rows = rowsOf(scene.facts);
   let index = first === null ? 0 : rows.findIndex((row) => row.name === first);
-  for (let row = rows[index]; row !== undefined; row = rows[index]) {
+  let entered = rows[index];
+  for (let row = entered; row !== undefined; row = rows[index]) {
     try {
+      // A story that was cancelled by now has not entered the next row.
+      if (row.pointOfNoReturn === true) scene.closeToCancellation();
       scene.signal.throwIfAborted();
+      entered = row;
       await scene.record("phase-began", row.name);
       await row.run(scene);
       await scene.record("phase-done", row.name);
@@ -45,7 +49,7 @@ export async function runStory(scene: Scene, first: PhaseName | null): Promise<S
     } catch (error) {
       if (scene.signal.reason instanceof DaemonStopping) throw scene.signal.reason;
       const again = await retry(scene, row, error);
-      if (!again) return await failStory(scene, row.name, error);
+      if (!again) return await failStory(scene, (entered ?? row).name, error);
       index = rows.findIndex((other) => other.name === row?.retryFrom);
     }
   }
@@ -72,16 +76,16 @@ async function retry(scene: Scene, row: Phase, cause: unknown): Promise<boolean>
 }
 
 async function failStory(scene: Scene, phase: PhaseName, cause: unknown): Promise<StoryResult> {
+  scene.beginUndoing();
+  const { systemFile } = scene.parts;
+  const { kind, to, toVersion } = scene.facts;
   const error = await describeError(scene, phase, cause);
-  const code = asTwinboardError(cause).code;
-  await attempt(scene, () => scene.record("phase-failed", phase, { error }));
-  if (scene.facts.kind === "upgrade" && phase !== "commit" && softwareFailures.has(code)) {
-    const version = scene.facts.toVersion;
-    if (version !== null)
-      await attempt(scene, () => scene.parts.systemFile.update((s) => withFailedVersion(s, version)));
+  await evenUnwritten(scene, () => scene.record("phase-failed", phase, { error }));
+  if (kind === "upgrade" && toVersion !== null && softwareFailures.has(asTwinboardError(cause).code)) {
+    await evenUnwritten(scene, () => systemFile.update((state) => withFailedVersion(state, toVersion)));
   }
-  // Past its commit point an upgrade is never undone: the next start of the daemon goes forward with it.
-  if (phase === "commit") return await endStory(scene, "stuck", error);
+  // Once `system.json` is replaced the story is committed: what is left of it (an old board that does not go dormant) needs a person.
+  if (phase === "commit" && systemFile.state.primary === to) return await endStory(scene, "stuck", error);
   return await undoStory(scene, phase, error);
 }
 
@@ -101,7 +105,7 @@ export async function undoStory(
   const scene = failed.withSignal(stopping.signal);
   const rows = rowsOf(scene.facts);
   const upTo = rows.findIndex((row) => row.name === last);
-  await attempt(scene, () => scene.record("undo-began", last));
+  await evenUnwritten(scene, () => scene.record("undo-began", last));
   try {
     for (const row of rows.slice(0, upTo + 1).toReversed()) await row.undo(scene);
   } catch (error) {
@@ -110,7 +114,7 @@ export async function undoStory(
   } finally {
     failed.signal.removeEventListener("abort", stop);
   }
-  await attempt(scene, () => scene.record("undo-done", last));
+  await evenUnwritten(scene, () => scene.record("undo-done", last));
   return await endStory(scene, outcomeOf(scene.facts), cause);
 }
 
@@ -140,7 +144,7 @@ async function endStory(
     drain: facts.drain,
     endedAt: scene.parts.clock.now(),
   };
-  await attempt(scene, () => scene.record("story-ended", null, { result }));
+  await evenUnwritten(scene, () => scene.record("story-ended", null, { result }));
   return result;
 }
 
@@ -148,7 +152,7 @@ async function endStory(
  * While a story is undone, the service comes before the journal: a record that cannot be written (a full disk) does not stop the undoing.
  * The next start of the daemon finds the story unfinished and undoes it again, which may be repeated.
  */
-async function attempt(scene: Scene, write: () => Promise<void>): Promise<void> {
+async function evenUnwritten(scene: Scene, write: () => Promise<void>): Promise<void> {
   try {
     await write();
   } catch (error) {

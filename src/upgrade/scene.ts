@@ -48,6 +48,10 @@ export class Scene {
   /** Aborts when the story is cancelled, or the daemon stops. */
   readonly signal: AbortSignal;
   readonly source: BundleSource | undefined;
+  /** Whether the story can still be cancelled. Closed, for ever, in the same turn in which that was checked. */
+  #cancellable = true;
+  /** Facts of this many records, so that the fold is made once for each. */
+  #folded: { readonly count: number; readonly facts: StoryFacts } | undefined;
   readonly #records: JournalRecord[];
   readonly #onProgress: (event: ProgressEvent) => void;
 
@@ -67,7 +71,24 @@ export class Scene {
   }
 
   get facts(): StoryFacts {
-    return factsOf(this.#records);
+    const count = this.#records.length;
+    if (this.#folded?.count !== count) this.#folded = { count, facts: factsOf(this.#records) };
+    return this.#folded.facts;
+  }
+
+  get cancellable(): boolean {
+    return this.#cancellable;
+  }
+
+  /** The story has failed by itself: it is being undone, and a wish to cancel it comes too late. */
+  beginUndoing(): void {
+    this.#cancellable = false;
+  }
+
+  /** From here on the story is carried to an end of its own. Errors: the signal's reason, if it was cancelled before. */
+  closeToCancellation(): void {
+    this.signal.throwIfAborted();
+    this.#cancellable = false;
   }
 
   /** The same scene under another signal: undoing goes on when the story was cancelled. */
@@ -119,16 +140,15 @@ export class Scene {
     }
   }
 
-  /** Runs `work` on a scene that ends with `board-died` as soon as the board is known to be dead. */
+  /**
+   * Runs `work` on a scene whose signal aborts with `board-died` as soon as the board is known to be dead. What was under way has ended
+   * when this rejects, so that nothing of it can happen after what the caller does next.
+   */
   async whileAlive<T>(name: BoardName, work: (scene: Scene) => Promise<T>): Promise<T> {
     const board = this.parts.boards[name];
     const death = new AbortController();
-    const dead = Promise.withResolvers<never>();
-    dead.promise.catch(() => undefined);
     const die = (detail: string): void => {
-      const error = new TwinboardError("board-died", { detail: `board ${name}: ${detail}` });
-      death.abort(error);
-      dead.reject(error);
+      death.abort(new TwinboardError("board-died", { detail: `board ${name}: ${detail}` }));
     };
     const unsubscribe = board.subscribe((event) => {
       if (event.type === "died") die(`${event.cause}: ${event.detail}`);
@@ -137,12 +157,12 @@ export class Scene {
       const condition = await board.inspect();
       if (condition.state === "dead") die(condition.reason ?? "it does no more work");
       if (condition.state === "off") die("it does not run");
-      // The dead board's own errors come second: what counts is that it died.
       death.signal.throwIfAborted();
-      const scene = this.withSignal(AbortSignal.any([this.signal, death.signal]));
-      return await Promise.race([work(scene), dead.promise]);
+      return await work(this.withSignal(AbortSignal.any([this.signal, death.signal])));
     } finally {
       unsubscribe();
+      // The dead board's own errors come second: what counts is that it died.
+      death.signal.throwIfAborted();
     }
   }
 }

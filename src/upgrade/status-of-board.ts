@@ -7,12 +7,12 @@ import type { SystemState } from "./system-file.ts";
 
 export async function statusOfBoard(of: {
   readonly board: Board;
+  readonly condition: BoardCondition;
   readonly service: ServiceCondition;
   readonly state: SystemState;
   readonly story: StoryFacts | null;
 }): Promise<BoardStatus> {
-  const { board, service, state, story } = of;
-  const condition = await board.inspect();
+  const { board, condition, service, state, story } = of;
   const usage = (await board.usage()) ?? null;
   const slot = state.slots[board.name];
   const asleep =

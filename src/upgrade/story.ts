@@ -19,6 +19,8 @@ export interface Phase {
   readonly undo: (scene: Scene) => Promise<void>;
   /** From which phase on the story is tried again when this one fails by the board's doing, `upgrade.attempts` times in all. */
   readonly retryFrom?: PhaseName;
+  /** The story cannot be cancelled any more once it has entered this phase. */
+  readonly pointOfNoReturn?: boolean;
   /** *repeat*: run it again. *repeat-while-alive*: the same, unless the board died meanwhile; then roll back. */
   readonly afterCrash: "repeat" | "repeat-while-alive";
   /** *repeat*: once the primary serves again. *roll-back*: boards and rules are gone. *forward*: it is past undoing. */
@@ -94,7 +96,9 @@ export const phases: readonly Phase[] = [
     name: "commit",
     stories: all,
     run: commit,
+    // Nothing: it fails before `system.json` is replaced, or not at all.
     undo: nothing,
+    pointOfNoReturn: true,
     afterCrash: "repeat",
     afterReboot: "forward",
   },

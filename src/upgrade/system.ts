@@ -9,7 +9,10 @@ import { planRecovery, type RecoveryPlan } from "./recovery.ts";
 import { DaemonStopping, describeError, rowsOf, runStory, undoStory } from "./runner.ts";
 import { type Parts, Scene } from "./scene.ts";
 import type { StoryResult, SystemStatus } from "./status.ts";
-import { statusOfBoard } from "./status-of-board.ts";
+import { statusOfSystem } from "./status-of-system.ts";
+
+const leastProgressMs = 100;
+const settleTimeoutMs = 10_000;
 
 interface RunningStory {
   readonly controller: AbortController;
@@ -19,16 +22,16 @@ interface RunningStory {
 export class System {
   readonly #parts: Parts;
   readonly #progressListeners = new Set<(event: ProgressEvent) => void>();
-  readonly #unsubscribes: (() => void)[] = [];
   /** Reserved from the moment a story is asked for until it has ended. */
   #busy = false;
   #closed = false;
   #running: RunningStory | undefined;
   #work: Promise<void> = Promise.resolve();
   #progress: ProgressEvent | null = null;
+  #progressShownAt = Number.NEGATIVE_INFINITY;
   #lastResult: StoryResult | null = null;
-  /** Why the board in service does not serve, outside a story. */
-  #trouble: { readonly code: string; readonly reason: string } | null = null;
+  /** A defect of ours that ended a story without a result. */
+  #defect: unknown;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -59,22 +62,13 @@ export class System {
     this.#work.catch(() => undefined);
   }
 
+  /** Lets the driver know a board again that runs since before this daemon; a dormant one is left alone. */
   async #adopt(name: BoardName, signal: AbortSignal): Promise<void> {
     const board = this.#parts.boards[name];
-    const unsubscribe = board.subscribe((event) => {
-      if (event.type === "died" && !this.#busy)
-        void this.#noticeDeath(name, `${event.cause}: ${event.detail}`);
-    });
-    this.#unsubscribes.push(unsubscribe);
     const condition = await board.inspect();
     const content = this.#parts.systemFile.state.slots[name]?.content;
     if (condition.state !== "running" || !content) return;
     await board.start({ ...content, instance: condition.instance }, signal);
-  }
-
-  async #noticeDeath(name: BoardName, reason: string): Promise<void> {
-    if ((await this.#parts.service.inspect()).holder !== name) return;
-    this.#trouble = { code: "board-died", reason: `board ${name}, in service, died: ${reason}` };
   }
 
   async #recover(unfinished: JournalRecord[][]): Promise<void> {
@@ -82,10 +76,10 @@ export class System {
     const later: { records: JournalRecord[]; plan: RecoveryPlan }[] = [];
     for (const records of unfinished) {
       const facts = factsOf(records);
-      const rebooted = facts.boot !== boot;
       const plan = planRecovery(facts, rowsOf(facts), {
-        rebooted,
+        rebooted: facts.boot !== boot,
         newBoard: await boards[facts.to].inspect(),
+        committed: this.#parts.systemFile.state.primary === facts.to,
       });
       // What is undone, and what is past its commit point, decides which board is primary.
       const first = plan.action === "roll-back" || (plan.action === "go-on" && plan.phase === "commit");
@@ -94,6 +88,22 @@ export class System {
     }
     await this.#restartIfNobodyServes(later.map(({ records }) => factsOf(records)));
     for (const { records, plan } of later) await this.#carryOn(records, plan);
+    await this.#settle();
+  }
+
+  /** A board that is neither holder nor dormant when no story is under way is one that could not be paused: it is tried again. */
+  async #settle(): Promise<void> {
+    const { boards, service } = this.#parts;
+    const { holder } = await service.inspect();
+    if (this.#closed || holder === null) return;
+    const other = boards[otherBoard(holder)];
+    if ((await other.inspect()).state !== "running") return;
+    try {
+      await service.fence(other.name);
+      await other.pause(AbortSignal.timeout(settleTimeoutMs));
+    } catch (error) {
+      this.#defect = error;
+    }
   }
 
   async #carryOn(records: JournalRecord[], plan: RecoveryPlan): Promise<void> {
@@ -227,21 +237,24 @@ export class System {
       onProgress: (event) => this.#showProgress(event),
     });
     this.#running = { controller, scene };
-    this.#trouble = null;
+    this.#defect = undefined;
     try {
       this.#lastResult = await act(scene);
     } catch (error) {
-      if (!(error instanceof DaemonStopping)) {
-        this.#trouble = { code: "internal", reason: error instanceof Error ? error.message : String(error) };
-      }
+      if (!(error instanceof DaemonStopping)) this.#defect = error;
     } finally {
       this.#running = undefined;
       this.#progress = null;
     }
   }
 
+  /** Bytes come by the thousand; nobody sees more than ten pictures of them a second. */
   #showProgress(event: ProgressEvent): void {
+    const now = this.#parts.clock.monotonic();
+    const sameWait = this.#progress?.phase === event.phase && this.#progress.awaiting === event.awaiting;
     this.#progress = event;
+    if (sameWait && event.bytes !== event.totalBytes && now - this.#progressShownAt < leastProgressMs) return;
+    this.#progressShownAt = now;
     for (const listener of this.#progressListeners) listener(event);
   }
 
@@ -254,20 +267,16 @@ export class System {
   }
 
   #refusalToCancel(): TwinboardError | undefined {
-    const facts = this.#running?.scene.facts;
-    if (facts === undefined) return new TwinboardError("nothing-to-cancel");
-    if (facts.phase === "commit" || (facts.phase === "probation" && facts.phaseDone)) {
-      return new TwinboardError("too-late-to-cancel");
-    }
-    if (facts.error !== null) {
-      return new TwinboardError("too-late-to-cancel", { detail: "it is being undone already" });
-    }
+    if (this.#running === undefined) return new TwinboardError("nothing-to-cancel");
+    const { facts, cancellable } = this.#running.scene;
     if (facts.kind === "restart") {
       return new TwinboardError("too-late-to-cancel", {
-        detail: "the primary is coming back; twinboard down stops it",
+        detail: "the primary is coming back after a reboot of the host",
       });
     }
-    return undefined;
+    return cancellable
+      ? undefined
+      : new TwinboardError("too-late-to-cancel", { detail: "it is committed, or being undone already" });
   }
 
   /** How a story ended; `undefined` while it runs, or if there is none of that id. */
@@ -283,40 +292,12 @@ export class System {
   }
 
   async status(): Promise<SystemStatus> {
-    const { service, boards, systemFile, settings, journal } = this.#parts;
-    const { state } = systemFile;
-    const condition = await service.inspect();
-    const facts = this.#running?.scene.facts ?? null;
-    const last = this.#lastResult;
-    const stuck =
-      last?.outcome === "stuck"
-        ? { code: last.error?.code ?? "internal", reason: last.error?.message ?? "" }
-        : null;
-    const of = (name: BoardName) =>
-      statusOfBoard({ board: boards[name], service: condition, state, story: facts });
-    return {
-      system: settings.system,
-      holder: condition.holder,
-      draining: condition.draining,
-      primary: state.primary,
-      floor: state.floor,
-      stuck: this.#trouble ?? (facts === null ? stuck : null),
-      story:
-        facts === null
-          ? null
-          : {
-              id: facts.id,
-              kind: facts.kind,
-              phase: facts.phase,
-              from: facts.fromVersion,
-              to: facts.toVersion,
-              startedAt: facts.startedAt,
-              progress: this.#progress,
-            },
-      lastStory: last,
-      boards: { a: await of("a"), b: await of("b") },
-      seq: journal.records.at(-1)?.seq ?? 0,
-    };
+    return await statusOfSystem(this.#parts, {
+      story: this.#running?.scene.facts ?? null,
+      progress: this.#progress,
+      lastStory: this.#lastResult,
+      defect: this.#defect,
+    });
   }
 
   /** Records after `afterSeq`, then everything that happens, until the signal aborts. */
@@ -334,13 +315,17 @@ export class System {
     this.#closed = true;
     this.#running?.controller.abort(new DaemonStopping("the daemon is stopping"));
     await this.#work.catch(() => undefined);
-    for (const unsubscribe of this.#unsubscribes) unsubscribe();
     for (const name of boardNames) await this.#parts.boards[name].release();
     await this.#parts.journal.close();
   }
 
   /** Stops both boards and puts the host back as it was. What is installed stays. Errors: `busy`. */
   async down(signal: AbortSignal): Promise<void> {
+    // A primary that is coming back may be stopped at once; any other story is to be cancelled first.
+    if (this.#running?.scene.facts.kind === "restart") {
+      this.#running.controller.abort(new DaemonStopping("the system is taken down"));
+      await this.#work;
+    }
     if (this.#busy) throw new TwinboardError("busy", { detail: this.#describeRunning() });
     this.#busy = true;
     try {

@@ -22,7 +22,6 @@ export async function takeBack(scene: Scene): Promise<void> {
   // After a reboot of the host there is no holder and nothing to drain: the primary, still the old board, is booted by `restart`.
   if (holder === null) return;
   if (facts.from === null || scene.facts.takeoverAt === null) return;
-  await parts.boards[facts.from].setPriority("service");
   await drainNew(scene);
   await service.fence(facts.to);
 }
@@ -34,18 +33,34 @@ async function handBack(scene: Scene, from: BoardName): Promise<void> {
   for (;;) {
     try {
       const { state } = await boards[from].inspect();
-      if (state === "off" || state === "dead")
-        throw new TwinboardError("board-died", { detail: `board ${from} is ${state}` });
+      // A board that is gone does not mend: whatever else works keeps the service.
+      if (state === "off" || state === "dead") throw await worstCase(scene, from, `it is ${state}`);
       if (state === "dormant") await boards[from].resume(signal);
+      await boards[from].setPriority("service");
+      await service.prepare(from, signal);
       await service.handOver(from, signal);
       break;
     } catch (error) {
-      if (clock.monotonic() >= deadline) throw await worstCase(scene, from, error);
+      if (error instanceof TwinboardError && error.kind === "stuck") throw error;
+      if (clock.monotonic() >= deadline) throw await worstCase(scene, from, asTwinboardError(error).message);
       await clock.sleep(retryMs, signal);
     }
   }
   await scene.note({ takenBackAt: clock.now() });
-  await scene.within(settings.hookTimeoutMs, "hook-failed", (hook) => boards[from].runHook("activate", hook));
+  await activateAgain(scene, from);
+}
+
+/** The old board serves already; a hook of it that fails now is noted, and stops nothing. */
+async function activateAgain(scene: Scene, from: BoardName): Promise<void> {
+  const { boards, settings } = scene.parts;
+  try {
+    await scene.within(settings.hookTimeoutMs, "hook-failed", (hook) =>
+      boards[from].runHook("activate", hook),
+    );
+  } catch (error) {
+    scene.signal.throwIfAborted();
+    await scene.note({ activateFailed: asTwinboardError(error).message });
+  }
 }
 
 /** What the new board began it may finish, unless it is dead: then its clients must learn at once. */
@@ -63,19 +78,14 @@ async function drainNew(scene: Scene): Promise<void> {
   );
 }
 
-async function worstCase(scene: Scene, from: BoardName, cause: unknown): Promise<TwinboardError> {
+async function worstCase(scene: Scene, from: BoardName, reason: string): Promise<TwinboardError> {
   const { to } = scene.facts;
   const { state } = await scene.parts.boards[to].inspect();
-  const reason = asTwinboardError(cause).message;
   return state === "running"
     ? new TwinboardError("take-back-failed", {
         detail: `board ${to} keeps the service; board ${from}: ${reason}`,
-        cause,
       })
-    : new TwinboardError("no-board-works", {
-        detail: `board ${to} is ${state}; board ${from}: ${reason}`,
-        cause,
-      });
+    : new TwinboardError("no-board-works", { detail: `board ${to} is ${state}; board ${from}: ${reason}` });
 }
 
 /** A first installation has nobody to give the service back to: a board that runs keeps serving, its slot *unknown*, and boots again. */

@@ -1,0 +1,66 @@
+/** What `status` tells, put together from what is: the kernel, the boards and the journal, not memory. */
+import { type BoardCondition, type BoardName } from "../board/board.ts";
+import type { ServiceCondition } from "../service/service.ts";
+import type { StoryFacts } from "./facts.ts";
+import type { ProgressEvent } from "./record.ts";
+import type { Parts } from "./scene.ts";
+import type { StoryResult, StoryStatus, SystemStatus } from "./status.ts";
+import { statusOfBoard } from "./status-of-board.ts";
+
+export interface Telling {
+  /** Facts of the story that is under way. */
+  readonly story: StoryFacts | null;
+  readonly progress: ProgressEvent | null;
+  readonly lastStory: StoryResult | null;
+  /** A defect of ours that ended a story without a result. */
+  readonly defect: unknown;
+}
+
+export async function statusOfSystem(parts: Parts, telling: Telling): Promise<SystemStatus> {
+  const { service, boards, systemFile, settings, journal } = parts;
+  const { state } = systemFile;
+  const { story, progress, lastStory } = telling;
+  const condition = await service.inspect();
+  const { holder, draining } = condition;
+  const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };
+  const of = (name: BoardName) =>
+    statusOfBoard({ board: boards[name], condition: conditions[name], service: condition, state, story });
+  return {
+    system: settings.system,
+    holder,
+    draining,
+    primary: state.primary,
+    floor: state.floor,
+    stuck: story === null ? stuckOf(telling, condition, conditions) : null,
+    story: story === null ? null : storyStatus(story, progress),
+    lastStory,
+    boards: { a: await of("a"), b: await of("b") },
+    seq: journal.records.at(-1)?.seq ?? 0,
+  };
+}
+
+/** Why a person is needed while no story is under way. */
+function stuckOf(
+  { lastStory, defect }: Telling,
+  { holder }: ServiceCondition,
+  conditions: Readonly<Record<BoardName, BoardCondition>>,
+): SystemStatus["stuck"] {
+  const serving = holder === null ? null : conditions[holder];
+  if (serving !== null && serving.state !== "running") {
+    const why = serving.state === "off" ? "" : `: ${serving.reason ?? "it does no more work"}`;
+    return { code: "board-died", reason: `board ${holder ?? ""}, in service, is ${serving.state}${why}` };
+  }
+  if (defect !== undefined) {
+    return {
+      code: "internal",
+      reason: defect instanceof Error ? defect.message : "a story ended without a result",
+    };
+  }
+  if (lastStory?.outcome !== "stuck") return null;
+  return { code: lastStory.error?.code ?? "internal", reason: lastStory.error?.message ?? "" };
+}
+
+function storyStatus(story: StoryFacts, progress: ProgressEvent | null): StoryStatus {
+  const { id, kind, phase, fromVersion, toVersion, startedAt } = story;
+  return { id, kind, phase, from: fromVersion, to: toVersion, startedAt, progress };
+}
