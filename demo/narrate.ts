@@ -13,6 +13,15 @@ const meaning: Readonly<Record<PhaseName, string>> = {
   commit: "the upgrade is done; the old board is dormant",
 };
 
+/** On a device that has nothing yet there is no other board. */
+const firstMeaning: Readonly<Record<PhaseName, string>> = {
+  ...meaning,
+  vacate: "no board runs",
+  boot: "it runs, fenced off from the outside",
+  probation: "it stayed healthy",
+  commit: "the installation is done",
+};
+
 export function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
@@ -31,12 +40,13 @@ function line(name: string, ms: number, text: string): void {
 }
 
 /** Says what the records of one upgrade tell, as they come. */
-export function phaseNarrator(): (record: JournalRecord) => void {
+export function phaseNarrator(story: "first installation" | "upgrade"): (record: JournalRecord) => void {
+  const texts = story === "upgrade" ? meaning : firstMeaning;
   let beganAt = 0;
   return ({ event, phase, at, data }) => {
     if (event === "phase-began" || event === "undo-began") beganAt = at;
     if (phase === null) return;
-    if (event === "phase-done") line(phase, at - beganAt, meaning[phase]);
+    if (event === "phase-done") line(phase, at - beganAt, texts[phase]);
     if (event === "phase-failed") {
       const error = data["error"] as { readonly message?: string } | undefined;
       line(phase, at - beganAt, `FAILED: ${error?.message ?? "no reason given"}`);

@@ -59,7 +59,7 @@ export async function play(
 
 async function firstInstallation(lab: Lab, bundle: string, signal: AbortSignal): Promise<void> {
   command(`twinboard upgrade ${bundle}`);
-  const result = await lab.upgrade(bundle, phaseNarrator(), signal);
+  const result = await lab.upgrade(bundle, phaseNarrator("first installation"), signal);
   if (result.outcome !== "committed")
     throw new Error(`the first installation failed: ${explanation(result)}`);
 }
@@ -88,7 +88,7 @@ async function upgradeUnderLoad(
   bundle: string,
 ): Promise<UpgradeReport> {
   command(`twinboard upgrade ${bundle}`);
-  const narrate = phaseNarrator();
+  const narrate = phaseNarrator("upgrade");
   // Of a take-back it is the later one of two drains.
   let drainSince = Number.POSITIVE_INFINITY;
   const from = now();
