@@ -10,6 +10,8 @@ export interface Tap {
   readonly ownerUid: number;
   /** *off*: the host's kernel itself says nothing on this wire. *link-local*: it has that address at once, and believes no router. */
   readonly ipv6: "off" | "link-local";
+  /** Who is at the other end: reached without asking, so a board that is not up yet leaves no failed neighbour behind. */
+  readonly neighbour?: { readonly address: string; readonly mac: string };
 }
 
 /** Makes the tap and takes its link up. Repeatable; a card of that name with another owner is made anew. Errors: `command-failed`. */
@@ -26,6 +28,9 @@ export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
     await setIpv6(tap.name, "accept_dad", "0");
   }
   await ip(["link", "set", "dev", tap.name, "up"], signal);
+  if (tap.neighbour === undefined) return;
+  const { address, mac } = tap.neighbour;
+  await ip(["neighbour", "replace", address, "lladdr", mac, "dev", tap.name, "nud", "permanent"], signal);
 }
 
 /** Removes the tap. Repeatable. Errors: `command-failed`. */

@@ -80,7 +80,7 @@ export class QemuBoard implements Board {
   }
 
   /** By what means `setPriority` works on this host, once the board was set up. */
-  get priority(): Pick<CpuGroup, "way" | "reason"> | undefined {
+  get priority(): CpuGroup | undefined {
     return this.#cpuGroup;
   }
 
@@ -92,9 +92,10 @@ export class QemuBoard implements Board {
     await chmod(this.#directory, 0o700);
     await chown(this.#directory, user.uid, user.gid);
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
-    const owner = { ownerUid: user.uid };
-    await createTap({ name: names.card(name, "mgmt"), ipv6: "link-local", ...owner }, signal);
-    await createTap({ name: names.card(name, "service"), ipv6: "off", ...owner }, signal);
+    const ownerUid = user.uid;
+    const neighbour = { address: names.linkLocal(name, "mgmt"), mac: names.mac(name, "mgmt") };
+    await createTap({ name: names.card(name, "mgmt"), ownerUid, ipv6: "link-local", neighbour }, signal);
+    await createTap({ name: names.card(name, "service"), ownerUid, ipv6: "off" }, signal);
     this.#cpuGroup = await makeCpuGroup(this.#groupName);
     this.#watchOn();
   }
