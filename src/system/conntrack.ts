@@ -33,10 +33,20 @@ export async function listTcpFlows(mark: number, mask: number, signal?: AbortSig
   return parseTcpFlows(stdout.toString());
 }
 
-/** Forgets the TCP flows whose mark agrees with `mark` in the bits of `mask`, all or those of one state; none is a success. */
-export async function forgetTcpFlows(mark: number, mask: number, state?: string): Promise<void> {
+export interface FlowFilter {
+  /** The flow's mark agrees with `mark` in the bits of `mask`. */
+  readonly mark: number;
+  readonly mask: number;
+  readonly answeredBy: string;
+  /** All states without it. */
+  readonly state?: string;
+}
+
+/** Forgets TCP flows; none is a success. Errors: `missing-program`, `command-failed`, `deadline-passed`. */
+export async function forgetTcpFlows({ mark, mask, answeredBy, state }: FlowFilter): Promise<void> {
   const ofState = state === undefined ? [] : ["--state", state];
-  await run(program, ["-D", "-p", "tcp", "--mark", `${mark}/${mask}`, ...ofState], {
+  const of = ["--mark", `${mark}/${mask}`, "--reply-src", answeredBy, ...ofState];
+  await run(program, ["-D", "-p", "tcp", ...of], {
     allowedExitCodes: [1],
     timeoutMs: 20_000,
     maxOutputBytes,

@@ -90,6 +90,7 @@ test("a fenced board reaches nobody, and nothing of the service reaches it", { s
   const { a, b, host } = lab.settings.boards;
   await using listener = await lab.listenOutside(7000);
   assert.ok(listener);
+  await using clients = lab.clientsOnDevice();
 
   assert.equal(await from("a", "198.51.100.1", 7000), "connected", "the holder may begin connections");
   assert.equal(await from("b", "198.51.100.1", 7000), "timeout", "out of the host");
@@ -101,6 +102,15 @@ test("a fenced board reaches nobody, and nothing of the service reaches it", { s
     assert.equal(await from(board, host, 22), "timeout", `${board} to the host`);
     assert.equal(await from(board, "198.51.100.2", 22), "timeout", `${board} to the host's own address`);
     assert.equal(await from(board, "198.51.100.10", 80), "timeout", `${board} to the service`);
+  }
+  // the host-only card: the host reaches the board, the board begins nothing
+  const names = systemNames(lab.settings.system);
+  for (const board of ["a", "b"] as const) {
+    const card = names.card(board, "mgmt");
+    const inward = { host: `${names.linkLocal(board, "mgmt")}%${card}`, port: 8080, timeoutMs: 2000 };
+    assert.equal(await clients.call("reach", inward), "connected");
+    const hostEnd = /inet6 (fe80[^/]+)/.exec(await lab.onDevice("ip", ["-6", "address", "show", card]))?.[1];
+    assert.equal(await from(board, `${hostEnd}%eth1`, 22), "timeout");
   }
   // in the name of the service, of the other board, of a client
   for (const [board, forged] of [
@@ -314,4 +324,19 @@ test("the host's own clients reach the holder, and are reset at the deadline lik
     ["ECONNRESET", "ECONNRESET"],
   );
   assert.equal(await lab.boards.a.server.call("connections"), 0);
+});
+
+test("a takeover whose nft hangs or dies fails whole, and the next one works", { skip, signal }, async () => {
+  await using lab = await RoutedLab.make("hang");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await lab.signalOnDevice("nft", "SIGSTOP");
+  await assert.rejects(daemon.handOver("b", signal), { code: "takeover-failed" });
+  assert.equal((await daemon.inspect()).holder, "a");
+  assert.equal(await lab.clients.call("ask"), "a");
+  await daemon.handOver("b", signal);
+  await lab.signalOnDevice("nft", "SIGKILL");
+  await daemon.handOver("a", signal);
+  assert.equal(await lab.clients.call("ask"), "a");
 });

@@ -50,14 +50,14 @@ export async function cutFlows(
       cause,
     });
   }
-  // A handshake that the board never answered: forgotten, the client's next SYN reaches the holder, and nothing is lost.
-  for (const mark of marks) await forgetTcpFlows(mark, flowMask, "SYN_SENT");
+  const answeredBy = plan.boards[order.board];
   const begun = flows.filter(({ state }) => state !== "SYN_SENT");
   for (let first = 0; first < begun.length; first += batchFlows) {
     await cutBatch(plan, order, begun.slice(first, first + batchFlows), signal);
   }
   // Who has said nothing by now is gone or shut off: whatever either end says later is answered by a reset all the same.
-  for (const mark of marks) await forgetTcpFlows(mark, flowMask);
+  // A handshake that the board never answered is forgotten too: the client's next SYN reaches the holder, and nothing is lost.
+  for (const mark of marks) await forgetTcpFlows({ mark, mask: flowMask, answeredBy });
 }
 
 async function cutBatch(

@@ -71,7 +71,6 @@ export class RoutedService implements Service {
     // The board cannot claim addresses on its link: the host answers only for its end, and asks for none.
     await writeSetting(`net/ipv4/conf/${card}/arp_ignore`, "1");
     await writeSetting(`net/ipv4/conf/${card}/forwarding`, "1");
-    await writeSetting(`net/ipv6/conf/${card}/disable_ipv6`, "1");
     await addAddress(boards.host, ipv4.hostPrefix, card);
     await pointTo(card, {
       address: boards[board],
@@ -104,7 +103,7 @@ export class RoutedService implements Service {
     const from = await this.#readPresent();
     await this.attach(to, signal);
     await this.#nft.warmUp();
-    this.#prepared = { to, from };
+    this.#prepared = from.holder === to ? undefined : { to, from };
   }
 
   async handOver(to: BoardName, signal: AbortSignal): Promise<{ readonly ms: number }> {

@@ -37,7 +37,7 @@ export function rulesFor(plan: RoutedPlan, forwarded: boolean): Rules {
     `set mgmt { type ifname; elements = { ${mgmt} }; }`,
     guard(plan, families),
     ...families.flatMap((family) => [probes(plan, family), steering(plan, family)]),
-    fence(plan, forwarded),
+    fence(plan, families, forwarded),
     serviceFlow(plan, families),
     segments(families),
   ].join("\n");
@@ -59,8 +59,13 @@ chain own_speak {
   iifname @draining accept
   drop
 }
+chain mgmt_speak {
+  ip6 saddr { ::, fe80::/10 } accept
+  drop
+}
 chain speak {
   type filter hook prerouting priority raw; policy accept;
+  iifname @mgmt goto mgmt_speak
   iifname != @cards accept
   ${families.map(({ header }) => `iifname . ${header} saddr { ${own.join(", ")} } goto own_speak`).join("\n  ")}
   drop
@@ -90,7 +95,7 @@ function steering(plan: RoutedPlan, family: Family): string {
   const numbers = plan.services.map(
     ({ address, protocol, port }, index) => `${address} . ${protocol} . ${port} : ${hex(serviceMark(index))}`,
   );
-  const boards = boardNames.map((board) => plan.boards[board]).join(", ");
+  const boards = addressesOf(plan);
   const number = `ct state new ct mark set ${key} map @numbers${family.suffix}`;
   const steer = `dnat ${family.header} to ${key} map @services${family.suffix}`;
   return `
@@ -121,8 +126,9 @@ chain leave${family.suffix} {
 }
 
 /** Who may send what to whom: a board may answer for its service, may begin flows while it holds, and reaches nothing else. */
-function fence(plan: RoutedPlan, forwarded: boolean): string {
+function fence(plan: RoutedPlan, families: readonly Family[], forwarded: boolean): string {
   const uplink = quoted(plan.uplink);
+  const boards = addressesOf(plan);
   const begun = boardNames
     .map((board) => `${quoted(plan.names.card(board, "service"))} : ${hex(boardMark[board] | outgoingBit)}`)
     .join(", ");
@@ -172,7 +178,7 @@ chain output {
   # resets that the rules here send
   ct state related accept
   # not by card: in this hook the kernel still names the card of before the steering
-  ct mark & ${hex(serviceMask)} != 0 goto service_request
+  ${families.map(({ header }) => `${header} daddr { ${boards} } ct mark & ${hex(serviceMask)} != 0 goto service_request`).join("\n  ")}
 }`;
 }
 
@@ -236,6 +242,10 @@ chain segment {
 ${lengths.join("\n")}
   goto data
 }`;
+}
+
+function addressesOf(plan: RoutedPlan): string {
+  return boardNames.map((board) => plan.boards[board]).join(", ");
 }
 
 function quoted(name: string): string {
