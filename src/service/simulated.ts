@@ -25,7 +25,7 @@ export class SimulatedServiceWorld {
   readonly flows: Record<BoardName, number> = { a: 0, b: 0 };
   /** Boards whose cards have their host side. */
   readonly attached = new Set<BoardName>();
-  /** What `prepare` leased and nobody gave back. */
+  /** What `prepare` leased and neither a takeover settled nor `release` gave back. */
   leased: BoardName | null = null;
   /** Flows that ended in silence: fenced before they were drained, or begun while nobody held. */
   lost = 0;
@@ -146,6 +146,7 @@ export class SimulatedService implements Service {
       if (expected !== epoch) {
         throw new TwinboardError("stale-epoch", { detail: `epoch ${expected}, the kernel has ${epoch}` });
       }
+      this.#world.leased = null;
       if (holder !== to) this.#world.become({ holder: to, draining: holder, epoch: epoch + 1 });
       return { ms: 0 };
     });

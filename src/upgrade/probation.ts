@@ -6,7 +6,7 @@
 import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import type { HealthReport } from "../health/health.ts";
-import type { DrainResult } from "../service/service.ts";
+import { drainBoard } from "./drain.ts";
 import type { Scene } from "./scene.ts";
 
 /** How often the time served is noted, in parts of the whole: what a crash of the daemon costs of it. */
@@ -63,30 +63,9 @@ async function relieve(scene: Scene): Promise<void> {
   const { from } = facts;
   if (from === null) return;
   if (facts.drain === null) {
-    let drain: DrainResult;
-    try {
-      drain = await scene.whileAlive(from, (alive) => drainOld(alive, from, false));
-    } catch (error) {
-      if (!(error instanceof TwinboardError) || error.code !== "board-died" || scene.signal.aborted)
-        throw error;
-      drain = await drainOld(scene, from, true);
-    }
-    await scene.note({ drain });
+    await scene.note({ drain: await drainBoard(scene, from, facts.takeoverAt ?? parts.clock.now()) });
   }
   scene.signal.throwIfAborted();
   await parts.service.fence(from);
   await parts.boards[from].setPriority("background");
-}
-
-async function drainOld(scene: Scene, from: BoardName, atOnce: boolean): Promise<DrainResult> {
-  const { parts, facts, signal } = scene;
-  return await parts.service.drain(
-    from,
-    {
-      sinceMs: facts.takeoverAt ?? parts.clock.now(),
-      atOnce,
-      onProgress: ({ left }) => scene.progress({ awaiting: `the drain of board ${from}`, left }),
-    },
-    signal,
-  );
 }

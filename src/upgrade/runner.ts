@@ -80,13 +80,22 @@ async function failStory(scene: Scene, phase: PhaseName, cause: unknown): Promis
   const { systemFile } = scene.parts;
   const { kind, to, toVersion } = scene.facts;
   const error = await describeError(scene, phase, cause);
-  await evenUnwritten(scene, () => scene.record("phase-failed", phase, { error }));
+  await scene.record("phase-failed", phase, { error });
   if (kind === "upgrade" && toVersion !== null && softwareFailures.has(asTwinboardError(cause).code)) {
-    await evenUnwritten(scene, () => systemFile.update((state) => withFailedVersion(state, toVersion)));
+    await blame(scene, toVersion);
   }
   // Once `system.json` is replaced the story is committed: what is left of it (an old board that does not go dormant) needs a person.
   if (phase === "commit" && systemFile.state.primary === to) return await endStory(scene, "stuck", error);
   return await undoStory(scene, phase, error);
+}
+
+/** The version is not tried again unless forced. If that cannot be written, the service is taken back all the same. */
+async function blame({ parts }: Scene, version: string): Promise<void> {
+  try {
+    await parts.systemFile.update((state) => withFailedVersion(state, version));
+  } catch (error) {
+    parts.onJournalTrouble(error);
+  }
 }
 
 /** Undoes a story from the row of `last` backwards to its first. Repeatable. Errors: only `DaemonStopping`. */
@@ -105,7 +114,7 @@ export async function undoStory(
   const scene = failed.withSignal(stopping.signal);
   const rows = rowsOf(scene.facts);
   const upTo = rows.findIndex((row) => row.name === last);
-  await evenUnwritten(scene, () => scene.record("undo-began", last));
+  await scene.record("undo-began", last);
   try {
     for (const row of rows.slice(0, upTo + 1).toReversed()) await row.undo(scene);
   } catch (error) {
@@ -114,7 +123,7 @@ export async function undoStory(
   } finally {
     failed.signal.removeEventListener("abort", stop);
   }
-  await evenUnwritten(scene, () => scene.record("undo-done", last));
+  await scene.record("undo-done", last);
   return await endStory(scene, outcomeOf(scene.facts), cause);
 }
 
@@ -124,7 +133,7 @@ function outcomeOf(facts: StoryFacts): Outcome {
   if (facts.kind === "restart") return facts.error?.code === "host-rebooted" ? "failed" : "stuck";
   const moved = facts.phase === "probation" || (facts.phase === "takeover" && facts.phaseDone);
   if (moved || facts.takenBackAt !== null) return "rolled-back";
-  return facts.phase === "deliver" ? "rejected" : "failed";
+  return facts.phase === null || facts.phase === "deliver" ? "rejected" : "failed";
 }
 
 async function endStory(
@@ -144,21 +153,8 @@ async function endStory(
     drain: facts.drain,
     endedAt: scene.parts.clock.now(),
   };
-  await evenUnwritten(scene, () => scene.record("story-ended", null, { result }));
+  await scene.record("story-ended", null, { result });
   return result;
-}
-
-/**
- * While a story is undone, the service comes before the journal: a record that cannot be written (a full disk) does not stop the undoing.
- * The next start of the daemon finds the story unfinished and undoes it again, which may be repeated.
- */
-async function evenUnwritten(scene: Scene, write: () => Promise<void>): Promise<void> {
-  try {
-    await write();
-  } catch (error) {
-    scene.signal.throwIfAborted();
-    scene.parts.onJournalTrouble(error);
-  }
 }
 
 export async function describeError(

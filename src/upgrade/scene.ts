@@ -9,6 +9,7 @@ import type { Clock } from "../system/clock.ts";
 import { factsOf, type NotedFacts, type StoryFacts } from "./facts.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord, PhaseName, ProgressEvent, RecordEvent } from "./record.ts";
+import type { Recorder } from "./recorder.ts";
 import type { SystemFile } from "./system-file.ts";
 
 export interface Settings {
@@ -39,7 +40,7 @@ export interface Parts {
   readonly boot: string;
   /** The higher of two versions (UAPI version format); `null` is lower than any. */
   readonly highestVersion: (floor: string | null, version: string) => string;
-  /** Told when a record could not be written while a story was being undone. */
+  /** Told what could not be written and yet stopped nothing, because the service comes first. */
   readonly onJournalTrouble: (error: unknown) => void;
 }
 
@@ -52,11 +53,13 @@ export class Scene {
   #cancellable = true;
   /** Facts of this many records, so that the fold is made once for each. */
   #folded: { readonly count: number; readonly facts: StoryFacts } | undefined;
+  readonly #recorder: Recorder;
   readonly #records: JournalRecord[];
   readonly #onProgress: (event: ProgressEvent) => void;
 
   constructor(options: {
     readonly parts: Parts;
+    readonly recorder: Recorder;
     /** Those of the story so far; the scene appends to this array. */
     readonly records: JournalRecord[];
     readonly signal: AbortSignal;
@@ -64,6 +67,7 @@ export class Scene {
     readonly onProgress: (event: ProgressEvent) => void;
   }) {
     this.parts = options.parts;
+    this.#recorder = options.recorder;
     this.signal = options.signal;
     this.source = options.source;
     this.#records = options.records;
@@ -98,20 +102,28 @@ export class Scene {
       parts,
       source,
       signal,
+      recorder: this.#recorder,
       records: this.#records,
       onProgress: this.#onProgress,
     });
   }
 
-  /** Appends a record of this story; on the disk before it resolves. */
+  /**
+   * Appends a record of this story; on the disk before it resolves. A story that is being undone, that is past its commit point, or that
+   * brings the service back goes on without the disk.
+   */
   async record(
     event: RecordEvent,
     phase: PhaseName | null,
     data: Record<string, unknown> = {},
   ): Promise<void> {
-    const { journal, clock, boot } = this.parts;
-    const { id, kind } = this.facts;
-    this.#records.push(await journal.append({ boot, story: id, kind, phase, event, at: clock.now(), data }));
+    const { clock, boot } = this.parts;
+    const { id, kind, phase: current, error } = this.facts;
+    const entry = { boot, story: id, kind, phase, event, at: clock.now(), data };
+    const undoing = error !== null || event === "phase-failed" || event === "recovered";
+    const serviceFirst = undoing || kind === "restart" || current === "commit";
+    const record = await (serviceFirst ? this.#recorder.writeOrKeep(entry) : this.#recorder.write(entry));
+    this.#records.push(record);
   }
 
   /** Notes facts that recovery needs, before what they announce is done. */

@@ -12,6 +12,8 @@ export interface Telling {
   readonly story: StoryFacts | null;
   readonly progress: ProgressEvent | null;
   readonly lastStory: StoryResult | null;
+  /** The story that left the system stuck. */
+  readonly stuck: StoryResult | null;
   /** A defect of ours that ended a story without a result. */
   readonly defect: unknown;
 }
@@ -41,7 +43,7 @@ export async function statusOfSystem(parts: Parts, telling: Telling): Promise<Sy
 
 /** Why a person is needed while no story is under way. */
 function stuckOf(
-  { lastStory, defect }: Telling,
+  { stuck, defect }: Telling,
   { holder }: ServiceCondition,
   conditions: Readonly<Record<BoardName, BoardCondition>>,
 ): SystemStatus["stuck"] {
@@ -56,8 +58,8 @@ function stuckOf(
       reason: defect instanceof Error ? defect.message : "a story ended without a result",
     };
   }
-  if (lastStory?.outcome !== "stuck") return null;
-  return { code: lastStory.error?.code ?? "internal", reason: lastStory.error?.message ?? "" };
+  if (stuck === null) return null;
+  return { code: stuck.error?.code ?? "internal", reason: stuck.error?.message ?? "" };
 }
 
 function storyStatus(story: StoryFacts, progress: ProgressEvent | null): StoryStatus {

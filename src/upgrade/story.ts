@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { otherBoard } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
+import { layToSleep } from "./dormancy.ts";
 import { serveProbation } from "./probation.ts";
 import type { PhaseName, StoryKind } from "./record.ts";
 import type { Scene } from "./scene.ts";
@@ -137,11 +138,14 @@ async function deliver(scene: Scene): Promise<void> {
 /** The dormant board is stopped: its slot is about to be written, and with that the warm way back is given up. */
 async function vacate(scene: Scene): Promise<void> {
   const { parts, facts, signal } = scene;
-  if ((await parts.service.inspect()).holder === facts.to) {
-    throw new TwinboardError("internal", { detail: `slot ${facts.to} is the holder's` });
-  }
+  await refuseHolder(scene);
   await parts.service.fence(facts.to);
   await parts.boards[facts.to].stop(signal);
+}
+
+async function refuseHolder({ parts, facts }: Scene): Promise<void> {
+  if ((await parts.service.inspect()).holder !== facts.to) return;
+  throw new TwinboardError("internal", { detail: `slot ${facts.to} is the holder's` });
 }
 
 /** The slot is marked bad before its first byte is written, and unknown once what was written has been read back. */
@@ -149,6 +153,8 @@ async function install(scene: Scene): Promise<void> {
   const { parts, facts, signal } = scene;
   if (facts.bundle === null) throw new TwinboardError("internal", { detail: "no bundle was delivered" });
   const bundle = await parts.delivery.reopen(facts.bundle.path, facts.bundle.digest, signal);
+  // Asked again: after a reboot of the host in `install` it may be the board that came back into service.
+  await refuseHolder(scene);
   await markBad(scene);
   const content = await parts.slots[facts.to].install(
     bundle,
@@ -159,9 +165,12 @@ async function install(scene: Scene): Promise<void> {
   await scene.note({ content });
 }
 
-async function markBad(scene: Scene): Promise<void> {
-  const { systemFile } = scene.parts;
-  await systemFile.update((state) => withSlot(state, scene.facts.to, { mark: "bad", content: null }));
+/** After a take-back that could not be done the primary is not the holder: it must be, before the primary's slot is gone. */
+async function markBad({ parts, facts }: Scene): Promise<void> {
+  await parts.systemFile.update((state) => ({
+    ...withSlot(state, facts.to, { mark: "bad", content: null }),
+    primary: state.primary === facts.to ? facts.from : state.primary,
+  }));
 }
 
 /** The new board runs, fenced, and the one that serves does not feel it. A dormant board is woken instead of booted. */
@@ -170,6 +179,8 @@ async function boot(scene: Scene): Promise<void> {
   const board = parts.boards[facts.to];
   const { content } = facts;
   if (content === null) throw new TwinboardError("internal", { detail: `slot ${facts.to} is empty` });
+  if (parts.systemFile.state.slots[facts.to]?.mark === "bad")
+    throw new TwinboardError("board-start-failed", { detail: `slot ${facts.to} is bad` });
   await parts.service.attach(facts.to, signal);
   const condition = await board.inspect();
   if (facts.kind === "rollback" && condition.state === "dormant") {
@@ -198,11 +209,12 @@ async function boot(scene: Scene): Promise<void> {
 
 /** What `boot` began is ended; what it woke is dormant again. */
 async function putAway(scene: Scene): Promise<void> {
-  const board = scene.parts.boards[scene.facts.to];
-  const { signal } = scene;
-  await scene.parts.service.fence(scene.facts.to);
+  const { parts, facts, signal } = scene;
+  const board = parts.boards[facts.to];
+  // A primary that was to come back may hold, dead as it is.
+  if ((await parts.service.inspect()).holder !== facts.to) await parts.service.fence(facts.to);
   const { state } = await board.inspect();
-  if (scene.facts.woken && (state === "running" || state === "dormant")) await board.pause(signal);
+  if (facts.woken && (state === "running" || state === "dormant")) await layToSleep(parts, board, signal);
   else await board.stop(signal);
 }
 
@@ -259,15 +271,8 @@ async function commit(scene: Scene): Promise<void> {
   }));
   await parts.delivery.forget();
   if (facts.from === null) return;
-  const old = otherBoard(to);
-  const board = parts.boards[old];
-  await parts.service.fence(old);
-  const condition = await board.inspect();
-  if (condition.state !== "running" && condition.state !== "dormant") return;
-  await board.pause(signal);
-  const cpuNs = (await board.usage())?.cpuNs ?? 0;
-  await parts.systemFile.update((state) => ({
-    ...state,
-    dormant: { board: old, instance: condition.instance, since: parts.clock.now(), cpuNs },
-  }));
+  const old = parts.boards[otherBoard(to)];
+  await parts.service.fence(old.name);
+  const { state } = await old.inspect();
+  if (state === "running" || state === "dormant") await layToSleep(parts, old, signal);
 }

@@ -2,9 +2,11 @@
 import { type BoardName, boardNames, otherBoard } from "../board/board.ts";
 import type { BundleSource } from "../delivery/delivery.ts";
 import { TwinboardError } from "../errors.ts";
+import { layToSleep } from "./dormancy.ts";
 import { type StoryEvent, storyEvents } from "./event-stream.ts";
 import { factsOf, type NotedFacts, type StoryFacts, unknownFacts } from "./facts.ts";
 import type { JournalRecord, ProgressEvent, StoryKind } from "./record.ts";
+import { Recorder } from "./recorder.ts";
 import { planRecovery, type RecoveryPlan } from "./recovery.ts";
 import { DaemonStopping, describeError, rowsOf, runStory, undoStory } from "./runner.ts";
 import { type Parts, Scene } from "./scene.ts";
@@ -21,6 +23,7 @@ interface RunningStory {
 
 export class System {
   readonly #parts: Parts;
+  readonly #recorder: Recorder;
   readonly #progressListeners = new Set<(event: ProgressEvent) => void>();
   /** Reserved from the moment a story is asked for until it has ended. */
   #busy = false;
@@ -30,11 +33,14 @@ export class System {
   #progress: ProgressEvent | null = null;
   #progressShownAt = Number.NEGATIVE_INFINITY;
   #lastResult: StoryResult | null = null;
+  /** The story that left the system stuck. */
+  #stuckResult: StoryResult | null = null;
   /** A defect of ours that ended a story without a result. */
   #defect: unknown;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#recorder = new Recorder(parts.journal, parts.onJournalTrouble);
   }
 
   /**
@@ -43,7 +49,7 @@ export class System {
    */
   async start(signal: AbortSignal): Promise<void> {
     const { boards, service, journal } = this.#parts;
-    this.#lastResult = this.#results().at(-1) ?? null;
+    for (const result of this.#results()) this.#conclude(result);
     await service.setUp(signal);
     // From here on a transaction of the daemon before us, still on its way, fails.
     await service.raiseEpoch();
@@ -100,7 +106,7 @@ export class System {
     if ((await other.inspect()).state !== "running") return;
     try {
       await service.fence(other.name);
-      await other.pause(AbortSignal.timeout(settleTimeoutMs));
+      await layToSleep(this.#parts, other, AbortSignal.timeout(settleTimeoutMs));
     } catch (error) {
       this.#defect = error;
     }
@@ -124,15 +130,24 @@ export class System {
   async #restartIfNobodyServes(unfinished: readonly StoryFacts[]): Promise<void> {
     const { service, boards, systemFile } = this.#parts;
     const { primary, slots } = systemFile.state;
-    const content = primary === null ? null : (slots[primary]?.content ?? null);
-    if (primary === null || content === null) return;
     const { holder } = await service.inspect();
+    if (primary === null) return;
     if (holder !== null && (await boards[holder].inspect()).state === "running") return;
-    // The unfinished story brings the very board back that serves: a restart that was interrupted, or a takeover past its commit point.
-    if (unfinished.some((facts) => facts.to === primary)) return;
+    // A restart that was interrupted goes on.
+    if (unfinished.some((facts) => facts.kind === "restart" && facts.to === primary)) return;
+    await this.#restart(primary);
+    // Nobody serves yet: then good software on the other board does, and is the primary from its commit on.
+    const other = otherBoard(primary);
+    const nobody = (await service.inspect()).holder === null;
+    if (nobody && slots[other]?.mark === "good") await this.#restart(other);
+  }
+
+  async #restart(to: BoardName): Promise<void> {
+    const content = this.#parts.systemFile.state.slots[to]?.content;
+    if (!content || this.#closed) return;
     const { version } = content;
-    const to: Partial<NotedFacts> = { to: primary, toVersion: version, fromVersion: version, content };
-    await this.#perform([await this.#begin("restart", to)], undefined, (scene) => runStory(scene, null));
+    const facts: Partial<NotedFacts> = { to, toVersion: version, fromVersion: version, content };
+    await this.#perform([await this.#begin("restart", facts)], undefined, (scene) => runStory(scene, null));
   }
 
   /**
@@ -204,6 +219,8 @@ export class System {
 
   async #begin(kind: StoryKind, facts: Partial<NotedFacts>): Promise<JournalRecord> {
     const { journal, boot, clock } = this.#parts;
+    // The story before must be whole in the journal: its end decides what recovery does.
+    if (kind !== "restart") await this.#recorder.catchUp();
     const number = Number.parseInt(journal.records.at(-1)?.story ?? "0", 10);
     const newest = journal.records.reduce(
       (highest, { story }) => Math.max(highest, Number.parseInt(story, 10)),
@@ -211,15 +228,9 @@ export class System {
     );
     const story = `${String(newest + 1).padStart(6, "0")}-${kind}`;
     const data = { ...unknownFacts, ...facts };
-    return await journal.append({
-      boot,
-      story,
-      kind,
-      phase: null,
-      event: "story-began",
-      at: clock.now(),
-      data,
-    });
+    const entry = { boot, story, kind, phase: null, event: "story-began", at: clock.now(), data } as const;
+    // With a full disk nothing new is installed, but what is installed comes back into service.
+    return await (kind === "restart" ? this.#recorder.writeOrKeep(entry) : this.#recorder.write(entry));
   }
 
   async #perform(
@@ -231,6 +242,7 @@ export class System {
     const controller = new AbortController();
     const scene = new Scene({
       parts: this.#parts,
+      recorder: this.#recorder,
       records: [...records],
       source,
       signal: controller.signal,
@@ -239,13 +251,20 @@ export class System {
     this.#running = { controller, scene };
     this.#defect = undefined;
     try {
-      this.#lastResult = await act(scene);
+      this.#conclude(await act(scene));
     } catch (error) {
       if (!(error instanceof DaemonStopping)) this.#defect = error;
     } finally {
       this.#running = undefined;
       this.#progress = null;
     }
+  }
+
+  /** What was stuck stays so until a story moves the service or brings it back: a refusal, or a failure before that, mends nothing. */
+  #conclude(result: StoryResult): void {
+    this.#lastResult = result;
+    if (result.outcome === "stuck") this.#stuckResult = result;
+    if (result.outcome === "committed" || result.outcome === "rolled-back") this.#stuckResult = null;
   }
 
   /** Bytes come by the thousand; nobody sees more than ten pictures of them a second. */
@@ -296,6 +315,7 @@ export class System {
       story: this.#running?.scene.facts ?? null,
       progress: this.#progress,
       lastStory: this.#lastResult,
+      stuck: this.#stuckResult,
       defect: this.#defect,
     });
   }

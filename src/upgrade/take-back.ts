@@ -4,6 +4,7 @@
  */
 import type { BoardName } from "../board/board.ts";
 import { asTwinboardError, TwinboardError } from "../errors.ts";
+import { drainBoard } from "./drain.ts";
 import type { Scene } from "./scene.ts";
 
 /** Pause between two attempts, in ms: a board that is waking needs some. */
@@ -13,17 +14,19 @@ const retryMs = 200;
 export async function takeBack(scene: Scene): Promise<void> {
   const { parts, facts, signal } = scene;
   const { service } = parts;
+  const { from, to, takeoverAt } = facts;
   const { holder } = await service.inspect();
-  if (holder === facts.to) {
-    if (facts.from === null) await keepServing(scene);
-    else await handBack(scene, facts.from);
+  if (holder === to) {
+    if (from === null) await keepServing(scene);
+    else await handBack(scene, from);
   }
   await service.release(signal);
   // After a reboot of the host there is no holder and nothing to drain: the primary, still the old board, is booted by `restart`.
-  if (holder === null) return;
-  if (facts.from === null || scene.facts.takeoverAt === null) return;
-  await drainNew(scene);
-  await service.fence(facts.to);
+  if (holder === null || from === null || takeoverAt === null) return;
+  // Also if the service had moved back already: the daemon before us may have come no further.
+  await activateAgain(scene, from);
+  await drainBoard(scene, to, scene.facts.takenBackAt ?? parts.clock.now());
+  await service.fence(to);
 }
 
 async function handBack(scene: Scene, from: BoardName): Promise<void> {
@@ -47,13 +50,13 @@ async function handBack(scene: Scene, from: BoardName): Promise<void> {
     }
   }
   await scene.note({ takenBackAt: clock.now() });
-  await activateAgain(scene, from);
 }
 
 /** The old board serves already; a hook of it that fails now is noted, and stops nothing. */
 async function activateAgain(scene: Scene, from: BoardName): Promise<void> {
   const { boards, settings } = scene.parts;
   try {
+    await boards[from].setPriority("service");
     await scene.within(settings.hookTimeoutMs, "hook-failed", (hook) =>
       boards[from].runHook("activate", hook),
     );
@@ -61,21 +64,6 @@ async function activateAgain(scene: Scene, from: BoardName): Promise<void> {
     scene.signal.throwIfAborted();
     await scene.note({ activateFailed: asTwinboardError(error).message });
   }
-}
-
-/** What the new board began it may finish, unless it is dead: then its clients must learn at once. */
-async function drainNew(scene: Scene): Promise<void> {
-  const { parts, facts, signal } = scene;
-  const { state } = await parts.boards[facts.to].inspect();
-  await parts.service.drain(
-    facts.to,
-    {
-      sinceMs: scene.facts.takenBackAt ?? parts.clock.now(),
-      atOnce: state !== "running",
-      onProgress: ({ left }) => scene.progress({ awaiting: `the drain of board ${facts.to}`, left }),
-    },
-    signal,
-  );
 }
 
 async function worstCase(scene: Scene, from: BoardName, reason: string): Promise<TwinboardError> {

@@ -1,0 +1,22 @@
+/** Dormancy: a board that is fenced is paused, and what processor time it had used by then is kept, to show that it uses none. */
+import type { Board } from "../board/board.ts";
+import type { Parts } from "./scene.ts";
+
+/** Repeatable. A board that dies instead is left as it is. Errors: those of `Board.pause`. */
+export async function layToSleep(parts: Parts, board: Board, signal: AbortSignal): Promise<void> {
+  const { systemFile, clock, onJournalTrouble } = parts;
+  try {
+    await board.pause(signal);
+  } catch (error) {
+    const { state } = await board.inspect();
+    if (state === "dead" || state === "off") return;
+    throw error;
+  }
+  const condition = await board.inspect();
+  if (condition.state !== "dormant") return;
+  const { instance } = condition;
+  const cpuNs = (await board.usage())?.cpuNs ?? 0;
+  const dormant = { board: board.name, instance, since: clock.now(), cpuNs };
+  // Only people want to know it: a full disk does not fail a story for it.
+  await systemFile.update((state) => ({ ...state, dormant })).catch(onJournalTrouble);
+}

@@ -1,0 +1,26 @@
+/** Drain: a board finishes what it began. If it dies meanwhile, or is dead already, its clients learn at once. */
+import type { BoardName } from "../board/board.ts";
+import { TwinboardError } from "../errors.ts";
+import type { DrainResult } from "../service/service.ts";
+import type { Scene } from "./scene.ts";
+
+/** Does not fence. Repeatable. @param sinceMs when the board's drain began, ms since 1970: deadlines count from there. */
+export async function drainBoard(scene: Scene, name: BoardName, sinceMs: number): Promise<DrainResult> {
+  const drain = (within: Scene, atOnce: boolean): Promise<DrainResult> =>
+    scene.parts.service.drain(
+      name,
+      {
+        sinceMs,
+        atOnce,
+        onProgress: ({ left }) => scene.progress({ awaiting: `the drain of board ${name}`, left }),
+      },
+      within.signal,
+    );
+  try {
+    return await scene.whileAlive(name, (alive) => drain(alive, false));
+  } catch (error) {
+    const died = error instanceof TwinboardError && error.code === "board-died";
+    if (!died || scene.signal.aborted) throw error;
+    return await drain(scene, true);
+  }
+}
