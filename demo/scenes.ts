@@ -59,7 +59,7 @@ export async function play(
 
 async function firstInstallation(lab: Lab, bundle: string, signal: AbortSignal): Promise<void> {
   command(`twinboard upgrade ${bundle}`);
-  const result = await lab.upgrade(bundle, phaseNarrator("first installation"), signal);
+  const result = await lab.device.upgrade(bundle, phaseNarrator("first installation"), signal);
   if (result.outcome !== "committed")
     throw new Error(`the first installation failed: ${explanation(result)}`);
 }
@@ -92,7 +92,7 @@ async function upgradeUnderLoad(
   // Of a take-back it is the later one of two drains.
   let drainSince = Number.POSITIVE_INFINITY;
   const from = now();
-  const result = await lab.upgrade(
+  const result = await lab.device.upgrade(
     bundle,
     (record) => {
       const since = record.data["takenBackAt"] ?? record.data["takeoverAt"];
@@ -122,7 +122,7 @@ function windowLine({ requests, failed, resets, deadlineResets, longestGapMs, ve
 }
 
 async function dormantBoard(lab: Lab, signal: AbortSignal): Promise<DormantCost> {
-  const { holder, boards } = await lab.status(signal);
+  const { holder, boards } = await lab.device.status(signal);
   const name = holder === null ? "a" : otherBoard(holder);
   const { role, pid } = boards[name];
   if (role !== "dormant" || pid === null) throw new Error(`board ${name} is ${role}, not dormant`);
