@@ -79,8 +79,8 @@ export class LiveView {
   #drawn = 0;
   #tick = 0;
   #closed = false;
-  /** The daemon's clock is not this one when it was set in between; it is asked once, by the first record. */
-  #offsetMs = 0;
+  /** How far this clock is ahead of the one in the records, which comes with the first of them. */
+  #aheadMs = 0;
 
   constructor(out: NodeJS.WriteStream, title: string) {
     this.#out = out;
@@ -93,8 +93,7 @@ export class LiveView {
   }
 
   show(event: Followed, story: StoryProgress): void {
-    if (this.#story === undefined && "record" in event)
-      this.#offsetMs = Math.min(0, Date.now() - event.record.at);
+    if (this.#story === undefined && "record" in event) this.#aheadMs = Date.now() - event.record.at;
     this.#story = story;
     this.#draw();
   }
@@ -113,13 +112,14 @@ export class LiveView {
     // The last column is left free: some terminals wrap when it is written.
     const columns = Math.max(20, (this.#out.columns || 80) - 1);
     const rows = Math.max(2, (this.#out.rows || 24) - 1);
-    const now = Date.now() - this.#offsetMs;
+    const now = Date.now() - this.#aheadMs;
     const lines = frame(this.#title, this.#story, now, columns, { tick: this.#tick, style });
     // On a low terminal the newest lines are worth more than the oldest.
     const shown =
       lines.length > rows ? [...lines.slice(0, 1), ...lines.slice(lines.length - rows + 1)] : lines;
     const up = this.#drawn === 0 ? "" : `\u001B[${this.#drawn}A`;
-    this.#out.write(`${up}\r\u001B[J${shown.join("\n")}\n`);
+    // Each line clears what is left of the one before it: clearing all first would flicker.
+    this.#out.write(`${up}\r${shown.map((line) => `${line}\u001B[K\n`).join("")}\u001B[J`);
     this.#drawn = shown.length;
   }
 }

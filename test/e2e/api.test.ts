@@ -98,7 +98,7 @@ test("what is no HTTP gets a 400 and is cut; the daemon goes on", async () => {
       answer += chunk;
     });
     socket.end(noise);
-    await once(socket, "close");
+    await new Promise((resolve) => socket.once("close", resolve));
     assert.match(answer, /^HTTP\/1\.1 4\d\d /);
   }
   assert.equal((await ask(daemon, "GET", "/v1/status")).status, 200);
