@@ -3,17 +3,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { TwinboardError } from "../../errors.ts";
+import { orAborted } from "../../system/abort.ts";
 import { type GuestMessage, GuestMessageReader } from "./guest-message.ts";
-
-interface Asked {
-  readonly resolve: (outcome: string) => void;
-  readonly reject: (error: Error) => void;
-}
 
 export class NotifyPort {
   readonly #socket: Socket;
   readonly #reader = new GuestMessageReader();
-  readonly #asked = new Map<string, Asked>();
+  readonly #asked = new Map<string, PromiseWithResolvers<string>>();
   /** Ids of this connection alone, so that an answer to an earlier daemon is not taken for ours. */
   readonly #idPrefix = randomBytes(4).toString("hex");
   #lastId = 0;
@@ -65,24 +61,17 @@ export class NotifyPort {
     this.#socket.destroy();
   }
 
-  #ask(what: "hook" | "clock", argument: string, signal: AbortSignal): Promise<string> {
+  async #ask(what: "hook" | "clock", argument: string, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    if (this.#ended !== undefined) throw this.#ended;
     const id = `${this.#idPrefix}-${++this.#lastId}`;
-    const key = `${what} ${id}`;
-    return new Promise((resolve, reject) => {
-      const abort = (): void => settle(() => reject(signal.reason as Error));
-      const settle = (then: () => void): void => {
-        signal.removeEventListener("abort", abort);
-        this.#asked.delete(key);
-        then();
-      };
-      signal.addEventListener("abort", abort, { once: true });
-      this.#asked.set(key, {
-        resolve: (outcome) => settle(() => resolve(outcome)),
-        reject: (error) => settle(() => reject(error)),
-      });
-      this.#socket.write(`${what} ${id} ${argument}\n`);
-    });
+    const asked = Promise.withResolvers<string>();
+    this.#asked.set(`${what} ${id}`, asked);
+    this.#socket.write(`${what} ${id} ${argument}\n`);
+    try {
+      return await orAborted(asked.promise, signal);
+    } finally {
+      this.#asked.delete(`${what} ${id}`);
+    }
   }
 }

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { type CpuGroup, makeCpuGroup, removeCpuGroup, setCpuPriority } from "../../system/cgroup.ts";
-import { readFileIfThere, writeFileAtomically } from "../../system/files.ts";
 import type { SystemNames } from "../../system/names.ts";
 import { createTap, deleteTap } from "../../system/tap.ts";
 import type {
@@ -19,6 +18,7 @@ import type {
 import type { Accelerator, BoardIdentity } from "./command-line.ts";
 import { ConsoleLog } from "./console.ts";
 import { launch, lockedExitCode, neededPrograms, processFile } from "./launch.ts";
+import { MachineMarks } from "./machine-marks.ts";
 import {
   endMachineProcess,
   findMachineProcess,
@@ -26,8 +26,9 @@ import {
   type MachineProcess,
   machineUsage,
 } from "./machine-process.ts";
+import { MachineWatch } from "./machine-watch.ts";
 import { requirePrograms } from "./programs.ts";
-import { type Death, Session } from "./session.ts";
+import type { Session } from "./session.ts";
 
 export interface QemuBoardOptions {
   readonly name: BoardName;
@@ -44,13 +45,8 @@ export interface QemuBoardOptions {
   readonly stateDirectory: string;
 }
 
-/** Files in the board's directory besides those of `launch`. */
-const dormantFile = "dormant";
-const deathFile = "death";
-
-/** How often a board that this daemon is not connected to is looked at, and its console trimmed. Reads /proc alone. */
-const watchIntervalMs = 2000;
 const startTimeoutMs = 15_000;
+const statusTimeoutMs = 5000;
 
 export class QemuBoard implements Board {
   readonly name: BoardName;
@@ -60,12 +56,9 @@ export class QemuBoard implements Board {
   readonly #groupName: string;
   readonly #console: ConsoleLog;
   readonly #stderrPath: string;
+  readonly #marks: MachineMarks;
+  readonly #watch: MachineWatch;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
-  #session: Session | undefined;
-  #attaching: Promise<Session> | undefined;
-  #watch: NodeJS.Timeout | undefined;
-  /** The process that was there when somebody last looked, so that its end is noticed. */
-  #known: MachineProcess | undefined;
   #cpuGroup: CpuGroup | undefined;
 
   constructor(options: QemuBoardOptions) {
@@ -77,6 +70,17 @@ export class QemuBoard implements Board {
     this.#groupName = `twinboard-${names.system}-${name}`;
     this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
+    this.#marks = new MachineMarks(this.#directory);
+    this.#watch = new MachineWatch({
+      directory: this.#directory,
+      marks: this.#marks,
+      find: () => this.#machine(),
+      lastWords: () => this.#lastWords(),
+      tell: (event) => {
+        for (const listener of this.#listeners) listener(event);
+      },
+      tend: () => this.#console.trim(),
+    });
   }
 
   /** By what means `setPriority` works on this host, once the board was set up. */
@@ -97,7 +101,7 @@ export class QemuBoard implements Board {
     await createTap({ name: names.card(name, "mgmt"), ownerUid, ipv6: "link-local", neighbour }, signal);
     await createTap({ name: names.card(name, "service"), ownerUid, ipv6: "off" }, signal);
     this.#cpuGroup = await makeCpuGroup(this.#groupName);
-    this.#watchOn();
+    this.#watch.begin();
   }
 
   async tearDown(signal: AbortSignal): Promise<void> {
@@ -113,11 +117,11 @@ export class QemuBoard implements Board {
   async inspect(): Promise<BoardCondition> {
     const machine = await this.#machine();
     if (machine === undefined) return { state: "off" };
-    if (await this.#isMarkedDormant(machine)) return { state: "dormant", ...machine };
-    const death = await this.#recordedDeath(machine);
+    if (await this.#marks.isDormant(machine)) return { state: "dormant", ...machine };
+    const death = await this.#marks.death(machine);
     if (death !== undefined) return { state: "dead", ...machine, reason: death.detail };
     // A QEMU that cannot be asked is, as far as the kernel tells, a process that runs.
-    const status = await this.#attach(machine).then(
+    const status = await this.#watch.session(machine, AbortSignal.timeout(statusTimeoutMs)).then(
       (session) => session.runState(),
       () => ({ state: "running" as const }),
     );
@@ -139,7 +143,7 @@ export class QemuBoard implements Board {
     // What is left of a dead machine has told all it knows to the console and the journal.
     await this.stop(signal);
     await this.setUp(signal);
-    await rm(join(this.#directory, deathFile), { force: true });
+    await this.#marks.clear();
     await this.setPriority("background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
     const { instance, kernelArguments } = start;
@@ -162,21 +166,22 @@ export class QemuBoard implements Board {
   }
 
   async ready(signal: AbortSignal): Promise<{ readonly version: string }> {
-    return await (await this.#attach(await this.#running(signal), signal)).ready(signal);
+    return await (await this.#session(signal)).ready(signal);
   }
 
   async pause(signal: AbortSignal): Promise<void> {
     const machine = await this.#running(signal);
-    if (await this.#isMarkedDormant(machine)) return;
-    await (await this.#attach(machine, signal)).pause(signal);
-    await writeFileAtomically(join(this.#directory, dormantFile), machine.instance);
+    if (await this.#marks.isDormant(machine)) return;
+    await (await this.#watch.session(machine, signal)).pause(signal);
+    await this.#marks.setDormant(machine);
   }
 
   async resume(signal: AbortSignal): Promise<void> {
     try {
       const machine = await this.#running(signal);
-      await rm(join(this.#directory, dormantFile), { force: true });
-      await (await this.#attach(machine, signal)).resume(signal);
+      // Before it wakes: a mark that is missing is found out by asking the machine, one too many is believed.
+      await this.#marks.clearDormant();
+      await (await this.#watch.session(machine, signal)).resume(signal);
     } catch (cause) {
       signal.throwIfAborted();
       throw new TwinboardError("board-resume-failed", { detail: (cause as Error).message, cause });
@@ -185,12 +190,12 @@ export class QemuBoard implements Board {
 
   async stop(signal: AbortSignal): Promise<void> {
     const machine = await this.#machine();
-    // From here on its end is no death.
-    this.#known = undefined;
-    this.#session?.release();
-    this.#session = undefined;
-    if (machine !== undefined) await endMachineProcess(machine, signal);
-    for (const file of [processFile, dormantFile]) await rm(join(this.#directory, file), { force: true });
+    if (machine !== undefined) {
+      this.#watch.expectEnd(machine);
+      await endMachineProcess(machine, signal);
+    }
+    await rm(join(this.#directory, processFile), { force: true });
+    await this.#marks.clearDormant();
   }
 
   async setPriority(priority: "background" | "service"): Promise<void> {
@@ -199,12 +204,12 @@ export class QemuBoard implements Board {
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
-    return await (await this.#attach(await this.#running(signal), signal)).runHook(hook, signal);
+    return await (await this.#session(signal)).runHook(hook, signal);
   }
 
   subscribe(listener: (event: BoardEvent) => void): () => void {
     this.#listeners.add(listener);
-    this.#watchOn();
+    this.#watch.begin();
     return () => this.#listeners.delete(listener);
   }
 
@@ -213,11 +218,7 @@ export class QemuBoard implements Board {
   }
 
   release(): Promise<void> {
-    clearInterval(this.#watch);
-    this.#watch = undefined;
-    this.#known = undefined;
-    this.#session?.release();
-    this.#session = undefined;
+    this.#watch.end();
     return Promise.resolve();
   }
 
@@ -234,14 +235,8 @@ export class QemuBoard implements Board {
     return machine;
   }
 
-  async #isMarkedDormant({ instance }: MachineProcess): Promise<boolean> {
-    return (await readFileIfThere(join(this.#directory, dormantFile))) === instance;
-  }
-
-  async #recordedDeath({ instance }: MachineProcess): Promise<Death | undefined> {
-    const text = await readFileIfThere(join(this.#directory, deathFile));
-    const death = text === undefined ? undefined : (JSON.parse(text) as Death & { instance: string });
-    return death?.instance === instance ? death : undefined;
+  async #session(signal: AbortSignal): Promise<Session> {
+    return await this.#watch.session(await this.#running(signal), signal);
   }
 
   /** Waits until the new process answers, or says why it does not. */
@@ -252,7 +247,7 @@ export class QemuBoard implements Board {
     for (;;) {
       const machine = await this.#machine();
       if (machine?.instance === instance) {
-        const attached = await this.#attach(machine, deadline).catch(() => undefined);
+        const attached = await this.#watch.session(machine, deadline).catch(() => undefined);
         if (attached !== undefined) return;
       }
       if (exitCode === lockedExitCode) throw startFailed("another process of this board is being started");
@@ -269,74 +264,6 @@ export class QemuBoard implements Board {
   async #lastWords(): Promise<string> {
     const text = await readFile(this.#stderrPath, "utf8").catch(() => "");
     return text.trim().slice(-1000) || "it said nothing";
-  }
-
-  /** The one connection to the machine, made when it is first needed. Errors: `board-died`, `deadline-passed`. */
-  async #attach(machine: MachineProcess, signal?: AbortSignal): Promise<Session> {
-    if (this.#session?.instance === machine.instance) return this.#session;
-    this.#attaching ??= Session.connect({
-      directory: this.#directory,
-      instance: machine.instance,
-      ...(signal === undefined ? {} : { signal }),
-      onEvent: (event) => this.#tell(event),
-      onDeath: (death) => void this.#died(machine, death),
-      onEnd: (session) => void this.#ended(machine, session),
-    })
-      .then((session) => {
-        this.#known = machine;
-        return (this.#session = session);
-      })
-      .finally(() => (this.#attaching = undefined));
-    return await this.#attaching;
-  }
-
-  #tell(event: BoardEvent): void {
-    for (const listener of this.#listeners) listener(event);
-  }
-
-  /** Writes down what the machine died of before anybody is told, so that whoever inspects then finds it. */
-  async #died(machine: MachineProcess, death: Death): Promise<void> {
-    // An earlier daemon heard the cause itself; a later one can only ask for the state that it left.
-    const known = await this.#recordedDeath(machine);
-    const { cause, detail } = known ?? death;
-    const record = JSON.stringify({ instance: machine.instance, cause, detail });
-    if (known === undefined)
-      await writeFileAtomically(join(this.#directory, deathFile), record).catch(() => undefined);
-    this.#tell({ type: "died", cause, detail });
-  }
-
-  /** QEMU's sockets were closed from its side: either its process has ended, or it will be connected to again. */
-  async #ended(machine: MachineProcess, session: Session): Promise<void> {
-    if (this.#session === session) this.#session = undefined;
-    if (this.#known?.instance !== machine.instance) return;
-    // The sockets close a moment before the process is gone from /proc.
-    const deadline = performance.now() + 1000;
-    while ((await isAlive(machine)) && performance.now() < deadline) await sleep(5);
-    await this.#look();
-  }
-
-  #watchOn(): void {
-    if (this.#watch !== undefined) return;
-    this.#watch = setInterval(() => void this.#look(), watchIntervalMs);
-    this.#watch.unref();
-    void this.#look();
-  }
-
-  /** Notices a machine's end, connects to one that runs, and keeps the console within its bound. */
-  async #look(): Promise<void> {
-    const known = this.#known;
-    const machine = await this.#machine();
-    if (known !== undefined && known === this.#known && machine?.instance !== known.instance) {
-      this.#known = undefined;
-      this.#tell({ type: "died", cause: "exit", detail: `QEMU ended: ${await this.#lastWords()}` });
-      return;
-    }
-    if (machine === undefined) return;
-    await this.#console.trim().catch(() => undefined);
-    if (this.#watch === undefined) return;
-    this.#known = machine;
-    if (this.#session === undefined && !(await this.#isMarkedDormant(machine)))
-      await this.#attach(machine).catch(() => undefined);
   }
 }
 

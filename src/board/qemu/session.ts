@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
+import { orAborted } from "../../system/abort.ts";
 import type { BoardEvent, HookName } from "../board.ts";
 import { sockets } from "./command-line.ts";
 import type { GuestMessage } from "./guest-message.ts";
@@ -18,7 +19,6 @@ export interface SessionOptions {
   /** Where the machine's sockets are. */
   readonly directory: string;
   readonly instance: string;
-  readonly signal?: AbortSignal;
   readonly onEvent: (event: BoardEvent) => void;
   readonly onDeath: (death: Death) => void;
   /** The machine's end of the connection was closed. */
@@ -34,7 +34,7 @@ const clockTimeoutMs = 3000;
 export class Session {
   readonly instance: string;
   readonly #options: SessionOptions;
-  readonly #waiting = new Set<{ resolve: (version: string) => void; reject: (error: Error) => void }>();
+  readonly #waiting = new Set<PromiseWithResolvers<string>>();
   #qmp: QmpConnection | undefined;
   #port: NotifyPort | undefined;
   #version: string | undefined;
@@ -46,12 +46,11 @@ export class Session {
     this.instance = options.instance;
   }
 
-  /** Errors: `board-died`, `deadline-passed`; the signal's reason. */
+  /** Errors: `board-died`, `deadline-passed`. */
   static async connect(options: SessionOptions): Promise<Session> {
     const session = new Session(options);
     try {
       session.#qmp = await QmpConnection.connect(join(options.directory, sockets.qmp), {
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
         onEvent: (event) => session.#hear(event),
         onEnd: () => {
           session.release();
@@ -86,17 +85,13 @@ export class Session {
     signal.throwIfAborted();
     if (this.#death !== undefined) throw died(this.#death.detail);
     if (this.#version !== undefined) return { version: this.#version };
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const waiting = { resolve, reject };
-    const abort = (): void => reject(signal.reason as Error);
+    const waiting = Promise.withResolvers<string>();
     this.#waiting.add(waiting);
-    signal.addEventListener("abort", abort, { once: true });
     try {
       this.#port?.askForState();
-      return { version: await promise };
+      return { version: await orAborted(waiting.promise, signal) };
     } finally {
       this.#waiting.delete(waiting);
-      signal.removeEventListener("abort", abort);
     }
   }
 
