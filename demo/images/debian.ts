@@ -36,7 +36,7 @@ export async function debianPackages(
   const incoming = join(directory, "incoming");
   await rm(incoming, { recursive: true, force: true });
   await mkdir(incoming, { recursive: true });
-  await download(names, incoming, join(directory, "apt"));
+  await download(names, directory, incoming);
   const unpacked: Record<string, string> = {};
   for (const file of await readdir(incoming)) {
     const name = file.split("_", 1)[0] ?? file;
@@ -55,39 +55,44 @@ export async function debianPackages(
   return located(unpacked);
 }
 
-/** The kernel package that the meta package depends on at this moment: `linux-image-6.1.0-56-cloud-amd64`. */
+/** The kernel package that the meta package depends on at this moment: `linux-image-6.1.0-56-cloud-amd64`. Errors: as `debianPackages`. */
 export async function kernelPackage(metaPackage: string, cacheDirectory: string): Promise<string> {
-  const listFile = join(cacheDirectory, "debian", `${metaPackage}.name`);
-  const known = await readFileIfThere(listFile);
+  const directory = join(cacheDirectory, "debian");
+  const nameFile = join(directory, `${metaPackage}.name`);
+  const known = await readFileIfThere(nameFile);
   if (known !== undefined) return known;
-  const { stdout } = await run("apt-cache", ["depends", "--important", metaPackage]);
-  const name = /Depends: (linux-image-\S+)/.exec(stdout.toString())?.[1];
-  if (name === undefined) throw new Error(`apt-cache knows no kernel for ${metaPackage}: run apt-get update`);
-  await mkdir(join(cacheDirectory, "debian"), { recursive: true });
-  await writeFileAtomically(listFile, name, 0o644);
+  const name = await withPackageLists(directory, async (lists) => {
+    const { stdout } = await run("apt-cache", [...lists, "depends", "--important", metaPackage]);
+    const found = /Depends: (linux-image-\S+)/.exec(stdout.toString())?.[1];
+    if (found === undefined) throw new Error(`apt knows no kernel that ${metaPackage} depends on`);
+    return found;
+  });
+  await writeFileAtomically(nameFile, name, 0o644);
   return name;
 }
 
-/** With the machine's package lists; if they are missing or too old, once more with fresh lists of our own. */
-async function download(names: readonly string[], directory: string, aptDirectory: string): Promise<void> {
-  // As root apt fetches as user _apt, who may not write to a directory of ours.
-  const options = ["-q", "-o", "APT::Sandbox::User=root"];
-  const fetch = async (more: readonly string[]): Promise<unknown> =>
-    await run("apt-get", [...options, ...more, "download", ...names], {
-      cwd: directory,
-      timeoutMs: downloadTimeoutMs,
-    });
+/** As root apt fetches as user _apt, who may not write to a directory of ours. */
+const fetchOptions = ["-q", "-o", "APT::Sandbox::User=root"];
+
+async function download(names: readonly string[], directory: string, target: string): Promise<void> {
+  await withPackageLists(directory, async (lists) => {
+    const args = [...fetchOptions, ...lists, "download", ...names];
+    await run("apt-get", args, { cwd: target, timeoutMs: downloadTimeoutMs });
+  });
+}
+
+/** With the machine's package lists; if that fails, they may be missing or too old: once more with fresh ones of our own. */
+async function withPackageLists<T>(
+  directory: string,
+  action: (options: readonly string[]) => Promise<T>,
+): Promise<T> {
   try {
-    await fetch([]);
+    return await action([]);
   } catch {
-    await mkdir(join(aptDirectory, "lists/partial"), { recursive: true });
-    const own = [
-      "-o",
-      `Dir::State::Lists=${join(aptDirectory, "lists")}`,
-      "-o",
-      `Dir::Cache=${aptDirectory}`,
-    ];
-    await run("apt-get", [...options, ...own, "update"], { timeoutMs: downloadTimeoutMs });
-    await fetch(own);
+    const apt = join(directory, "apt");
+    await mkdir(join(apt, "lists/partial"), { recursive: true });
+    const own = ["-o", `Dir::State::Lists=${join(apt, "lists")}`, "-o", `Dir::Cache=${apt}`];
+    await run("apt-get", [...fetchOptions, ...own, "update"], { timeoutMs: downloadTimeoutMs });
+    return await action(own);
   }
 }
