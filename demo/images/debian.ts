@@ -67,6 +67,7 @@ export async function kernelPackage(metaPackage: string, cacheDirectory: string)
     if (found === undefined) throw new Error(`apt knows no kernel that ${metaPackage} depends on`);
     return found;
   });
+  await mkdir(directory, { recursive: true });
   await writeFileAtomically(nameFile, name, 0o644);
   return name;
 }
