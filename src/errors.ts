@@ -112,6 +112,10 @@ export const errorTable = {
     "nothing: this protects the holder",
   ),
   "host-rebooted": failed("the host was booted in the middle of the story", "start it again"),
+  "undone-unrecorded": failed(
+    "the story was undone by the daemon before, which could not write why",
+    "see that the disk has room, then start it again",
+  ),
   cancelled: failed("the story was cancelled", "start it again when you like"),
   "deadline-passed": failed("something took longer than its deadline", "see what was awaited"),
   "command-failed": failed("a program of this host failed", "see its message"),

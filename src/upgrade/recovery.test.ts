@@ -28,8 +28,13 @@ function facts(...events: [RecordEvent, PhaseName | null, Record<string, unknown
   );
 }
 
-const plan = (known: StoryFacts, rebooted: boolean, newBoard: BoardCondition, committed = false) =>
-  planRecovery(known, rowsOf(known), { rebooted, newBoard, committed });
+const plan = (
+  known: StoryFacts,
+  rebooted: boolean,
+  newBoard: BoardCondition,
+  committed = false,
+  slotIsBad = false,
+) => planRecovery(known, rowsOf(known), { rebooted, newBoard, committed, slotIsBad });
 
 /** The table of docs/story.md, "Phases", for a phase that was begun and not done. */
 const table: [phase: PhaseName, afterCrash: string, afterCrashWithDeadBoard: string, afterReboot: string][] =
@@ -41,7 +46,7 @@ const table: [phase: PhaseName, afterCrash: string, afterCrashWithDeadBoard: str
     ["verify", "go-on", "roll-back", "roll-back"],
     ["takeover", "go-on", "roll-back", "roll-back"],
     ["probation", "go-on", "roll-back", "roll-back"],
-    ["commit", "go-on", "go-on", "go-on"],
+    ["commit", "go-on", "roll-back", "go-on"],
   ];
 
 for (const [phase, afterCrash, afterCrashWithDeadBoard, afterReboot] of table) {
@@ -78,6 +83,24 @@ test("what was being undone is undone to its end; what is past the commit goes f
     phase: "commit",
     reason: "undo",
   });
+});
+
+test("what is committed goes forward whatever became of the board; what has a bad slot was undone", () => {
+  const forward = { action: "go-on", phase: "commit" };
+  const done = facts(["phase-began", "probation"], ["phase-done", "probation"]);
+  assert.deepEqual(plan(done, false, dead, true), forward);
+  assert.deepEqual(plan(done, true, { state: "off" }, true), forward);
+  assert.deepEqual(plan(done, true, { state: "off" }), forward);
+  const undone = { action: "roll-back", phase: "commit", reason: "undo" };
+  assert.deepEqual(plan(done, true, { state: "off" }, false, true), undone);
+  assert.deepEqual(plan(done, false, running, false, true), undone);
+});
+
+test("a board that sleeps in verify, takeover or probation has been put away", () => {
+  for (const phase of ["verify", "takeover", "probation"] as const) {
+    const begun = facts(["phase-began", phase]);
+    assert.equal(plan(begun, false, { ...running, state: "dormant" }).action, "roll-back");
+  }
 });
 
 test("a story that has not entered a phase begins; one that has ended is left alone", () => {

@@ -14,6 +14,8 @@ export interface World {
   readonly newBoard: BoardCondition;
   /** `system.json` names the new board primary. */
   readonly committed: boolean;
+  /** Its slot is marked bad: if it was installed before, the story was undone, and the records of that could not be written. */
+  readonly slotIsBad: boolean;
 }
 
 export type RecoveryPlan =
@@ -34,13 +36,17 @@ export function planRecovery(facts: StoryFacts, rows: readonly Phase[], world: W
   }
   // A phase that is done counts as the beginning of the next.
   const row = (facts.phaseDone ? rows[rows.indexOf(current) + 1] : current) ?? current;
+  if (row.pointOfNoReturn === true) {
+    if (world.committed) return { action: "go-on", phase: row.name };
+    if (world.slotIsBad) return { action: "roll-back", phase: row.name, reason: "undo" };
+  }
   if (world.rebooted) {
     return row.afterReboot === "roll-back"
       ? { action: "roll-back", phase: row.name, reason: "reboot" }
       : { action: "go-on", phase: row.name };
   }
-  const alive = world.newBoard.state === "running" || world.newBoard.state === "dormant";
-  return row.afterCrash === "repeat-while-alive" && !alive
+  // One that is dormant has been put away: the story was undone, and its records could not be written.
+  return row.afterCrash === "repeat-while-alive" && world.newBoard.state !== "running"
     ? { action: "roll-back", phase: row.name, reason: "died" }
     : { action: "go-on", phase: row.name };
 }

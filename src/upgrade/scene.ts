@@ -168,7 +168,7 @@ export class Scene {
     try {
       const condition = await board.inspect();
       if (condition.state === "dead") die(condition.reason ?? "it does no more work");
-      if (condition.state === "off") die("it does not run");
+      else if (condition.state !== "running") die(`it is ${condition.state}`);
       death.signal.throwIfAborted();
       return await work(this.withSignal(AbortSignal.any([this.signal, death.signal])));
     } finally {

@@ -100,7 +100,8 @@ export const phases: readonly Phase[] = [
     // Nothing: it fails before `system.json` is replaced, or not at all.
     undo: nothing,
     pointOfNoReturn: true,
-    afterCrash: "repeat",
+    // Once `system.json` names the new board, whatever becomes of it: forward.
+    afterCrash: "repeat-while-alive",
     afterReboot: "forward",
   },
 ];
@@ -262,6 +263,9 @@ async function commit(scene: Scene): Promise<void> {
   const { to, content, toVersion } = facts;
   if (content === null || toVersion === null)
     throw new TwinboardError("internal", { detail: "nothing to commit" });
+  const { holder } = await parts.service.inspect();
+  if (holder !== null && holder !== to)
+    throw new TwinboardError("takeover-failed", { detail: `board ${holder} holds, not board ${to}` });
   await parts.systemFile.update((state) => ({
     // A board that only came back after a reboot has proved nothing new: its slot keeps its mark.
     ...(facts.kind === "restart" ? state : withSlot(state, to, { mark: "good", content })),

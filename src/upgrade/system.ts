@@ -1,7 +1,7 @@
 /** One pair of boards and the service they provide: starts stories, one at a time; recovers them; tells what is. */
 import { type BoardName, boardNames, otherBoard } from "../board/board.ts";
 import type { BundleSource } from "../delivery/delivery.ts";
-import { TwinboardError } from "../errors.ts";
+import { type ErrorCode, TwinboardError } from "../errors.ts";
 import { layToSleep } from "./dormancy.ts";
 import { type StoryEvent, storyEvents } from "./event-stream.ts";
 import { factsOf, type NotedFacts, type StoryFacts, unknownFacts } from "./facts.ts";
@@ -20,6 +20,13 @@ interface RunningStory {
   readonly controller: AbortController;
   readonly scene: Scene;
 }
+
+/** Why a story is undone that had not failed when the daemon before us ended. */
+const codeOf = {
+  reboot: "host-rebooted",
+  died: "board-died",
+  undo: "undone-unrecorded",
+} as const satisfies Record<string, ErrorCode>;
 
 export class System {
   readonly #parts: Parts;
@@ -78,14 +85,15 @@ export class System {
   }
 
   async #recover(unfinished: JournalRecord[][]): Promise<void> {
-    const { boards, boot } = this.#parts;
+    const { boards, boot, systemFile } = this.#parts;
     const later: { records: JournalRecord[]; plan: RecoveryPlan }[] = [];
     for (const records of unfinished) {
       const facts = factsOf(records);
       const plan = planRecovery(facts, rowsOf(facts), {
         rebooted: facts.boot !== boot,
         newBoard: await boards[facts.to].inspect(),
-        committed: this.#parts.systemFile.state.primary === facts.to,
+        committed: systemFile.state.primary === facts.to,
+        slotIsBad: systemFile.state.slots[facts.to]?.mark === "bad",
       });
       // What is undone, and what is past its commit point, decides which board is primary.
       const first = plan.action === "roll-back" || (plan.action === "go-on" && plan.phase === "commit");
@@ -119,8 +127,8 @@ export class System {
       if (plan.action === "go-on") return await runStory(scene, plan.phase);
       if (plan.action === "nothing")
         throw new TwinboardError("internal", { detail: `${facts.id} has ended` });
-      const code = plan.reason === "reboot" ? "host-rebooted" : "board-died";
-      const error = facts.error ?? (await describeError(scene, plan.phase, new TwinboardError(code)));
+      const error =
+        facts.error ?? (await describeError(scene, plan.phase, new TwinboardError(codeOf[plan.reason])));
       await scene.record("phase-failed", plan.phase, { error });
       return await undoStory(scene, plan.phase, error);
     });

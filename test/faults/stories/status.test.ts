@@ -1,0 +1,122 @@
+/** What `status` and the event stream tell while a story is under way. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PhaseName } from "../../../src/upgrade/record.ts";
+import { ended, reach, type Serving, serving, toVersion, turns } from "../../fixtures/simulation/scenes.ts";
+
+/** How an upgrade over a dormant board is held in each phase, and what both boards do then. */
+const pictures: readonly (readonly [PhaseName, (serving: Serving) => void, string])[] = [
+  ["deliver", ({ host }) => void (host.delivery.hangs = true), "a: dormant 1, b: in service 2"],
+  ["vacate", ({ host }) => void host.boards.hanging.add("a.stop"), "a: dormant 1, b: in service 2"],
+  [
+    "install",
+    ({ host }) => void (host.slots.a.fault = { kind: "hang", atByte: 1 }),
+    "a: off -, b: in service 2",
+  ],
+  ["boot", ({ host }) => void host.boards.hanging.add("a.start"), "a: off 3, b: in service 2"],
+  ["verify", ({ host }) => void host.boards.hanging.add("a.ready"), "a: booting 3, b: in service 2"],
+  ["takeover", ({ host }) => void host.service.hanging.add("prepare"), "a: standby 3, b: in service 2"],
+  ["probation", ({ host }) => host.service.begin(), "a: in service 3, b: draining 2"],
+  ["commit", ({ host }) => void host.boards.hanging.add("b.pause"), "a: in service 3, b: standby 2"],
+];
+
+for (const [phase, hold, picture] of pictures) {
+  test(`both boards in ${phase}; and the daemon stops there, and the next one goes on`, async () => {
+    const { host, system } = await serving("1", "2");
+    hold({ host, system });
+    const id = await reach(host, phase, toVersion(system, "3"));
+    assert.equal(await host.summary(system), picture);
+    const { story, stuck } = await system.status();
+    assert.equal(story?.phase, phase);
+    assert.equal(story.id, id);
+    assert.equal(stuck, null);
+    assert.equal(await system.result(id), undefined);
+
+    const changes = host.service.changes.length;
+    await system.close();
+    const last = host.records.at(-1);
+    assert.equal(host.service.changes.length, changes, "stopping the daemon moves nothing");
+    assert.notEqual(last?.event, "story-ended");
+    await assert.rejects(system.rollback(), { code: "busy" });
+
+    host.delivery.hangs = false;
+    host.boards.hanging.clear();
+    host.service.hanging.clear();
+    host.slots.a.fault = undefined;
+    host.service.finish("b");
+    const next = host.daemon();
+    await host.settle(next);
+    assert.equal((await next.result(id))?.outcome, "committed");
+    assert.equal(await host.summary(next), "a: in service 3, b: dormant 2");
+    assert.equal(host.service.lost + host.service.cut, 0);
+  });
+}
+
+test("probation that was served before the daemon stopped counts", async () => {
+  const { host, system } = await serving("1");
+  const began = host.clock.now();
+  void host.clock.sleep(6000).then(() => system.close());
+  await host.upgrade(system, "2").catch(() => undefined);
+  const next = host.daemon();
+  await host.settle(next);
+  assert.equal(await host.summary(next), "a: dormant 1, b: in service 2");
+  const spentMs = host.clock.now() - began;
+  assert.ok(spentMs >= 10_000 && spentMs <= 11_000, `${spentMs} ms`);
+});
+
+test("a dormant board uses no processor time, and status tells since when", async () => {
+  const { host, system } = await serving("1");
+  await host.upgrade(system, "2");
+  const { a, b } = (await system.status()).boards;
+  assert.deepEqual([a.dormantCpuNs, a.dormantSince], [0, host.clock.now()]);
+  assert.deepEqual([b.dormantCpuNs, b.dormantSince], [null, null]);
+  const board = host.boards.get("a");
+  assert.ok(board !== undefined);
+  board.cpuNs += 5;
+  assert.equal((await system.status()).boards.a.dormantCpuNs, 5);
+});
+
+test("the event stream resumes by sequence number without gap or double", async () => {
+  const { host, system } = await serving("1");
+  const seen: number[] = [];
+  const listen = async (afterSeq: number, count: number): Promise<void> => {
+    const stop = new AbortController();
+    let left = count;
+    for await (const event of system.events(afterSeq, stop.signal)) {
+      if (!("record" in event)) continue;
+      seen.push(event.record.seq);
+      left -= 1;
+      if (left === 0) stop.abort();
+    }
+  };
+  const listening = (async () => {
+    // Three records, then a new connection, and so on, while the story goes on.
+    for (let seq = 0; seq < 60; seq = seen.at(-1) ?? 0) await listen(seq, 3);
+  })();
+  await host.upgrade(system, "2");
+  await host.rollback(system);
+  await host.clock.runUntil(listening);
+  assert.deepEqual(
+    seen,
+    host.records.slice(0, seen.length).map(({ seq }) => seq),
+  );
+});
+
+test("a listener that comes late gets what was, then what comes; one that is aborted ends", async () => {
+  const { host, system } = await serving("1");
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const listening = (async () => {
+    for await (const event of system.events(0, stop.signal)) {
+      if ("record" in event) seen.push(event.record.event);
+    }
+  })();
+  await turns();
+  assert.equal(seen.length, host.records.length);
+  await reach(host, "probation", toVersion(system, "2"));
+  assert.equal(seen.length, host.records.length);
+  stop.abort();
+  await listening;
+  await ended({ host, system });
+  assert.ok(seen.length < host.records.length);
+});
