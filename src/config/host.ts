@@ -11,6 +11,7 @@ import type { Config } from "./config.ts";
 const programs: Readonly<Record<string, string>> = {
   conntrack: "conntrack",
   flock: "util-linux",
+  getent: "libc-bin",
   ionice: "util-linux",
   ip: "iproute2",
   nft: "nftables",
@@ -82,7 +83,7 @@ export async function missingOnHost(config: Config): Promise<TwinboardError[]> {
       `${config.stateDirectory} has ${mebi(disk)} free, ${mebi(leastFreeBytes)} are needed`,
     );
 
-  if ((await findUser(user)) === undefined)
+  if ((await isInstalled("getent")) && (await findUser(user)) === undefined)
     lack("config-invalid", `${config.file}: boards.user: this host has no user ${user}`);
   return found;
 }

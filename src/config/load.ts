@@ -145,5 +145,6 @@ export async function loadConfig(file: string): Promise<Config> {
   const result = parseConfig(text, file);
   if ("config" in result) return result.config;
   const listed = result.mistakes.map((mistake) => mistakeText(file, mistake));
-  throw new TwinboardError("config-invalid", { detail: `\n${listed.join("\n")}` });
+  const count = listed.length === 1 ? "1 mistake" : `${listed.length} mistakes`;
+  throw new TwinboardError("config-invalid", { detail: `${count}\n${listed.join("\n")}` });
 }
