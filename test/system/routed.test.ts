@@ -112,7 +112,22 @@ test("a fenced board reaches nobody, and nothing of the service reaches it", { s
     const hostEnd = /inet6 (fe80[^/]+)/.exec(await lab.onDevice("ip", ["-6", "address", "show", card]))?.[1];
     assert.equal(await from(board, `${hostEnd}%eth1`, 22), "timeout");
   }
+  const received = async (): Promise<number> =>
+    Number(
+      await lab
+        .inBoard("b", "cat", ["/proc/net/snmp"])
+        .then((text) => /Ip: (?:\d+ ){2}(\d+)/.exec(text)?.[1]),
+    );
+  const receivedBefore = await received();
+  // the host itself, past the service
+  const straight = { port: 8080, timeoutMs };
+  assert.equal(await clients.call("reach", { ...straight, host: a }), "connected");
+  assert.match(await clients.call("reach", { ...straight, host: b }), /timeout|EPERM/);
+  for (let count = 0; count < 20; count += 1) assert.equal(await lab.clients.call("ask"), "a");
+  assert.equal(await received(), receivedBefore, "not one packet reached the dormant board");
   // in the name of the service, of the other board, of a client
+  const arrived = await lab.countOutside(7000);
+  const before = await arrived();
   for (const [board, forged] of [
     ["a", b],
     ["a", "198.51.100.10"],
@@ -123,20 +138,11 @@ test("a fenced board reaches nobody, and nothing of the service reaches it", { s
     assert.equal(await from(board, "198.51.100.1", 7000, forged), "timeout", `${board} as ${forged}`);
     await lab.inBoard(board, "ip", ["address", "delete", `${forged}/32`, "dev", "eth0"]);
   }
+  assert.equal(await arrived(), before, "nothing forged left the host");
   // somebody outside who sends straight to the boards
   await lab.outside("ip", ["route", "add", "10.231.0.0/29", "via", "198.51.100.2"]);
   for (const board of [a, b])
     assert.equal(await lab.clients.call("reach", { host: board, port: 8080, timeoutMs }), "timeout");
-
-  const received = async (): Promise<number> =>
-    Number(
-      await lab
-        .inBoard("b", "cat", ["/proc/net/snmp"])
-        .then((text) => /Ip: (?:\d+ ){2}(\d+)/.exec(text)?.[1]),
-    );
-  const before = await received();
-  for (let count = 0; count < 20; count += 1) assert.equal(await lab.clients.call("ask"), "a");
-  assert.equal(await received(), before, "not one packet of the service reached the dormant board");
 });
 
 test("a draining board ends what it began and begins nothing", { skip, signal }, async () => {
@@ -339,4 +345,73 @@ test("a takeover whose nft hangs or dies fails whole, and the next one works", {
   await lab.signalOnDevice("nft", "SIGKILL");
   await daemon.handOver("a", signal);
   assert.equal(await lab.clients.call("ask"), "a");
+});
+
+test("what a board began itself goes on while it drains, and not one packet of it leaves after the fence", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("begun");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await using listener = await lab.listenOutside(7000);
+  assert.ok(listener);
+  const arrived = await lab.countOutside(7001);
+  const moreWithin = async (asks: number): Promise<number> => {
+    const before = await arrived();
+    for (let count = 0; count < asks; count += 1) await lab.clients.call("ask");
+    return (await arrived()) - before;
+  };
+  await lab.boards.a.server.call("send", { host: "198.51.100.1", port: 7001 });
+  assert.ok((await moreWithin(50)) > 0);
+  await daemon.handOver("b", signal);
+  assert.ok((await moreWithin(50)) > 0, "draining");
+  await daemon.drain("a", { sinceMs: Date.now() }, signal);
+  await daemon.fence("a");
+  assert.equal(await moreWithin(150), 0, "fenced");
+});
+
+test("a client that begins anew from the same port at the instant of its reset reaches the new board", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("reuse");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  for (const localPort of [5001, 5002, 5003]) await lab.clients.call("begin", { kind: "again", localPort });
+  await daemon.handOver("b", signal);
+  await daemon.drain("a", { sinceMs: Date.now(), atOnce: true }, signal);
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  assert.deepEqual(
+    ends.map(({ how }) => how),
+    ["ECONNRESET then b", "ECONNRESET then b", "ECONNRESET then b"],
+  );
+});
+
+test("a client that does not answer delays the cut but does not stop it, and is reset when it speaks", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("mute");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  for (const _ of [1, 2]) await lab.clients.call("begin", { kind: "silent" });
+  await daemon.handOver("b", signal);
+  const chain = ["inet", "shut", "input"];
+  await lab.outside("nft", ["add", "table", "inet", "shut"]);
+  await lab.outside("nft", ["add", "chain", ...chain, "{ type filter hook input priority 0; }"]);
+  await lab.outside("nft", ["add", "rule", ...chain, "tcp", "sport", "81", "drop"]);
+  const { cut } = await daemon.drain("a", { sinceMs: Date.now(), atOnce: true }, signal);
+  assert.equal(cut, 2);
+  await daemon.fence("a");
+  await lab.outside("nft", ["delete", "table", "inet", "shut"]);
+  await lab.clients.call("speak");
+  const ends = await lab.clients.call<FlowEnd[]>("ends");
+  assert.deepEqual(
+    ends.map(({ how }) => how),
+    ["ECONNRESET", "ECONNRESET"],
+  );
 });

@@ -13,7 +13,7 @@ import { forgetTcpFlows } from "../../system/conntrack.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { cutOff, tableFamily } from "./elements.ts";
 import { boardKnows, clientKnows, flowsLeft, isClosed, type ServiceFlow } from "./flows.ts";
-import { boardMask, serviceMask } from "./marks.ts";
+import { boardEndBit, boardMask, clientEndBit, closedBit, serviceMask } from "./marks.ts";
 import type { RoutedPlan } from "./plan.ts";
 import { Probe } from "./probe.ts";
 
@@ -29,6 +29,8 @@ const batchFlows = 1000;
 /** A client answers one stray SYN of a connection in 500 ms (tcp_invalid_ratelimit, ip-sysctl.rst). */
 const probeAgainMs = 600;
 const probeRounds = 3;
+/** Before the second SYN: a client that begins anew from the same port at once shall have done so, or the two would cross. */
+const confirmAfterMs = 50;
 const flowMask = serviceMask | boardMask;
 const lookAgainMs = 5;
 const maxLookAgainMs = 50;
@@ -41,7 +43,7 @@ export async function cutFlows(
   flows: readonly ServiceFlow[],
   signal: AbortSignal,
 ): Promise<void> {
-  const marks = new Set(flows.map((flow) => flow.mark & flowMask));
+  const marks = marksOf(flows);
   try {
     await nft.change(cutOff(plan, order.epoch, [...marks]));
   } catch (cause) {
@@ -73,32 +75,49 @@ async function cutBatch(
     for (let waitMs = lookAgainMs; probes.size > 0 && systemClock.monotonic() < deadline; ) {
       await systemClock.sleep(waitMs, signal);
       waitMs = Math.min(maxLookAgainMs, waitMs * 2);
-      await follow(plan, order, probes, signal);
+      const done = await follow(plan, order, probes, signal);
+      await forgetDone(plan, order, done);
     }
   } finally {
     for (const probe of probes.values()) probe.end();
   }
 }
 
-/** Drops the probes that have done their work, and sends those again that can go a step further. */
+/** Takes out the probes that have done their work, and sends those again that can go a step further. */
 async function follow(
   plan: RoutedPlan,
   order: CutOrder,
   probes: Map<number, Probe>,
   signal: AbortSignal,
-): Promise<void> {
-  const now = new Map((await flowsLeft(plan, order.board, signal)).map((flow) => [flow.id, flow]));
+): Promise<ServiceFlow[]> {
+  const left = new Map((await flowsLeft(plan, order.board, signal)).map((flow) => [flow.id, flow]));
+  const done: ServiceFlow[] = [];
   for (const [id, probe] of probes) {
-    const flow = now.get(id);
+    const flow = left.get(id);
     const clientDone = flow === undefined || clientKnows(flow) || probe.refused;
     if (flow === undefined || (clientDone && (boardKnows(flow) || order.atOnce === true))) {
       probe.end();
       probes.delete(id);
+      done.push(probe.flow);
     } else if (isClosed(flow) && !probe.confirming) {
+      if (probe.silentMs() < confirmAfterMs) continue;
       probe.confirming = true;
       probe.send();
     } else if (probe.silentMs() > probeAgainMs) {
       probe.send();
     }
   }
+  return done;
+}
+
+/** A client that begins anew from the same port waits for the old flow to be forgotten. */
+async function forgetDone(plan: RoutedPlan, order: CutOrder, done: readonly ServiceFlow[]): Promise<void> {
+  const ends = closedBit | clientEndBit | (order.atOnce === true ? 0 : boardEndBit);
+  for (const mark of marksOf(done)) {
+    await forgetTcpFlows({ mark: mark | ends, mask: flowMask | ends, answeredBy: plan.boards[order.board] });
+  }
+}
+
+function marksOf(flows: readonly ServiceFlow[]): Set<number> {
+  return new Set(flows.map((flow) => flow.mark & flowMask));
 }

@@ -204,8 +204,8 @@ chain closed_request {
   tcp flags & rst == rst ct mark set ct mark | ${hex(clientEndBit)}
   # the client knows the flow no more; as a SYN its reset makes the board say where it stands, and the board's reset exact
   tcp flags & rst == rst tcp flags set syn accept
-  # the client begins anew from the same port: it tries again when this flow is forgotten
-  tcp flags & (syn | ack) == syn drop
+  # the client begins anew from the same port: this SYN makes the board speak, the next one finds the flow forgotten
+  tcp flags & (syn | ack) == syn ct mark set ct mark | ${hex(clientEndBit)} accept
   reject with tcp reset
 }
 chain service_answer {
