@@ -54,43 +54,67 @@ export async function serve(options: ServeOptions): Promise<void> {
   const [first, ...others] = await missingOnHost(config);
   for (const { message, remedy } of others) log("error", message, { remedy });
   if (first !== undefined) throw first;
-  await using daemon = await enter(config);
+  await using lock = await enter(config);
+  using end = endOnSignals();
   const system = new System(await partsOf(config, log));
-  const stopping = new AbortController();
-  const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
-  const onSignal = (signal: string): void => {
-    stop(signal);
-    stopping.abort(new Error(signal));
-  };
-  process.once("SIGTERM", onSignal);
-  process.once("SIGINT", onSignal);
   try {
-    const socket = options.socket ?? defaultSocket(config.system);
-    await system.start(stopping.signal);
-    const down = async (signal: AbortSignal): Promise<void> => {
-      await system.down(AbortSignal.any([signal, AbortSignal.timeout(downTimeoutMs)]));
-      await removeRunDirectory(config);
-      stop("down");
-    };
-    const api = createApi(system, { down, closing: stopping.signal, version });
-    const server = await listen(socket, api.fetch);
-    void narrate(system, log, stopping.signal);
-    feedWatchdog(stopping.signal);
-    log("notice", "serving", { system: config.system, socket, version });
-    await told(log, "READY=1", `STATUS=serving ${config.system}`);
-    const reason = await Promise.race([stopped, daemon.lost]);
-    log("notice", reason === "down" ? "stopping; nothing is left" : "stopping; boards and rules stay", {
-      reason,
-    });
-    await told(log, "STOPPING=1");
-    await close(server, stopping);
-    await rm(socket, { force: true });
+    const serving = serveApi(system, config, options.socket ?? defaultSocket(config.system), end, log);
+    await Promise.race([serving, lock.lost]);
+  } catch (error) {
+    // Asked to stop while it was starting: what was begun is taken up by the next daemon.
+    if (!end.signal.aborted) throw error;
   } finally {
-    stopping.abort();
-    process.off("SIGTERM", onSignal);
-    process.off("SIGINT", onSignal);
+    end.now("failed");
     await system.close();
   }
+}
+
+interface End extends Disposable {
+  /** Aborts when the daemon is to end. */
+  readonly signal: AbortSignal;
+  /** Resolves with why. */
+  readonly reason: Promise<string>;
+  now(reason: string): void;
+}
+
+/** A second signal ends the process at once, as it would any other. */
+function endOnSignals(): End {
+  const controller = new AbortController();
+  const { promise: reason, resolve } = Promise.withResolvers<string>();
+  const now = (why: string): void => {
+    resolve(why);
+    controller.abort(new Error(why));
+  };
+  process.once("SIGTERM", now);
+  process.once("SIGINT", now);
+  const dispose = (): void => {
+    process.off("SIGTERM", now);
+    process.off("SIGINT", now);
+  };
+  return { signal: controller.signal, reason, now, [Symbol.dispose]: dispose };
+}
+
+async function serveApi(system: System, config: Config, socket: string, end: End, log: Log): Promise<void> {
+  await system.start(end.signal);
+  const taken = Promise.withResolvers<string>();
+  const down = async (): Promise<void> => {
+    await system.down(AbortSignal.any([end.signal, AbortSignal.timeout(downTimeoutMs)]));
+    await removeRunDirectory(config);
+    taken.resolve("down");
+  };
+  const server = await listen(socket, createApi(system, { down, closing: end.signal, version }).fetch);
+  narrate(system, log, end.signal).catch((error: unknown) =>
+    log("error", "the journal is no longer logged", { reason: String(error) }),
+  );
+  feedWatchdog(end.signal);
+  log("notice", "serving", { system: config.system, socket, version });
+  await told(log, "READY=1", `STATUS=serving ${config.system}`);
+  const reason = await Promise.race([end.reason, taken.promise]);
+  const left = reason === "down" ? "nothing is left" : "boards and rules stay";
+  log("notice", `stopping; ${left}`, { reason });
+  await told(log, "STOPPING=1");
+  await close(server, end);
+  await rm(socket, { force: true });
 }
 
 /** Takes a system down that no daemon serves, whatever else the host lacks by now. Errors: `already-running`, `need-root`. */
@@ -222,10 +246,10 @@ async function told(log: Log, ...assignments: readonly string[]): Promise<void> 
 }
 
 /** Ends streams of events at once, and lets answers that are under way come to their end. */
-async function close(server: Server, stopping: AbortController): Promise<void> {
+async function close(server: Server, end: End): Promise<void> {
   const closed = once(server, "close");
   server.close();
-  stopping.abort();
+  end.now("stopped");
   await Promise.race([closed, sleep(lastAnswersMs, undefined, { ref: false })]);
   server.closeAllConnections();
 }

@@ -19,7 +19,7 @@ const bundleType = "application/octet-stream";
 
 export interface ApiOptions {
   /** Takes the system down; the daemon ends by itself afterwards. */
-  readonly down: (signal: AbortSignal) => Promise<void>;
+  readonly down: () => Promise<void>;
   /** Aborts when the daemon stops: ends every stream of events. */
   readonly closing: AbortSignal;
   readonly version: string;
@@ -73,7 +73,7 @@ export function createApi(system: ServedSystem, { down, closing, version }: ApiO
   });
   api.openapi(routes.downRoute, async (c) => {
     // A sender that goes away does not stop what it has asked for.
-    await down(closing);
+    await down();
     return c.json({}, 200);
   });
   api.openapi(routes.storyRoute, async (c) => {

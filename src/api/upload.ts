@@ -2,6 +2,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { TwinboardError } from "../errors.ts";
 
+/** A sender that sends nothing for so long, while bytes are wanted, has gone away. */
+const silenceTimeoutMs = 60_000;
+
 export interface Upload {
   readonly stream: AsyncIterable<Uint8Array>;
   /** From the Content-Length; absent for a body of unknown size. */
@@ -16,11 +19,21 @@ export function receiveUpload(incoming: IncomingMessage, outgoing: ServerRespons
   incoming.once("close", finish);
   async function* read(): AsyncGenerator<Uint8Array> {
     let bytes = 0;
+    const chunks = incoming.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]();
+    // Counted only while somebody waits for bytes: a slow disk is not the sender's fault.
+    const next = async (): Promise<IteratorResult<unknown>> => {
+      const timer = setTimeout(() => incoming.destroy(new Error("it fell silent")), silenceTimeoutMs);
+      try {
+        return await chunks.next();
+      } finally {
+        clearTimeout(timer);
+      }
+    };
     try {
       if (incoming.headers.expect?.toLowerCase() === "100-continue") outgoing.writeContinue();
-      for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
-        bytes += (chunk as Buffer).length;
-        yield chunk as Buffer;
+      for (let { done, value } = await next(); done !== true; { done, value } = await next()) {
+        bytes += (value as Buffer).length;
+        yield value as Buffer;
       }
     } catch (error) {
       throw new TwinboardError("bundle-truncated", {
@@ -28,6 +41,7 @@ export function receiveUpload(incoming: IncomingMessage, outgoing: ServerRespons
         cause: error,
       });
     } finally {
+      await chunks.return?.();
       finish();
     }
   }

@@ -69,6 +69,8 @@ export class Client {
       request.destroy();
       throw error;
     }
+    // From here on it is the bundle's own pace that counts, and the daemon watches over that.
+    request.setTimeout(0);
     // The answer's JSON comes at once; its end comes when the bundle has been read.
     const chunks = response.setEncoding("utf8")[Symbol.asyncIterator]();
     const first = await chunks.next();
@@ -105,15 +107,20 @@ export class Client {
       timeoutMs: silenceTimeoutMs,
     });
     request.end();
-    const response = await answer(request, this.socket);
-    if (response.statusCode !== 200) throw errorOf(await readJson(response));
     try {
+      const response = await answer(request, this.socket);
+      if (response.statusCode !== 200) throw errorOf(await readJson(response));
       for await (const { event, data } of parseEvents(response.setEncoding("utf8"))) {
         if (event === "record") yield { record: JSON.parse(data) as JournalRecord };
         else if (event === "progress") yield { progress: JSON.parse(data) as Progress };
       }
     } catch (error) {
-      throw signal.aborted ? signal.reason : unreachable(this.socket, error);
+      if (signal.aborted) throw signal.reason;
+      // A daemon that has fallen silent is as good as gone, and its connection is made anew.
+      const silent = error instanceof TwinboardError && error.code === "deadline-passed";
+      throw silent
+        ? new TwinboardError("daemon-unreachable", { detail: `${this.socket}: silent`, cause: error })
+        : unreachable(this.socket, error);
     } finally {
       request.destroy();
     }
