@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { assert as forAll, nat, property, string } from "fast-check";
 import { mistakeText, parseConfig } from "./load.ts";
@@ -60,6 +61,15 @@ test("a good file becomes a plain configuration with every default", () => {
     ],
     upgrade: { bootTimeoutMs: 120_000, verifyTimeoutMs: 60_000, probationMs: 60_000, attempts: 2 },
   });
+});
+
+test("the example of the documents is good, and names every section", () => {
+  const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+  const [, example = ""] = /```yaml\n([^]*?)```/.exec(page) ?? [];
+  const result = parseConfig(example, "/etc/twinboard/gateway.yaml");
+  assert.ok("config" in result, JSON.stringify(result));
+  assert.equal(result.config.services[0]?.insidePort, 8080);
+  assert.deepEqual(result.config.placement.cores, { a: [1], b: [1] });
 });
 
 /** Each row: what is replaced in the good file, by what, and the mistakes that must be named, line and column included. */
