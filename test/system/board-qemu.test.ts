@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { chmod, copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { get } from "node:http";
@@ -135,6 +136,24 @@ describe("QEMU machines", { concurrency: 1 }, () => {
     ])
       assert.ok(response.includes(word), `${word} in ${response}`);
   });
+
+  on(
+    "a dormant machine uses 0 ns over seconds, also while its host-only card is spoken to",
+    async ({ board, software }, signal) => {
+      await board.start(software(), signal);
+      await board.ready(signal);
+      await board.setPriority("service");
+      await board.pause(signal);
+      const before = await board.usage();
+      for (let i = 0; i < 30; i++) {
+        const socket = createSocket("udp6");
+        await new Promise<void>((resolve) => socket.send("x", 9, board.mgmtHost, () => resolve()));
+        socket.close();
+        await sleep(100, undefined, { signal });
+      }
+      assert.deepEqual(await board.usage(), before);
+    },
+  );
 
   on("a clock that stood still is right again when the board wakes", async ({ board, software }, signal) => {
     await board.start(software(), signal);

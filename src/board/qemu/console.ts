@@ -30,11 +30,8 @@ export class ConsoleLog {
     // A terminal's control sequences (ECMA-48) and carriage returns say nothing in a log.
     // oxlint-disable-next-line no-control-regex -- they are what is looked for
     const plain = text.replaceAll(/\u001b\[[0-?]*[ -/]*[@-~]|[\r\u0000-\u0008\u000b-\u001f]/g, "");
-    return plain
-      .replace(/\n$/, "")
-      .split("\n")
-      .slice(-lines)
-      .filter((line, i, all) => line !== "" || i < all.length - 1);
+    if (plain === "" || lines <= 0) return [];
+    return plain.replace(/\n$/, "").split("\n").slice(-lines);
   }
 
   /** Keeps only the last part of a file that has grown. What is written in the very same moment may be lost. */

@@ -29,6 +29,7 @@ import {
 import { MachineWatch } from "./machine-watch.ts";
 import { requirePrograms } from "./programs.ts";
 import type { Session } from "./session.ts";
+import { settle } from "./settle.ts";
 
 export interface QemuBoardOptions {
   readonly name: BoardName;
@@ -174,6 +175,7 @@ export class QemuBoard implements Board {
     if (await this.#marks.isDormant(machine)) return;
     await (await this.#watch.session(machine, signal)).pause(signal);
     await this.#marks.setDormant(machine);
+    await settle(machine.pid, this.mgmtHost, signal);
   }
 
   async resume(signal: AbortSignal): Promise<void> {

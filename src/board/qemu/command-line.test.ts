@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemNames } from "../../system/names.ts";
+import { type Machine, qemuArguments } from "./command-line.ts";
+
+const machine: Machine = {
+  name: "b",
+  names: systemNames("gateway"),
+  instance: "6f1c1d1e-0000-4000-8000-000000000001",
+  memoryBytes: 256 * 1024 * 1024,
+  cpus: 2,
+  accelerator: "tcg",
+  identity: { address4: "10.231.0.3/29", gateway4: "10.231.0.1" },
+  kernelArguments: " quiet console=hvc0 ",
+  initrd: true,
+  diskIo: "native",
+};
+
+function after(option: string, args = qemuArguments(machine)): string[] {
+  return args.flatMap((arg, i) => (args[i - 1] === option ? [arg] : []));
+}
+
+test("the host's own kernel arguments come after the manifest's, so that they hold", () => {
+  const words = (after("-append")[0] ?? "").split(" ");
+  assert.deepEqual(words.slice(0, 3), ["quiet", "console=hvc0", "console=ttyS0"]);
+  const { names } = machine;
+  assert.deepEqual(
+    words.filter((word) => word.startsWith("twinboard.")),
+    [
+      "twinboard.system=gateway",
+      "twinboard.board=b",
+      `twinboard.mgmt=${names.mac("b", "mgmt")}`,
+      `twinboard.service=${names.mac("b", "service")}`,
+      "twinboard.address4=10.231.0.3/29",
+      "twinboard.gateway4=10.231.0.1",
+    ],
+  );
+});
+
+test("the machine can be found by its uuid, and is confined", () => {
+  assert.deepEqual(after("-uuid"), [machine.instance]);
+  assert.match(after("-sandbox")[0] ?? "", /^on,.*elevateprivileges=deny,spawn=deny/);
+  assert.deepEqual(after("-action"), ["panic=pause,shutdown=pause,reboot=shutdown,watchdog=pause"]);
+});
+
+test("nothing that a board boots is named by a path, so no name can carry an option", () => {
+  for (const arg of [...after("-kernel"), ...after("-initrd")]) assert.match(arg, /^\/proc\/self\/fd\/\d$/);
+  for (const arg of after("-blockdev")) assert.match(arg, /read-only=on/);
+  assert.ok(
+    after("-blockdev").every((arg) => !arg.includes("filename=") || arg.includes("filename=/dev/fdset/")),
+  );
+});
+
+test("accelerator, disk and initrd are as they are asked for", () => {
+  assert.deepEqual(after("-accel"), ["tcg,tb-size=64"]);
+  const other = qemuArguments({ ...machine, accelerator: "kvm", initrd: false, diskIo: "threads" });
+  assert.deepEqual(after("-accel", other), ["kvm"]);
+  assert.deepEqual(after("-cpu", other), ["host"]);
+  assert.deepEqual(after("-initrd", other), []);
+  assert.ok(after("-blockdev", other).some((arg) => arg.endsWith("aio=threads")));
+});
