@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { takeover } from "../../src/service/routed/elements.ts";
+import { parseTcpFlows } from "../../src/system/conntrack.ts";
 import { systemNames } from "../../src/system/names.ts";
 import type { FlowEnd, LoadResult } from "../fixtures/routed/client.ts";
 import { RoutedLab } from "../fixtures/routed/lab.ts";
@@ -197,7 +198,7 @@ test("every client of a dead board learns at once, and those in a handshake reac
   // dead in an instant, as a machine that panics: not even its kernel answers
   await lab.inBoard("a", "ip", ["link", "set", "eth0", "down"]);
   const asked = lab.clients.call("ask");
-  await lab.untilFlow("SYN_SENT");
+  await lab.untilFlow(" SYN_SENT ");
   await daemon.handOver("b", signal);
   const began = Date.now();
   const result = await daemon.drain("a", { sinceMs: began, atOnce: true }, signal);
@@ -414,4 +415,34 @@ test("a client that does not answer delays the cut but does not stop it, and is 
     ends.map(({ how }) => how),
     ["ECONNRESET", "ECONNRESET"],
   );
+});
+
+test("the kernel knows of each flow its board, its service, and whether a request is outstanding", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("marks");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("b", signal);
+  const marks = async (): Promise<number[]> =>
+    parseTcpFlows(await lab.onDevice("conntrack", ["-L", "-p", "tcp", "-o", "id"]))
+      .filter(({ state }) => state === "ESTABLISHED")
+      .map(({ mark }) => mark);
+  const web = 0x1_0200;
+  for (const [kind, expected] of [
+    ["silent", 0x2_0200],
+    ["idle", web],
+    ["download", web],
+    ["upload", web | 1],
+  ] as const) {
+    const before = new Set(await marks());
+    await lab.clients.call("begin", { kind, chunks: 1e6, everyMs: 5 });
+    await lab.untilFlow(`mark=${expected} `);
+    // what only acknowledges changes nothing
+    for (let look = 0; look < 10; look += 1) {
+      const now = await marks();
+      assert.ok(now.includes(expected) && now.every((mark) => mark === expected || before.has(mark)), kind);
+    }
+  }
 });

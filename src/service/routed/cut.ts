@@ -6,6 +6,7 @@
  * ACK with the exact sequence numbers (RFC 5961, section 4), which the rules answer with an exact reset. A second SYN finds the
  * client without the flow and draws a reset, which the rules turn into a SYN for the board; the board's ACK is answered likewise.
  */
+import { setImmediate } from "node:timers/promises";
 import type { BoardName } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { systemClock } from "../../system/clock.ts";
@@ -52,35 +53,46 @@ export async function cutFlows(
       cause,
     });
   }
-  const answeredBy = plan.boards[order.board];
-  const begun = flows.filter(({ state }) => state !== "SYN_SENT");
-  for (let first = 0; first < begun.length; first += batchFlows) {
-    await cutBatch(plan, order, begun.slice(first, first + batchFlows), signal);
-  }
+  const probes = flows.filter(({ state }) => state !== "SYN_SENT").map((flow) => new Probe(flow));
+  for (const batch of batches(probes)) await sendAll(batch);
+  for (const batch of batches(probes)) await confirm(plan, order, batch, signal);
   // Who has said nothing by now is gone or shut off: whatever either end says later is answered by a reset all the same.
   // A handshake that the board never answered is forgotten too: the client's next SYN reaches the holder, and nothing is lost.
+  const answeredBy = plan.boards[order.board];
   for (const mark of marks) await forgetTcpFlows({ mark, mask: flowMask, answeredBy });
 }
 
-async function cutBatch(
+/** The first SYN, to every client before anything is waited for: its answer needs no socket here. */
+async function sendAll(probes: readonly Probe[]): Promise<void> {
+  for (const probe of probes) probe.send();
+  await setImmediate();
+  for (const probe of probes) probe.end();
+}
+
+/** Sees to it that each client was reset, and that the board is. */
+async function confirm(
   plan: RoutedPlan,
   order: CutOrder,
-  flows: readonly ServiceFlow[],
+  probes: readonly Probe[],
   signal: AbortSignal,
 ): Promise<void> {
-  const probes = new Map(flows.map((flow) => [flow.id, new Probe(flow)]));
+  const open = new Map(probes.map((probe) => [probe.flow.id, probe]));
   try {
     const deadline = systemClock.monotonic() + probeAgainMs * probeRounds;
-    for (const probe of probes.values()) probe.send();
-    for (let waitMs = lookAgainMs; probes.size > 0 && systemClock.monotonic() < deadline; ) {
+    for (let waitMs = lookAgainMs; open.size > 0 && systemClock.monotonic() < deadline; ) {
       await systemClock.sleep(waitMs, signal);
       waitMs = Math.min(maxLookAgainMs, waitMs * 2);
-      const done = await follow(plan, order, probes, signal);
+      const done = await follow(plan, order, open, signal);
       await forgetDone(plan, order, done);
     }
   } finally {
-    for (const probe of probes.values()) probe.end();
+    for (const probe of open.values()) probe.end();
   }
+}
+
+function batches<T>(all: readonly T[]): T[][] {
+  const count = Math.ceil(all.length / batchFlows);
+  return Array.from({ length: count }, (_, index) => all.slice(index * batchFlows, (index + 1) * batchFlows));
 }
 
 /** Takes out the probes that have done their work, and sends those again that can go a step further. */

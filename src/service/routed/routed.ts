@@ -173,11 +173,6 @@ export class RoutedService implements Service {
       await run("nft", ["delete", "table", tableFamily, names.table]);
   }
 
-  /** Lets go of the kept child; the service goes on. */
-  async close(): Promise<void> {
-    await this.#nft.close();
-  }
-
   #card(board: BoardName): string {
     return this.#plan.names.card(board, "service");
   }
