@@ -128,6 +128,5 @@ export type Status = z.infer<typeof statusSchema>;
 export type StoryResult = z.infer<typeof storyResultSchema>;
 export type JournalRecord = z.infer<typeof recordSchema>;
 export type Progress = z.infer<typeof progressSchema>;
-export type UpgradeRequest = z.input<typeof upgradeRequestSchema>;
 export type Begun = z.infer<typeof begunSchema>;
 export type ErrorBody = z.infer<typeof errorSchema>;

@@ -23,6 +23,8 @@ export interface Composition {
 
 /** Runs one command line to its end; returns the exit code. */
 export async function runProgram(argv: readonly string[], { serve, takeDown }: Composition): Promise<number> {
+  // Whoever read the output may go away; the work, and its exit code, do not depend on being read.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   const program = new Command("twinboard")
     .description("Upgrades an embedded device with no downtime, by two virtual boards on one processor.")
     .version(version)

@@ -116,6 +116,19 @@ test("Ctrl-C detaches, says so, and the upgrade goes on", async () => {
   assert.ok(!daemon.system.asked.includes("cancel"));
 });
 
+test("a reader that goes away changes nothing", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const { system } = daemon;
+  const command = startCommand(["upgrade", "x", "--json", "--socket", daemon.socket]);
+  const id = await system.begun();
+  await command.said("story-began");
+  command.hangUp();
+  for (const phase of ["deliver", "vacate", "install"] as const) system.record(id, "phase-began", phase);
+  system.end(id, "rolled-back", failure);
+  const run = await command.ended;
+  assert.deepEqual([run.exitCode, run.stderr], [1, ""]);
+});
+
 test("a daemon that restarts is waited for, and nothing is told twice or left out", async () => {
   await using daemon = await ScriptedDaemon.start();
   const { system } = daemon;
