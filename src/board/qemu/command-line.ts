@@ -35,6 +35,9 @@ export const inherited = { stderr: 2, console: 3, rootfs: 4, kernel: 5, initrd: 
 /** Names of the sockets, in the process's working directory. */
 export const sockets = { qmp: "qmp", notify: "notify", agent: "agent" } as const;
 
+/** QEMU's name for the host's end of the guest agent's port. */
+export const agentChardev = "agent";
+
 /** Bytes of QEMU's cache of translated code under emulation; it fills, and counts as the board's memory. */
 export const translationCacheBytes = 64 * 1024 * 1024;
 
@@ -119,8 +122,8 @@ function control(): string[] {
     ["-device", "virtio-serial-pci"],
     ["-chardev", socketChardev("notify", sockets.notify)],
     ["-device", "virtserialport,chardev=notify,name=org.twinboard.notify"],
-    ["-chardev", socketChardev("agent", sockets.agent)],
-    ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"],
+    ["-chardev", socketChardev(agentChardev, sockets.agent)],
+    ["-device", `virtserialport,chardev=${agentChardev},name=org.qemu.guest_agent.0`],
   ].flat();
 }
 
