@@ -28,7 +28,7 @@ export interface DeviceFiles {
 export class Device implements AsyncDisposable {
   readonly #namespace: Namespace;
   readonly #files: DeviceFiles;
-  readonly #daemon: ChildProcess;
+  #daemon: ChildProcess;
 
   private constructor(namespace: Namespace, files: DeviceFiles, daemon: ChildProcess) {
     this.#namespace = namespace;
@@ -38,24 +38,32 @@ export class Device implements AsyncDisposable {
 
   /** Starts the daemon, and resolves once it answers. Errors: its own words, if it ends or does not answer in time. */
   static async start(namespace: Namespace, files: DeviceFiles, signal: AbortSignal): Promise<Device> {
-    const { config, socket, log } = files;
-    const [command, args] = namespace.enter(program, ["serve", "--config", config, "--socket", socket]);
-    await using file = await open(log, "a");
-    // A group of its own: Ctrl-C in the terminal is for the demo, which ends the daemon in its turn.
-    const daemon = spawn(command, args, { stdio: ["ignore", file.fd, file.fd], detached: true });
-    const device = new Device(namespace, files, daemon);
+    const device = new Device(namespace, files, await spawnDaemon(namespace, files));
     try {
-      const deadline = performance.now() + startTimeoutMs;
-      while ((await device.#run(["status"], signal)).exitCode !== 0) {
-        if (!device.#isRunning || performance.now() > deadline)
-          throw new Error(`the daemon does not serve:\n${await readFile(log, "utf8")}`);
-        await sleep(100, undefined, { signal });
-      }
+      await device.#serving(signal);
     } catch (error) {
       await device[Symbol.asyncDispose]();
       throw error;
     }
     return device;
+  }
+
+  /** Ends the daemon as a crash would, by SIGKILL, and starts another; resolves once that one answers. Boards and rules stay. */
+  async crashDaemon(signal: AbortSignal): Promise<void> {
+    const ended = once(this.#daemon, "exit");
+    this.#daemon.kill("SIGKILL");
+    await ended;
+    this.#daemon = await spawnDaemon(this.#namespace, this.#files);
+    await this.#serving(signal);
+  }
+
+  async #serving(signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + startTimeoutMs;
+    while ((await this.#run(["status"], signal)).exitCode !== 0) {
+      if (!this.#isRunning || performance.now() > deadline)
+        throw new Error(`the daemon does not serve:\n${await readFile(this.#files.log, "utf8")}`);
+      await sleep(100, undefined, { signal });
+    }
   }
 
   async status(signal: AbortSignal): Promise<SystemStatus> {
@@ -121,4 +129,12 @@ export class Device implements AsyncDisposable {
     const limits = { timeoutMs: downTimeoutMs, allowedExitCodes: refusals };
     return await run(command, line, signal === undefined ? limits : { ...limits, signal });
   }
+}
+
+async function spawnDaemon(namespace: Namespace, files: DeviceFiles): Promise<ChildProcess> {
+  const { config, socket, log } = files;
+  const [command, args] = namespace.enter(program, ["serve", "--config", config, "--socket", socket]);
+  await using file = await open(log, "a");
+  // A group of its own: Ctrl-C in the terminal is for the demo, which ends the daemon in its turn.
+  return spawn(command, args, { stdio: ["ignore", file.fd, file.fd], detached: true });
 }

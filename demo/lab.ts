@@ -19,8 +19,11 @@ export interface Lab extends AsyncDisposable {
   readonly device: Device;
 }
 
-/** Makes the lab, and starts its daemon. What an earlier lab left whose process was killed is removed first. */
-export async function openLab(signal: AbortSignal): Promise<Lab> {
+/**
+ * Makes the lab, and starts its daemon. What an earlier lab left whose process was killed is removed first.
+ * @param probation as the configuration takes it.
+ */
+export async function openLab(signal: AbortSignal, probation = "10s"): Promise<Lab> {
   await using partial = new AsyncDisposableStack();
   const namespaces = partial.use(await makeNamespaces("demo"));
   await removeLeftovers();
@@ -31,7 +34,7 @@ export async function openLab(signal: AbortSignal): Promise<Lab> {
   await chmod(directory, 0o755);
   const signing = await makeSigningKey(directory);
   const config = join(directory, "demo.yaml");
-  await writeFile(config, configuration(directory, signing));
+  await writeFile(config, configuration(directory, signing, probation));
   const socket = join(directory, "twinboard.sock");
   const log = join(directory, "daemon.log");
   const device = partial.use(await Device.start(namespaces.device, { config, socket, log }, signal));
@@ -51,7 +54,7 @@ async function removeLeftovers(): Promise<void> {
     if (await isLeftover(name)) await rm(join(tmpdir(), name), { recursive: true, force: true });
 }
 
-function configuration(directory: string, signing: SigningKey): string {
+function configuration(directory: string, signing: SigningKey, probation: string): string {
   return `system: demo
 compatible: ${compatible}
 state-directory: ${directory}/state
@@ -62,6 +65,6 @@ services:
   - { name: web, protocol: tcp, address: ${serviceAddress}, port: 80, drain: ${drainMs}ms }
 health:
   - { name: web, http: ":80/healthz", interval: 200ms, timeout: 1s, failures: 3 }
-upgrade: { boot-timeout: 60s, verify-timeout: 30s, probation: 10s }
+upgrade: { boot-timeout: 60s, verify-timeout: 30s, probation: ${probation} }
 `;
 }

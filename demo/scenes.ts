@@ -8,7 +8,7 @@ import { type DormantCost, measureDormant } from "./dormant.ts";
 import type { BuiltImage } from "./images/build.ts";
 import { drainMs, type Lab, serviceAddress } from "./lab.ts";
 import { type Load, startLoad } from "./load/load.ts";
-import { now, type Plan } from "./load/request.ts";
+import { now, type Plan, type RequestRecord } from "./load/request.ts";
 import { cutWindow, type Window } from "./load/window.ts";
 import { chapter, command, phaseNarrator, say } from "./narrate.ts";
 import { type DemoReport, type UpgradeReport, upgradeReport } from "./report.ts";
@@ -16,6 +16,7 @@ import { type DemoReport, type UpgradeReport, upgradeReport } from "./report.ts"
 const baselineMs = 20_000;
 const dormantSeconds = 10;
 const afterwardsMs = 2000;
+const shownTroubles = 10;
 
 const plans: readonly Plan[] = [
   { kind: "quick", url: `http://${serviceAddress}/`, intervalMs: 20, timeoutMs: 10_000 },
@@ -106,7 +107,21 @@ async function upgradeUnderLoad(
   const window = cutWindow(load.records, { from, to, drainDeadline: drainSince + drainMs });
   say(`  ${explanation(result)}`);
   say(`  ${windowLine(window)}`);
+  for (const line of troubles(load.records, from, to)) say(`  ${line}`);
   return upgradeReport(result, window, baseline);
+}
+
+/** The first requests that went wrong, with the time since the upgrade's beginning. */
+function troubles(records: readonly RequestRecord[], from: number, to: number): string[] {
+  const seconds = (ms: number): string => (ms / 1000).toFixed(1);
+  return records
+    .filter(({ outcome, scheduledAt }) => outcome !== "ok" && scheduledAt >= from && scheduledAt < to)
+    .slice(0, shownTroubles)
+    .map(
+      ({ kind, outcome, scheduledAt, endedAt, version, detail }) =>
+        `${outcome}: ${kind}, began ${seconds(scheduledAt - from)} s, ended ${seconds(endedAt - from)} s ` +
+        `after the command, answered by ${version ?? "nobody"}: ${detail}`,
+    );
 }
 
 function explanation({ outcome, error }: StoryResult): string {
