@@ -139,7 +139,9 @@ const warn: Log = (level, message) => {
 /** Alone with the system from here on. */
 async function enter(config: Config): Promise<Lock & AsyncDisposable> {
   await mkdir(socketDirectory, { recursive: true, mode: 0o755 });
-  const lock = await takeLock(join(config.stateDirectory, "lock"));
+  // The state on the disk is one thing, and the names of cards, rules and groups that follow from the system's name another.
+  const { runDirectory } = systemNames(config.system);
+  const lock = await takeLock([join(config.stateDirectory, "lock"), join(runDirectory, "lock")]);
   return { ...lock, [Symbol.asyncDispose]: () => lock.release() };
 }
 

@@ -9,7 +9,8 @@ import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import { TwinboardError } from "../errors.ts";
 
-const conflictExitCode = 75;
+/** Exit code of flock(1) when the first of the locks is taken; the second has the next one, and so on. */
+const firstConflictExitCode = 75;
 const timeoutMs = 5000;
 
 export interface Lock {
@@ -19,12 +20,22 @@ export interface Lock {
 }
 
 /**
- * Takes the lock of `path`, or fails at once. The file stays, and holds the process id of who took it last.
+ * Takes the locks of all paths, or fails at once. The files stay, and hold the process id of who took them last.
  * Errors: `already-running` (with the holder's process id), `missing-program`, `deadline-passed`.
  */
-export async function takeLock(path: string): Promise<Lock> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const child = spawn("flock", ["-n", "-E", String(conflictExitCode), path, "cat"], {
+export async function takeLock(paths: readonly string[]): Promise<Lock> {
+  for (const path of paths) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  // Without a fork each becomes the next, and what is left is one process that holds all.
+  const words = paths.flatMap((path, index) => [
+    "flock",
+    "-n",
+    "-F",
+    "-E",
+    String(firstConflictExitCode + index),
+    path,
+  ]);
+  const [command, ...args] = [...words, "cat"];
+  const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "ignore"],
     // Ctrl-C in the daemon's terminal must not end the lock before the daemon has ended.
     detached: true,
@@ -46,23 +57,29 @@ export async function takeLock(path: string): Promise<Lock> {
     () => "held" as const,
     (cause: unknown) => {
       child.kill("SIGKILL");
-      throw new TwinboardError("deadline-passed", { detail: `the lock ${path} (${timeoutMs} ms)`, cause });
+      throw new TwinboardError("deadline-passed", {
+        detail: `the lock ${paths.join(", ")} (${timeoutMs} ms)`,
+        cause,
+      });
     },
   );
   const outcome = await Promise.race([held, ended]);
-  if (outcome === conflictExitCode) {
-    held.catch(() => undefined);
-    const pid = (await readFile(path, "utf8").catch(() => "")).trim();
-    throw new TwinboardError("already-running", { detail: `${path}${pid === "" ? "" : `, process ${pid}`}` });
-  }
   if (outcome !== "held") {
     held.catch(() => undefined);
-    throw new TwinboardError("command-failed", { detail: `flock ${path}: exit code ${String(outcome)}` });
+    const taken = outcome === null ? undefined : paths[outcome - firstConflictExitCode];
+    if (taken === undefined)
+      throw new TwinboardError("command-failed", {
+        detail: `flock ${paths.join(", ")}: exit code ${outcome}`,
+      });
+    const pid = (await readFile(taken, "utf8").catch(() => "")).trim();
+    throw new TwinboardError("already-running", {
+      detail: `${taken}${pid === "" ? "" : `, process ${pid}`}`,
+    });
   }
-  await writeFile(path, `${process.pid}\n`);
+  for (const path of paths) await writeFile(path, `${process.pid}\n`);
   let released = false;
   child.once("exit", () => {
-    if (!released) lose(new TwinboardError("internal", { detail: `the lock ${path} was lost` }));
+    if (!released) lose(new TwinboardError("internal", { detail: `the lock ${paths.join(", ")} was lost` }));
   });
   return {
     lost,
