@@ -8,11 +8,10 @@
  */
 import { setImmediate } from "node:timers/promises";
 import type { BoardName } from "../../board/board.ts";
-import { TwinboardError } from "../../errors.ts";
 import { systemClock } from "../../system/clock.ts";
 import { forgetTcpFlows } from "../../system/conntrack.ts";
 import type { NftSession } from "../../system/nft.ts";
-import { cutOff, tableFamily } from "./elements.ts";
+import { cutOff } from "./elements.ts";
 import { boardKnows, clientKnows, flowsLeft, isClosed, type ServiceFlow } from "./flows.ts";
 import { boardEndBit, boardMask, clientEndBit, closedBit, serviceMask } from "./marks.ts";
 import type { RoutedPlan } from "./plan.ts";
@@ -36,7 +35,7 @@ const flowMask = serviceMask | boardMask;
 const lookAgainMs = 5;
 const maxLookAgainMs = 50;
 
-/** Errors: `stale-epoch` (the board may hold again: nothing was cut), `command-failed`; the signal's reason. */
+/** Errors: `command-failed` (with another epoch, as when the board holds again, nothing is cut); the signal's reason. */
 export async function cutFlows(
   plan: RoutedPlan,
   nft: NftSession,
@@ -45,14 +44,7 @@ export async function cutFlows(
   signal: AbortSignal,
 ): Promise<void> {
   const marks = marksOf(flows);
-  try {
-    await nft.change(cutOff(plan, order.epoch, [...marks]));
-  } catch (cause) {
-    throw new TwinboardError("stale-epoch", {
-      detail: `cut of board ${order.board} in ${tableFamily}`,
-      cause,
-    });
-  }
+  await nft.change(cutOff(plan, order.epoch, [...marks]));
   const probes = flows.filter(({ state }) => state !== "SYN_SENT").map((flow) => new Probe(flow));
   for (const batch of batches(probes)) await sendAll(batch);
   for (const batch of batches(probes)) await confirm(plan, order, batch, signal);

@@ -21,7 +21,7 @@ const watchMs = 250;
 /** The last look before a deadline, so that at the deadline nothing is left to be found out. */
 const lookAheadMs = 60;
 
-/** Errors: `stale-epoch`, `command-failed`, `deadline-passed`; the signal's reason. Repeatable: the kernel knows what is left. */
+/** Errors: `command-failed`, `deadline-passed`; the signal's reason. Repeatable: the kernel knows what is left. */
 export async function drainFlows(
   plan: RoutedPlan,
   nft: NftSession,

@@ -138,7 +138,16 @@ export class RoutedService implements Service {
     const { holder, epoch } = await this.#readPresent();
     if (holder === board)
       throw new TwinboardError("internal", { detail: `drain of board ${board}, which holds` });
-    return await drainFlows(this.#plan, this.#nft, { board, epoch, ...options }, signal);
+    try {
+      return await drainFlows(this.#plan, this.#nft, { board, epoch, ...options }, signal);
+    } catch (cause) {
+      signal.throwIfAborted();
+      if ((await this.#read()).epoch === epoch) throw cause;
+      throw new TwinboardError("stale-epoch", {
+        detail: `the drain of board ${board} is of epoch ${epoch}`,
+        cause,
+      });
+    }
   }
 
   async fence(board: BoardName): Promise<void> {
