@@ -2,13 +2,26 @@
 import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isLeftover, link, makeNamespaces, type Namespaces, ownName } from "../test/fixtures/namespaces.ts";
+import { processStartTicks } from "../src/system/host.ts";
+import { run } from "../src/system/process.ts";
+import {
+  isLeftover,
+  link,
+  makeNamespaces,
+  type Namespace,
+  type Namespaces,
+  ownName,
+} from "../test/fixtures/namespaces.ts";
 import { compatible } from "./bundles.ts";
-import { Device } from "./device.ts";
+import { Device, program } from "./device.ts";
 import { makeSigningKey, type SigningKey } from "./signing-key.ts";
 
 export const serviceAddress = "198.51.100.10";
 export const drainMs = 8000;
+
+const purpose = "demo";
+const configFile = "demo.yaml";
+const downTimeoutMs = 60_000;
 
 export interface Lab extends AsyncDisposable {
   readonly namespaces: Namespaces;
@@ -25,15 +38,15 @@ export interface Lab extends AsyncDisposable {
  */
 export async function openLab(signal: AbortSignal, probation = "10s"): Promise<Lab> {
   await using partial = new AsyncDisposableStack();
-  const namespaces = partial.use(await makeNamespaces("demo"));
-  await removeLeftovers();
-  const directory = join(tmpdir(), await ownName("demo"));
+  const namespaces = partial.use(await makeNamespaces(purpose));
+  await removeLeftovers(namespaces.device);
+  const directory = join(tmpdir(), await ownName(purpose));
   await mkdir(directory);
   partial.defer(async () => await rm(directory, { recursive: true, force: true }));
   // Boards run as a user of their own, who must reach their images.
   await chmod(directory, 0o755);
   const signing = await makeSigningKey(directory);
-  const config = join(directory, "demo.yaml");
+  const config = join(directory, configFile);
   await writeFile(config, configuration(directory, signing, probation));
   const socket = join(directory, "twinboard.sock");
   const log = join(directory, "daemon.log");
@@ -49,13 +62,21 @@ export async function openLab(signal: AbortSignal, probation = "10s"): Promise<L
   };
 }
 
-async function removeLeftovers(): Promise<void> {
-  for (const name of await readdir(tmpdir()))
-    if (await isLeftover(name)) await rm(join(tmpdir(), name), { recursive: true, force: true });
+/** Of demos whose processes were killed: what their systems still have on this host, and their directories. */
+async function removeLeftovers(device: Namespace): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    if (!name.endsWith(`-${purpose}`) || !(await isLeftover(name))) continue;
+    const directory = join(tmpdir(), name);
+    const [command, args] = device.enter(program, ["down", "--config", join(directory, configFile)]);
+    // It may have been killed before there was a configuration.
+    await run(command, args, { timeoutMs: downTimeoutMs, allowedExitCodes: [1, 2, 3] });
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
-function configuration(directory: string, signing: SigningKey, probation: string): string {
-  return `system: demo
+/** The system's name is this process's own, so that two demos do not meet on one host. */
+async function configuration(directory: string, signing: SigningKey): Promise<string> {
+  return `system: demo-${process.pid}-${await processStartTicks(process.pid)}
 compatible: ${compatible}
 state-directory: ${directory}/state
 trust: { keyring: ${signing.keyring} }

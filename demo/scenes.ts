@@ -111,9 +111,12 @@ async function upgradeUnderLoad(
   return upgradeReport(result, window, baseline);
 }
 
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1);
+}
+
 /** The first requests that went wrong, with the time since the upgrade's beginning. */
 function troubles(records: readonly RequestRecord[], from: number, to: number): string[] {
-  const seconds = (ms: number): string => (ms / 1000).toFixed(1);
   return records
     .filter(({ outcome, scheduledAt }) => outcome !== "ok" && scheduledAt >= from && scheduledAt < to)
     .slice(0, shownTroubles)
