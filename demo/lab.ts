@@ -47,7 +47,7 @@ export async function openLab(signal: AbortSignal, probation = "10s"): Promise<L
   await chmod(directory, 0o755);
   const signing = await makeSigningKey(directory);
   const config = join(directory, configFile);
-  await writeFile(config, configuration(directory, signing, probation));
+  await writeFile(config, await configuration(directory, signing, probation));
   const socket = join(directory, "twinboard.sock");
   const log = join(directory, "daemon.log");
   const device = partial.use(await Device.start(namespaces.device, { config, socket, log }, signal));
@@ -75,7 +75,7 @@ async function removeLeftovers(device: Namespace): Promise<void> {
 }
 
 /** The system's name is this process's own, so that two demos do not meet on one host. */
-async function configuration(directory: string, signing: SigningKey): Promise<string> {
+async function configuration(directory: string, signing: SigningKey, probation: string): Promise<string> {
   return `system: demo-${process.pid}-${await processStartTicks(process.pid)}
 compatible: ${compatible}
 state-directory: ${directory}/state
