@@ -1,5 +1,5 @@
 /** The demo's lab: a device, an outside with its clients, and a directory for all that is only this lab's. */
-import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { processStartTicks } from "../src/system/host.ts";
@@ -67,6 +67,8 @@ async function removeLeftovers(device: Namespace): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     if (!name.endsWith(`-${purpose}`) || !(await isLeftover(name))) continue;
     const directory = join(tmpdir(), name);
+    // The directory is everybody's to write to: what is not ours is not believed.
+    if ((await lstat(directory)).uid !== process.getuid?.()) continue;
     const [command, args] = device.enter(program, ["down", "--config", join(directory, configFile)]);
     // It may have been killed before there was a configuration.
     await run(command, args, { timeoutMs: downTimeoutMs, allowedExitCodes: [1, 2, 3] });
