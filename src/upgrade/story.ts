@@ -52,7 +52,7 @@ export const phases: readonly Phase[] = [
     name: "install",
     stories: ["upgrade"],
     run: install,
-    undo: markBad,
+    undo: condemn,
     afterCrash: "repeat",
     afterReboot: "repeat",
   },
@@ -144,9 +144,13 @@ async function vacate(scene: Scene): Promise<void> {
   await parts.boards[facts.to].stop(signal);
 }
 
-async function refuseHolder({ parts, facts }: Scene): Promise<void> {
-  if ((await parts.service.inspect()).holder !== facts.to) return;
-  throw new TwinboardError("internal", { detail: `slot ${facts.to} is the holder's` });
+async function holds({ parts, facts }: Scene): Promise<boolean> {
+  return (await parts.service.inspect()).holder === facts.to;
+}
+
+async function refuseHolder(scene: Scene): Promise<void> {
+  if (await holds(scene))
+    throw new TwinboardError("internal", { detail: `slot ${scene.facts.to} is the holder's` });
 }
 
 /** The slot is marked bad before its first byte is written, and unknown once what was written has been read back. */
@@ -164,6 +168,11 @@ async function install(scene: Scene): Promise<void> {
   );
   await parts.systemFile.update((state) => withSlot(state, facts.to, { mark: "unknown", content }));
   await scene.note({ content });
+}
+
+/** What was installed is not to be booted. What holds was not touched: `install` refuses it. */
+async function condemn(scene: Scene): Promise<void> {
+  if (!(await holds(scene))) await markBad(scene);
 }
 
 /** After a take-back that could not be done the primary is not the holder: it must be, before the primary's slot is gone. */
@@ -213,7 +222,7 @@ async function putAway(scene: Scene): Promise<void> {
   const { parts, facts, signal } = scene;
   const board = parts.boards[facts.to];
   // A primary that was to come back may hold, dead as it is.
-  if ((await parts.service.inspect()).holder !== facts.to) await parts.service.fence(facts.to);
+  if (!(await holds(scene))) await parts.service.fence(facts.to);
   const { state } = await board.inspect();
   if (facts.woken && (state === "running" || state === "dormant")) await layToSleep(parts, board, signal);
   else await board.stop(signal);
@@ -273,7 +282,8 @@ async function commit(scene: Scene): Promise<void> {
     floor: facts.kind === "upgrade" ? parts.highestVersion(state.floor, toVersion) : state.floor,
     failedVersions: state.failedVersions.filter((version) => version !== toVersion),
   }));
-  await parts.delivery.forget();
+  // A restart may have come between: the bundle then belongs to the upgrade that goes on after it.
+  if (facts.kind === "upgrade") await parts.delivery.forget();
   if (facts.from === null) return;
   const old = parts.boards[otherBoard(to)];
   await parts.service.fence(old.name);

@@ -66,9 +66,13 @@ async function activateAgain(scene: Scene, from: BoardName): Promise<void> {
   }
 }
 
+/** Nobody takes the service back. What the old board had begun ends as it would have: finished, or cut, and never in silence. */
 async function worstCase(scene: Scene, from: BoardName, reason: string): Promise<TwinboardError> {
-  const { to } = scene.facts;
-  const { state } = await scene.parts.boards[to].inspect();
+  const { boards, service, clock } = scene.parts;
+  const { to, takeoverAt } = scene.facts;
+  await drainBoard(scene, from, takeoverAt ?? clock.now());
+  await service.fence(from);
+  const { state } = await boards[to].inspect();
   return state === "running"
     ? new TwinboardError("take-back-failed", {
         detail: `board ${to} keeps the service; board ${from}: ${reason}`,

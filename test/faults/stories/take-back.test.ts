@@ -141,6 +141,18 @@ test("a take-back that cannot be done: the new board keeps the service and runs 
   assert.equal(host.state.slots.b?.mark, "unknown");
 });
 
+test("a take-back that cannot be done: clients of the old board, which is dead, learn at once", async () => {
+  const { host, system } = await serving("1");
+  host.service.begin(3);
+  at(host, { phase: "probation", noted: "servedMs" }, () => {
+    host.health.setUnhealthy("b");
+    host.boards.die("a");
+  });
+  assert.equal((await host.upgrade(system, "2")).error?.code, "take-back-failed");
+  assert.deepEqual([host.service.lost, host.service.cut], [0, 3]);
+  assert.equal((await system.status()).draining, null);
+});
+
 test("after a take-back that could not be done an upgrade overwrites the other board, and what serves comes back after a reboot", async () => {
   const { host, system } = await serving("1");
   at(host, { phase: "probation", noted: "drain" }, () => {

@@ -1,0 +1,55 @@
+/**
+ * Crashes in the recovery from a crash: each story is killed at some call, the daemon that recovers it at another, and sometimes the one
+ * after that, with and without reboots of the host in between. Chosen by a seed; `TWINBOARD_SEED` sets another.
+ */
+import { test } from "node:test";
+import {
+  assertSound,
+  assertStillUpgrades,
+  callsOf,
+  perform,
+  type Scenario,
+  scenarios,
+} from "../fixtures/simulation/crash-scenarios.ts";
+import { DeathSwitch } from "../fixtures/simulation/death-switch.ts";
+import { Dice, seed } from "../fixtures/simulation/seeded.ts";
+import { SimulatedHost } from "../fixtures/simulation/simulated-system.ts";
+
+const runsPerScenario = 200;
+/** A recovery makes about so many calls, when it has much to do. */
+const recoveryCalls = 60;
+
+for (const [index, scenario] of scenarios.entries()) {
+  test(scenario.name, async (context) => {
+    context.diagnostic(`TWINBOARD_SEED=${seed}`);
+    const dice = new Dice(seed * scenarios.length + index);
+    const calls = (await callsOf(scenario)).length;
+    for (let run = 1; run <= runsPerScenario; run += 1) await crashTwice(scenario, dice, calls, run);
+  });
+}
+
+async function crashTwice(scenario: Scenario, dice: Dice, calls: number, run: number): Promise<void> {
+  const host = new SimulatedHost();
+  await scenario.before(host);
+  const what = [`TWINBOARD_SEED=${seed}, run ${run}`];
+  const kills = 2 + dice.below(2);
+  for (let kill = 0; kill < kills; kill += 1) {
+    const call = 1 + dice.below(kill === 0 ? calls : recoveryCalls);
+    const when = dice.pick<"before" | "after">(["before", "after"]);
+    const death = new DeathSwitch({ call, when });
+    await perform(host, kill === 0 ? scenario : { act: () => Promise.resolve() }, death);
+    what.push(`killed ${when} call ${call}, ${death.calls[call - 1] ?? "which never came"}`);
+    if (dice.onceIn(3)) {
+      host.reboot();
+      what.push("rebooted");
+    }
+  }
+  const next = host.daemon();
+  await host.settle(next);
+  await assertSound(host, next, scenario, what.join("\n"));
+  await next.close();
+
+  const idle = host.daemon();
+  await host.settle(idle);
+  await assertStillUpgrades(host, idle, what.join("\n"));
+}

@@ -1,0 +1,68 @@
+/** The host reboots in the middle of an upgrade: the primary serves again, and the upgrade goes on or was rolled back. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Outcome, PhaseName } from "../../../src/upgrade/record.ts";
+import { at, reach, type Serving, serving, toVersion } from "../../fixtures/simulation/scenes.ts";
+
+const holds: readonly (readonly [PhaseName, (serving: Serving) => void, Outcome, string])[] = [
+  ["deliver", ({ host }) => void (host.delivery.hangs = true), "committed", "a: in service 3, b: dormant 2"],
+  [
+    "vacate",
+    ({ host }) => void host.boards.hanging.add("a.stop"),
+    "committed",
+    "a: in service 3, b: dormant 2",
+  ],
+  [
+    "install",
+    ({ host }) => void (host.slots.a.fault = { kind: "hang", atByte: 1 }),
+    "committed",
+    "a: in service 3, b: dormant 2",
+  ],
+  ["boot", ({ host }) => void host.boards.hanging.add("a.start"), "failed", "a: off -, b: in service 2"],
+  ["verify", ({ host }) => void host.boards.hanging.add("a.ready"), "failed", "a: off -, b: in service 2"],
+  ["takeover", ({ host }) => void host.service.hanging.add("prepare"), "failed", "a: off -, b: in service 2"],
+  ["probation", () => undefined, "rolled-back", "a: off -, b: in service 2"],
+  ["commit", ({ host }) => void host.boards.hanging.add("b.pause"), "committed", "a: in service 3, b: off 2"],
+];
+
+for (const [phase, hold, outcome, picture] of holds) {
+  test(`in ${phase}: ${outcome}`, async () => {
+    const { host, system } = await serving("1", "2");
+    hold({ host, system });
+    const id = await reach(host, phase, toVersion(system, "3"));
+    await system.close();
+    host.delivery.hangs = false;
+    host.boards.hanging.clear();
+    host.service.hanging.clear();
+    host.slots.a.fault = undefined;
+    host.reboot();
+    const next = host.daemon();
+    await host.settle(next);
+    const result = await next.result(id);
+    assert.equal(result?.outcome, outcome, JSON.stringify(result));
+    if (outcome !== "committed") assert.equal(result.error?.code, "host-rebooted");
+    assert.equal(await host.summary(next), picture);
+    assert.deepEqual(host.state.failedVersions, [], "the version is not to blame");
+  });
+}
+
+test("an upgrade that was to overwrite the primary, which serves again after the reboot, leaves it alone", async () => {
+  const { host, system } = await serving("1");
+  at(host, { phase: "probation", noted: "drain" }, () => {
+    host.boards.die("a");
+    host.health.setUnhealthy("b");
+  });
+  assert.equal((await host.upgrade(system, "2")).error?.code, "take-back-failed");
+  host.delivery.hangs = true;
+  const id = await reach(host, "deliver", toVersion(system, "3"));
+  await system.close();
+  host.delivery.hangs = false;
+  host.reboot();
+  const next = host.daemon();
+  await host.settle(next);
+  assert.equal((await next.result(id))?.outcome, "failed");
+  assert.match(await host.summary(next), /a: in service 1/);
+  assert.equal((await next.status()).boards.a.slot, "good");
+  host.health.setHealthy("b");
+  assert.equal((await host.upgrade(next, "3")).outcome, "committed");
+});
