@@ -9,9 +9,9 @@ import { statusOfBoard } from "./status-of-board.ts";
 
 export interface Telling {
   /** Facts of the story that is under way. */
-  readonly story: StoryFacts | null;
+  readonly facts: StoryFacts | null;
   readonly progress: ProgressEvent | null;
-  readonly lastStory: StoryResult | null;
+  readonly last: StoryResult | null;
   /** The story that left the system stuck. */
   readonly stuck: StoryResult | null;
   /** A defect of ours that ended a story without a result. */
@@ -21,7 +21,7 @@ export interface Telling {
 export async function statusOfSystem(parts: Parts, telling: Telling): Promise<SystemStatus> {
   const { service, boards, systemFile, settings, journal } = parts;
   const { state } = systemFile;
-  const { story, progress, lastStory } = telling;
+  const { facts: story, progress, last: lastStory } = telling;
   const condition = await service.inspect();
   const { holder, draining } = condition;
   const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };

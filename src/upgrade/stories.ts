@@ -1,0 +1,211 @@
+/** The stories of a system, one at a time: begins them, lets them run, ends them early, and knows what came of them. */
+import type { BundleSource } from "../delivery/delivery.ts";
+import { TwinboardError } from "../errors.ts";
+import { type NotedFacts, type StoryFacts, unknownFacts } from "./facts.ts";
+import type { JournalRecord, ProgressEvent, StoryKind } from "./record.ts";
+import { Recorder } from "./recorder.ts";
+import { DaemonStopping } from "./runner.ts";
+import { type Parts, Scene } from "./scene.ts";
+import type { StoryResult } from "./status.ts";
+
+/** Bytes come by the thousand; nobody sees more than ten pictures of them a second. */
+const leastProgressMs = 100;
+
+interface RunningStory {
+  readonly controller: AbortController;
+  readonly scene: Scene;
+}
+
+export class Stories {
+  /** Called with each picture of how far a phase is. */
+  readonly progressListeners = new Set<(event: ProgressEvent) => void>();
+  /** A defect of ours that ended a story without a result. */
+  defect: unknown;
+  readonly #parts: Parts;
+  readonly #recorder: Recorder;
+  /** Reserved from the moment a story is asked for until it has ended. */
+  #busy = false;
+  #closed = false;
+  #abandoned = false;
+  #running: RunningStory | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #progress: ProgressEvent | null = null;
+  #progressShownAt = Number.NEGATIVE_INFINITY;
+  #last: StoryResult | null = null;
+  #stuck: StoryResult | null = null;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#recorder = new Recorder(parts.journal, parts.onJournalTrouble);
+    for (const result of this.#results()) this.#conclude(result);
+  }
+
+  /** Nothing more is to be taken up. */
+  get ending(): boolean {
+    return this.#closed || this.#abandoned;
+  }
+
+  /** Facts of the story that is under way. */
+  get facts(): StoryFacts | null {
+    return this.#running?.scene.facts ?? null;
+  }
+
+  get progress(): ProgressEvent | null {
+    return this.#progress;
+  }
+
+  get last(): StoryResult | null {
+    return this.#last;
+  }
+
+  /** The story that left the system stuck. */
+  get stuck(): StoryResult | null {
+    return this.#stuck;
+  }
+
+  /**
+   * Reserves the system; `begin` says what is to be done, and `work` does it after this has resolved. Errors: `busy`; those of `begin`.
+   */
+  async reserve<T>(begin: () => Promise<T>, work: (begun: T) => Promise<void>): Promise<T> {
+    if (this.#busy || this.#closed) throw new TwinboardError("busy", { detail: this.#describe() });
+    this.#busy = true;
+    try {
+      const begun = await begin();
+      this.#work = this.#untilDone(work(begun));
+      return begun;
+    } catch (error) {
+      this.#busy = false;
+      throw error;
+    }
+  }
+
+  async #untilDone(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.defect = error;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #describe(): string {
+    const { facts } = this;
+    if (facts === null) return this.#closed ? "the daemon is stopping" : "the system is starting";
+    return `${facts.id}, ${facts.kind} to ${facts.toVersion ?? "a bundle"}, in ${facts.phase ?? "its beginning"}`;
+  }
+
+  /** Writes the first record of a story. Errors: those of the disk, except for a restart. */
+  async begin(kind: StoryKind, facts: Partial<NotedFacts>): Promise<JournalRecord> {
+    const { journal, boot, clock } = this.#parts;
+    // The story before must be whole in the journal: its end decides what recovery does.
+    if (kind !== "restart") await this.#recorder.catchUp();
+    const number = Number.parseInt(journal.records.at(-1)?.story ?? "0", 10);
+    const newest = journal.records.reduce(
+      (highest, { story }) => Math.max(highest, Number.parseInt(story, 10)),
+      number,
+    );
+    const story = `${String(newest + 1).padStart(6, "0")}-${kind}`;
+    const data = { ...unknownFacts, ...facts };
+    const entry = { boot, story, kind, phase: null, event: "story-began", at: clock.now(), data } as const;
+    // With a full disk nothing new is installed, but what is installed comes back into service.
+    return await (kind === "restart" ? this.#recorder.writeOrKeep(entry) : this.#recorder.write(entry));
+  }
+
+  /** Lets `act` run or undo the story of these records, to its end or to the daemon's. */
+  async perform(
+    records: JournalRecord[],
+    source: BundleSource | undefined,
+    act: (scene: Scene) => Promise<StoryResult>,
+  ): Promise<void> {
+    if (this.ending) return;
+    const controller = new AbortController();
+    const scene = new Scene({
+      parts: this.#parts,
+      recorder: this.#recorder,
+      records: [...records],
+      source,
+      signal: controller.signal,
+      onProgress: (event) => this.#showProgress(event),
+    });
+    this.#running = { controller, scene };
+    this.defect = undefined;
+    try {
+      this.#conclude(await act(scene));
+    } catch (error) {
+      if (!(error instanceof DaemonStopping)) this.defect = error;
+    } finally {
+      this.#running = undefined;
+      this.#progress = null;
+    }
+  }
+
+  /** What was stuck stays so until a story moves the service or brings it back: a refusal, or a failure before that, mends nothing. */
+  #conclude(result: StoryResult): void {
+    this.#last = result;
+    if (result.outcome === "stuck") this.#stuck = result;
+    if (result.outcome === "committed" || result.outcome === "rolled-back") this.#stuck = null;
+  }
+
+  #showProgress(event: ProgressEvent): void {
+    const now = this.#parts.clock.monotonic();
+    const sameWait = this.#progress?.phase === event.phase && this.#progress.awaiting === event.awaiting;
+    this.#progress = event;
+    if (sameWait && event.bytes !== event.totalBytes && now - this.#progressShownAt < leastProgressMs) return;
+    this.#progressShownAt = now;
+    for (const listener of this.progressListeners) listener(event);
+  }
+
+  /** Ends the story that is under way, cleanly. Errors: `nothing-to-cancel`, `too-late-to-cancel`. */
+  cancel(): Promise<void> {
+    const refusal = this.#refusalToCancel();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.#running?.controller.abort(new TwinboardError("cancelled"));
+    return Promise.resolve();
+  }
+
+  #refusalToCancel(): TwinboardError | undefined {
+    if (this.#running === undefined) return new TwinboardError("nothing-to-cancel");
+    const { facts, cancellable } = this.#running.scene;
+    if (facts.kind === "restart") {
+      return new TwinboardError("too-late-to-cancel", {
+        detail: "the primary is coming back after a reboot of the host",
+      });
+    }
+    return cancellable
+      ? undefined
+      : new TwinboardError("too-late-to-cancel", { detail: "it is committed, or being undone already" });
+  }
+
+  /** How a story ended; `undefined` while it runs, or if there is none of that id. */
+  result(id: string): Promise<StoryResult | undefined> {
+    if (this.#last?.id === id) return Promise.resolve(this.#last);
+    return Promise.resolve(this.#results().find((result) => result.id === id));
+  }
+
+  #results(): StoryResult[] {
+    return this.#parts.journal.records
+      .filter((record) => record.event === "story-ended")
+      .map((record) => record.data["result"] as StoryResult);
+  }
+
+  /** Resolves when no story is under way. */
+  async idle(): Promise<void> {
+    await this.#work;
+  }
+
+  /** A primary that is coming back is let go of at once; any other story is to be cancelled by whoever asked for it. */
+  async abandonRestart(): Promise<void> {
+    if (this.facts?.kind !== "restart") return;
+    this.#abandoned = true;
+    this.#running?.controller.abort(new DaemonStopping("the system is taken down"));
+    await this.#work;
+  }
+
+  /** Leaves the story that is under way to the next daemon, and begins no other. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#running?.controller.abort(new DaemonStopping("the daemon is stopping"));
+    await this.#work;
+  }
+}
