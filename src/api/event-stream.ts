@@ -2,7 +2,8 @@
  * Server-sent events (HTML Living Standard, "Server-sent events"). Records carry their sequence number as id, so that a client that
  * lost its connection goes on where it was; progress is not numbered, and lost when nobody listens.
  */
-import type { ServedSystem, StoryEvent } from "./served-system.ts";
+import type { StoryEvent } from "../upgrade/event-stream.ts";
+import type { ServedSystem } from "./served-system.ts";
 
 const heartbeatMs = 10_000;
 const heartbeat = ": still here\n\n";

@@ -1,9 +1,7 @@
 /** What the API needs of a system; the story's own `System` has this shape. */
 import type { BundleSource } from "../delivery/delivery.ts";
-import type { JournalRecord, ProgressEvent } from "../upgrade/record.ts";
+import type { StoryEvent } from "../upgrade/event-stream.ts";
 import type { StoryResult, SystemStatus } from "../upgrade/status.ts";
-
-export type StoryEvent = { readonly record: JournalRecord } | { readonly progress: ProgressEvent };
 
 export interface ServedSystem {
   status(): Promise<SystemStatus>;

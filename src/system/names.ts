@@ -15,6 +15,8 @@ export interface SystemNames {
   linkLocal(board: "a" | "b", role: "mgmt" | "service"): string;
 }
 
+const hex = (octet: number): string => octet.toString(16).padStart(2, "0");
+
 export function systemNames(system: string, runRoot = "/run/twinboard"): SystemNames {
   const digest = createHash("sha256").update(`twinboard ${system}`).digest();
   const short = digest.toString("hex", 0, 3);
@@ -26,7 +28,6 @@ export function systemNames(system: string, runRoot = "/run/twinboard"): SystemN
     digest[2] ?? 0,
     (role === "mgmt" ? 0x00 : 0x10) + (board === "a" ? 0x0a : 0x0b),
   ];
-  const hex = (octet: number): string => octet.toString(16).padStart(2, "0");
   return {
     system,
     runDirectory: `${runRoot}/${system}`,
