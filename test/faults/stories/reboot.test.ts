@@ -46,23 +46,24 @@ for (const [phase, hold, outcome, picture] of holds) {
   });
 }
 
-test("an upgrade that was to overwrite the primary, which serves again after the reboot, leaves it alone", async () => {
-  const { host, system } = await serving("1");
-  at(host, { phase: "probation", noted: "drain" }, () => {
-    host.boards.die("a");
-    host.health.setUnhealthy("b");
+for (const phase of ["deliver", "install"] as const) {
+  test(`in ${phase} of an upgrade that was to overwrite the primary, which serves again: it is left alone`, async () => {
+    const { host, system } = await serving("1");
+    at(host, { phase: "probation", noted: "drain" }, () => {
+      host.boards.die("a");
+      host.health.setUnhealthy("b");
+    });
+    assert.equal((await host.upgrade(system, "2")).error?.code, "take-back-failed");
+    host.health.setHealthy("b");
+    at(host, { phase }, () => void system.close());
+    const { id } = await toVersion(system, "3")();
+    await host.clock.runUntil(system.idle());
+    host.reboot();
+    const next = host.daemon();
+    await host.settle(next);
+    assert.equal((await next.result(id))?.outcome, "failed");
+    assert.match(await host.summary(next), /a: in service 1/);
+    assert.equal((await next.status()).boards.a.slot, "good");
+    assert.equal((await host.upgrade(next, "3")).outcome, "committed");
   });
-  assert.equal((await host.upgrade(system, "2")).error?.code, "take-back-failed");
-  host.delivery.hangs = true;
-  const id = await reach(host, "deliver", toVersion(system, "3"));
-  await system.close();
-  host.delivery.hangs = false;
-  host.reboot();
-  const next = host.daemon();
-  await host.settle(next);
-  assert.equal((await next.result(id))?.outcome, "failed");
-  assert.match(await host.summary(next), /a: in service 1/);
-  assert.equal((await next.status()).boards.a.slot, "good");
-  host.health.setHealthy("b");
-  assert.equal((await host.upgrade(next, "3")).outcome, "committed");
-});
+}
