@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Board, BoardEvent, BoardStart } from "../../src/board/board.ts";
 import type { ErrorCode } from "../../src/errors.ts";
+import { orAborted } from "../../src/system/abort.ts";
 
 export interface BoardSubject extends AsyncDisposable {
   readonly board: Board;
@@ -155,7 +156,7 @@ export function boardContract(
         await board.start(start, signal);
         await board.ready(signal);
         await die(cause);
-        const told = await death.promise;
+        const told = await orAborted(death.promise, signal);
         assert.ok(told.type === "died" && told.cause === cause && told.detail !== "");
         const essential = events
           .map(({ type }) => type)
@@ -188,7 +189,7 @@ export function boardContract(
         const death = Promise.withResolvers<BoardEvent>();
         board.subscribe((event) => death.resolve(event));
         await kill();
-        const told = await death.promise;
+        const told = await orAborted(death.promise, signal);
         assert.ok(told.type === "died" && told.cause === "exit");
         assert.deepEqual(await board.inspect(), { state: "off" });
         assert.ok((await board.consoleTail(50)).length > 0);
