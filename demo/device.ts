@@ -48,12 +48,21 @@ export class Device implements AsyncDisposable {
     return device;
   }
 
-  /** Ends the daemon as a crash would, by SIGKILL, and starts another; resolves once that one answers. Boards and rules stay. */
-  async crashDaemon(signal: AbortSignal): Promise<void> {
+  /**
+   * Ends the daemon as a crash would, by SIGKILL, and starts another; resolves once that one answers. Boards and rules stay.
+   * @param meanwhile happens while there is no daemon.
+   * @param wrapper a command line that runs the one that follows it, for the new daemon.
+   */
+  async crashDaemon(
+    signal: AbortSignal,
+    meanwhile: () => Promise<void> = () => Promise.resolve(),
+    wrapper: readonly string[] = [],
+  ): Promise<void> {
     const ended = once(this.#daemon, "exit");
     this.#daemon.kill("SIGKILL");
     await ended;
-    this.#daemon = await spawnDaemon(this.#namespace, this.#files);
+    await meanwhile();
+    this.#daemon = await spawnDaemon(this.#namespace, this.#files, wrapper);
     await this.#serving(signal);
   }
 
@@ -131,9 +140,14 @@ export class Device implements AsyncDisposable {
   }
 }
 
-async function spawnDaemon(namespace: Namespace, files: DeviceFiles): Promise<ChildProcess> {
+async function spawnDaemon(
+  namespace: Namespace,
+  files: DeviceFiles,
+  wrapper: readonly string[] = [],
+): Promise<ChildProcess> {
   const { config, socket, log } = files;
-  const [command, args] = namespace.enter(program, ["serve", "--config", config, "--socket", socket]);
+  const line = [...wrapper, program, "serve", "--config", config, "--socket", socket];
+  const [command, args] = namespace.enter(line[0] ?? program, line.slice(1));
   await using file = await open(log, "a");
   // A group of its own: Ctrl-C in the terminal is for the demo, which ends the daemon in its turn.
   return spawn(command, args, { stdio: ["ignore", file.fd, file.fd], detached: true });
