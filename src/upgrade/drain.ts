@@ -24,3 +24,10 @@ export async function drainBoard(scene: Scene, name: BoardName, sinceMs: number)
     return await drain(scene, true);
   }
 }
+
+/** Shuts the fence of a board that does not hold. If an earlier story left it draining, what it began ends first, and not in silence. */
+export async function fenceDrained(scene: Scene, name: BoardName, sinceMs: number): Promise<void> {
+  const { service } = scene.parts;
+  if ((await service.inspect()).draining === name) await drainBoard(scene, name, sinceMs);
+  await service.fence(name);
+}

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { otherBoard } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import { layToSleep } from "./dormancy.ts";
+import { fenceDrained } from "./drain.ts";
 import { serveProbation } from "./probation.ts";
 import type { PhaseName, StoryKind } from "./record.ts";
 import type { Scene } from "./scene.ts";
@@ -140,7 +141,7 @@ async function deliver(scene: Scene): Promise<void> {
 async function vacate(scene: Scene): Promise<void> {
   const { parts, facts, signal } = scene;
   await refuseHolder(scene);
-  await parts.service.fence(facts.to);
+  await fenceDrained(scene, facts.to, facts.startedAt);
   await parts.boards[facts.to].stop(signal);
 }
 
@@ -284,9 +285,9 @@ async function commit(scene: Scene): Promise<void> {
   }));
   // A restart may have come between: the bundle then belongs to the upgrade that goes on after it.
   if (facts.kind === "upgrade") await parts.delivery.forget();
-  if (facts.from === null) return;
   const old = parts.boards[otherBoard(to)];
-  await parts.service.fence(old.name);
+  await fenceDrained(scene, old.name, facts.takeoverAt ?? facts.startedAt);
+  if (facts.from === null) return;
   const { state } = await old.inspect();
   if (state === "running" || state === "dormant") await layToSleep(parts, old, signal);
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedService } from "../../../src/service/simulated.ts";
-import { serving } from "../../fixtures/simulation/scenes.ts";
+import { at, serving } from "../../fixtures/simulation/scenes.ts";
 
 test("a transaction of the daemon before, which comes late, fails whole", async () => {
   const { host, system } = await serving("1");
@@ -39,6 +39,23 @@ test("an old board that could not be paused is stopped before it is booted again
   assert.equal((await host.rollback(system)).outcome, "committed");
   assert.equal(await host.summary(system), "a: in service 1, b: dormant 2");
   assert.equal((await system.status()).stuck, null);
+});
+
+test("a board that died while it held, and a primary that comes back on the other: its clients learn at once", async () => {
+  const { host, system } = await serving("1");
+  at(host, { phase: "probation", noted: "drain" }, () => {
+    host.boards.die("a");
+    host.health.setUnhealthy("b");
+  });
+  assert.equal((await host.upgrade(system, "3")).error?.code, "take-back-failed");
+  host.service.begin(3);
+  await system.close();
+  host.boards.die("b");
+  const next = host.daemon();
+  await host.settle(next);
+  assert.match(await host.summary(next), /a: in service 1/);
+  assert.equal((await next.status()).draining, null);
+  assert.deepEqual([host.service.lost, host.service.cut], [0, 3]);
 });
 
 test("an old board that is dead when it should be paused is no trouble", async () => {
