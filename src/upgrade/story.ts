@@ -196,7 +196,8 @@ async function boot(scene: Scene): Promise<void> {
   const condition = await board.inspect();
   if (facts.kind === "rollback" && condition.state === "dormant") {
     await scene.note({ instance: condition.instance, woken: true });
-    await board.setPriority("background");
+    // Waking takes milliseconds of processor time, but seconds in an idle class that the other board leaves nothing.
+    await board.setPriority("service");
     await board.resume(signal);
     return;
   }

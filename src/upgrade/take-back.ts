@@ -38,8 +38,8 @@ async function handBack(scene: Scene, from: BoardName): Promise<void> {
       const { state } = await boards[from].inspect();
       // A board that is gone does not mend: whatever else works keeps the service.
       if (state === "off" || state === "dead") throw await worstCase(scene, from, `it is ${state}`);
-      if (state === "dormant") await boards[from].resume(signal);
       await boards[from].setPriority("service");
+      if (state === "dormant") await boards[from].resume(signal);
       await service.prepare(from, signal);
       await service.handOver(from, signal);
       break;
