@@ -32,6 +32,8 @@ export interface NotedFacts {
   readonly drain: DrainResult | null;
   /** Why the old board's `activate` hook failed when it had taken the service back. */
   readonly activateFailed: string | null;
+  /** Why the board that came back after a reboot is not healthy, although it serves. */
+  readonly servesUnhealthy: string | null;
 }
 
 export interface StoryFacts extends NotedFacts {
@@ -67,6 +69,7 @@ export const unknownFacts: NotedFacts = {
   servedMs: 0,
   drain: null,
   activateFailed: null,
+  servesUnhealthy: null,
 };
 
 /** @param records those of one story, in order, at least one. */

@@ -53,7 +53,10 @@ export async function runStory(scene: Scene, first: PhaseName | null): Promise<S
       index = rows.findIndex((other) => other.name === row?.retryFrom);
     }
   }
-  return await endStory(scene, "committed");
+  const { servesUnhealthy } = scene.facts;
+  if (servesUnhealthy === null) return await endStory(scene, "committed");
+  const unhealthy = new TwinboardError("board-unhealthy", { detail: servesUnhealthy });
+  return await endStory(scene, "stuck", await describeError(scene, "verify", unhealthy));
 }
 
 /** Puts the board away for another try, if the row has one left and the failure was the board's. */

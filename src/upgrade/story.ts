@@ -244,8 +244,19 @@ async function verify(scene: Scene): Promise<void> {
       });
     }
     scene.progress({ awaiting: `health of board ${facts.to}` });
-    await alive.within(verifyTimeoutMs, "board-unhealthy", (signal) => parts.health.verify(board, signal));
+    try {
+      await alive.within(verifyTimeoutMs, "board-unhealthy", (signal) => parts.health.verify(board, signal));
+    } catch (error) {
+      await serveUnhealthy(scene, error);
+    }
   });
+}
+
+/** After a reboot nobody else serves: a board that is ready but not healthy is better than none, and the story ends *stuck* and says so. */
+async function serveUnhealthy(scene: Scene, error: unknown): Promise<void> {
+  const unhealthy = error instanceof TwinboardError && error.code === "board-unhealthy";
+  if (scene.facts.kind !== "restart" || !unhealthy) throw error;
+  await scene.note({ servesUnhealthy: error.detail ?? error.message });
 }
 
 /** New work reaches the new board. The transaction inside `handOver` is the commit point; the kernel, not memory, says on which side we are. */

@@ -67,3 +67,21 @@ for (const phase of ["deliver", "install"] as const) {
     assert.equal((await host.upgrade(next, "3")).outcome, "committed");
   });
 }
+
+test("the primary is ready but not healthy after a reboot: it serves all the same, and status says that a person is needed", async () => {
+  const { host, system } = await serving("1", "2");
+  await system.close();
+  host.reboot();
+  host.health.setUnhealthy("b");
+  const next = host.daemon();
+  await host.settle(next);
+  const { holder, stuck, lastStory } = await next.status();
+  assert.equal(holder, "b");
+  assert.deepEqual(
+    [lastStory?.kind, lastStory?.outcome, stuck?.code],
+    ["restart", "stuck", "board-unhealthy"],
+  );
+  host.health.setHealthy("b");
+  assert.equal((await host.upgrade(next, "3")).outcome, "committed");
+  assert.equal((await next.status()).stuck, null);
+});
