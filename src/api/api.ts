@@ -57,9 +57,10 @@ export function createApi(system: ServedSystem, { down, closing, version }: ApiO
     if (!isBundle(c.req.header("content-type"))) return await next();
     const force = c.req.query("force") ?? "false";
     if (force !== "true" && force !== "false") throw requestError("force: expected true or false");
-    const { stream, sizeBytes, over } = receiveUpload(c.env.incoming, c.env.outgoing);
+    const { stream, sizeBytes, over, ask } = receiveUpload(c.env.incoming, c.env.outgoing);
     const source = { kind: "stream", stream, ...(sizeBytes === undefined ? {} : { sizeBytes }) } as const;
     const begun = await system.upgrade(source, { force: force === "true" });
+    ask();
     return c.body(answerUntil(begun, over), 202, { "content-type": "application/json" });
   });
   api.openapi(routes.upgradeRoute, async (c) => {

@@ -6,14 +6,19 @@ import { TwinboardError } from "../errors.ts";
 const silenceTimeoutMs = 60_000;
 
 export interface Upload {
+  /** Read once; its iterator's `return` says that nobody will read it, or go on reading. */
   readonly stream: AsyncIterable<Uint8Array>;
   /** From the Content-Length; absent for a body of unknown size. */
   readonly sizeBytes?: number;
   /** Resolves when nobody reads the body any more: it came to its end, it broke off, or the reader has had enough. */
   readonly over: Promise<void>;
+  /**
+   * Asks a sender that waits for `100 Continue` (RFC 9110, section 10.1.1) for the body. Called before the head of the answer: an interim
+   * answer cannot follow the final one.
+   */
+  readonly ask: () => void;
 }
 
-/** The sender that waits for `100 Continue` (RFC 9110, section 10.1.1) is asked for the body when the first byte of it is wanted. */
 export function receiveUpload(incoming: IncomingMessage, outgoing: ServerResponse): Upload {
   const { promise: over, resolve: finish } = Promise.withResolvers<void>();
   incoming.once("close", finish);
@@ -30,7 +35,6 @@ export function receiveUpload(incoming: IncomingMessage, outgoing: ServerRespons
       }
     };
     try {
-      if (incoming.headers.expect?.toLowerCase() === "100-continue") outgoing.writeContinue();
       for (let { done, value } = await next(); done !== true; { done, value } = await next()) {
         bytes += (value as Buffer).length;
         yield value as Buffer;
@@ -45,6 +49,20 @@ export function receiveUpload(incoming: IncomingMessage, outgoing: ServerRespons
       finish();
     }
   }
+  const body = read();
+  const stream = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => body.next(),
+      return: async () => {
+        // A generator that was never begun ends without its finally.
+        finish();
+        return await body.return(undefined);
+      },
+    }),
+  };
+  const ask = (): void => {
+    if (incoming.headers.expect?.toLowerCase() === "100-continue") outgoing.writeContinue();
+  };
   const declared = incoming.headers["content-length"];
-  return { stream: read(), over, ...(declared === undefined ? {} : { sizeBytes: Number(declared) }) };
+  return { stream, over, ask, ...(declared === undefined ? {} : { sizeBytes: Number(declared) }) };
 }

@@ -137,6 +137,7 @@ export class Stories {
     } finally {
       this.#running = undefined;
       this.#progress = null;
+      letGo(source);
     }
   }
 
@@ -208,4 +209,12 @@ export class Stories {
     this.#running?.controller.abort(new DaemonStopping("the daemon is stopping"));
     await this.#work;
   }
+}
+
+/** A sender whose bundle was not read, or not to its end, must not wait for ever. Not awaited: one that hangs would not answer. */
+function letGo(source: BundleSource | undefined): void {
+  if (source?.kind === "stream")
+    source.stream[Symbol.asyncIterator]()
+      .return?.()
+      .catch(() => undefined);
 }

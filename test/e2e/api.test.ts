@@ -6,6 +6,7 @@ import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { recordSchema, statusSchema } from "../../src/api/schemas.ts";
 import { TwinboardError } from "../../src/errors.ts";
 import { ScriptedDaemon } from "../fixtures/scripted-system.ts";
@@ -134,6 +135,51 @@ test("status is what its schema says, and the API describes itself", async () =>
     "/v1/stories/{id}",
     "/v1/events",
   ]);
+});
+
+const bundleBytes = 300_000;
+
+/** A sender as curl is one: it waits until it is asked for the body. */
+async function send(daemon: ScriptedDaemon): Promise<{ asked: boolean; answer: string }> {
+  const headers = { "content-type": "application/octet-stream", "content-length": bundleBytes };
+  const sending = request({
+    socketPath: daemon.socket,
+    method: "POST",
+    path: "/v1/upgrade",
+    agent: false,
+    headers: { ...headers, expect: "100-continue" },
+  });
+  sending.on("error", () => undefined);
+  let asked = false;
+  sending.once("continue", () => {
+    asked = true;
+    sending.end(Buffer.alloc(bundleBytes));
+  });
+  sending.flushHeaders();
+  const [response] = (await once(sending, "response")) as [IncomingMessage];
+  const answer = await text(response);
+  sending.destroy();
+  return { asked, answer };
+}
+
+test("a sender is asked for the bundle also when the daemon takes its time to want it", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const { consume } = daemon.system;
+  daemon.system.consume = async (stream) => {
+    // As long as the head of the answer could be under way.
+    await delay(100);
+    await consume(stream);
+  };
+  assert.deepEqual(await send(daemon), { asked: true, answer: '{"id":"000001-upgrade"}\n' });
+  assert.equal(daemon.system.receivedBytes, bundleBytes);
+});
+
+test("a sender whose bundle nobody reads is not kept waiting", { timeout: 10_000 }, async () => {
+  await using daemon = await ScriptedDaemon.start();
+  daemon.system.consume = async (stream) => {
+    await stream[Symbol.asyncIterator]().return?.();
+  };
+  assert.equal((await send(daemon)).answer, '{"id":"000001-upgrade"}\n');
 });
 
 test("events: records with their number as id, resumed after Last-Event-ID; progress has none", async () => {
