@@ -94,7 +94,9 @@ function explain(error: unknown): void {
 }
 
 const interrupted = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) {
+// Whoever reads along may leave, and the terminal may be closed: the lab is taken down all the same.
+process.stdout.on("error", () => interrupted.abort(new Error("nobody reads any more")));
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {
     if (!interrupted.signal.aborted) say("\nending: the lab is taken down");
     interrupted.abort(new Error("ended by a signal"));

@@ -49,7 +49,8 @@ export function frame(
 ): string[] {
   const { tick, style } = options;
   const elapsed = story.beganAt === null ? "" : durationText(Math.max(0, nowMs - story.beganAt));
-  const lines = [`${style("bold", fit(title, columns - elapsed.length - 2))}  ${style("dim", elapsed)}`];
+  const told = story.to === null ? title : `${title} to ${story.to}`;
+  const lines = [`${style("bold", fit(told, columns - elapsed.length - 2))}  ${style("dim", elapsed)}`];
   for (const [name, phase] of Object.entries(story.phases)) {
     const { state, beganAt } = phase;
     const ms =

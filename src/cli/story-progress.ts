@@ -14,6 +14,8 @@ export interface PhaseProgress {
 
 export interface StoryProgress {
   readonly kind: JournalRecord["kind"];
+  /** The version that is to serve; `null` until the bundle has been read. */
+  readonly to: string | null;
   readonly beganAt: number | null;
   readonly phases: Readonly<Partial<Record<PhaseName, PhaseProgress>>>;
   /** The newest progress of the phase that is under way. */
@@ -34,7 +36,13 @@ export function plannedPhases(kind: JournalRecord["kind"]): readonly PhaseName[]
 
 export function nothingSeen(kind: JournalRecord["kind"]): StoryProgress {
   const phases = Object.fromEntries(plannedPhases(kind).map((name) => [name, { state: "awaited" as const }]));
-  return { kind, beganAt: null, phases, progress: null, undoing: false, lost: false, ended: false };
+  return { kind, to: null, beganAt: null, phases, progress: null, undoing: false, lost: false, ended: false };
+}
+
+/** The version that the story is about, if the record tells it. */
+function versionOf({ data }: JournalRecord): string | null {
+  const version = data["toVersion"];
+  return typeof version === "string" ? version : null;
 }
 
 /** Pure. */
@@ -50,7 +58,7 @@ export function seen(story: StoryProgress, event: Followed): StoryProgress {
   const ms = Math.max(0, at - (of?.beganAt ?? at));
   switch (record.event) {
     case "story-began":
-      return { ...story, beganAt: at };
+      return { ...story, beganAt: at, to: versionOf(record) };
     case "phase-began":
       return change({ state: "under way", beganAt: at });
     case "phase-done":
@@ -62,6 +70,7 @@ export function seen(story: StoryProgress, event: Followed): StoryProgress {
     case "story-ended":
       return { ...story, ended: true, progress: null };
     case "noted":
+      return { ...story, to: versionOf(record) ?? story.to };
     case "undo-done":
     case "recovered":
       return story;
