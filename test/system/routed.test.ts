@@ -73,9 +73,9 @@ test("setUp under load, by one daemon after another and with other rules, distur
 
 test("tearDown leaves the host as it was found, also after a crash", { skip, signal }, async () => {
   await using lab = await RoutedLab.make("down");
-  await lab.onDevice("sysctl", ["-qw", "net.ipv4.ip_local_reserved_ports=7001,9000-9010"]);
+  await lab.onDevice("sh", ["-c", "echo 7001,9000-9010 >/proc/sys/net/ipv4/ip_local_reserved_ports"]);
   const before = await lab.hostState();
-  assert.match(before.settings, /ip_local_reserved_ports = 7001,9000-9010/);
+  assert.match(before.settings, /ip_local_reserved_ports:7001,9000-9010/);
   for (const crash of [false, true]) {
     const daemon = lab.daemon();
     await daemon.setUp(signal);

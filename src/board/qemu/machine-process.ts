@@ -87,3 +87,20 @@ export async function machineUsage(pid: number): Promise<BoardUsage | undefined>
     return (await processStartTicks(pid)) === undefined ? undefined : await machineUsage(pid);
   }
 }
+
+/** Whether none of the process's threads runs or waits for a processor (proc(5), field 3 of `/proc/PID/task/TID/stat`). */
+export async function allSleep(pid: number): Promise<boolean> {
+  try {
+    const threads = await readdir(`/proc/${pid}/task`);
+    const states = await Promise.all(
+      threads.map(async (thread) => {
+        const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, "utf8");
+        return stat[stat.lastIndexOf(")") + 2];
+      }),
+    );
+    return states.every((state) => state === "S");
+  } catch {
+    // A thread ended between two reads: it was not asleep.
+    return false;
+  }
+}

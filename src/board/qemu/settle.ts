@@ -1,11 +1,11 @@
 /** The last work of a machine that was just stopped, done before anybody calls it dormant. */
 import { createSocket } from "node:dgram";
 import { setTimeout as sleep } from "node:timers/promises";
-import { machineUsage } from "./machine-process.ts";
+import { allSleep, machineUsage } from "./machine-process.ts";
 
 const discardPort = 9; // RFC 863
 const pollMs = 10;
-/** So many polls in a row without processor time count as rest. */
+/** So many polls in a row without processor time, and without a thread that waits for a processor, count as rest. */
 const restPolls = 3;
 const timeoutMs = 1000;
 
@@ -21,7 +21,8 @@ export async function settle(pid: number, mgmtHost: string, signal: AbortSignal)
   for (let rested = 0; rested < restPolls && performance.now() < deadline; ) {
     await sleep(pollMs, undefined, { signal });
     const now = (await machineUsage(pid))?.cpuNs;
-    rested = now === last ? rested + 1 : 0;
+    // On a busy host a thread may have been woken and not have had its turn yet.
+    rested = now === last && (await allSleep(pid)) ? rested + 1 : 0;
     last = now;
   }
 }
