@@ -23,13 +23,13 @@ export interface InstallProgress {
 export interface Slot {
   /**
    * Refuses what could not be installed, from the manifest alone and before anything is touched.
-   * Errors: `bundle-too-large`, `bundle-manifest-invalid` (an image class that the slot has no place for), `too-little-disk`.
+   * Errors: `bundle-too-large`, `bundle-manifest-invalid` (an image class that the slot has no place for, or none that a board needs), `too-little-disk`.
    */
   accept(bundle: SignedBundle): Promise<void>;
   /**
    * Writes every image of the bundle, each payload block checked against the signed tree and each image against its SHA-256 in the
    * manifest; fsynced, then read back from the disk and compared. Repeatable; what was there before is gone from the first byte on.
-   * Errors: `bundle-too-large`, `too-little-disk`, `bundle-manifest-invalid` (an image class that no slot has), all before anything is
+   * Errors: `bundle-too-large`, `too-little-disk`, `bundle-manifest-invalid` (image classes, as for `accept`), all before anything is
    * touched; `bundle-payload-corrupt`, `bundle-unreadable`, `slot-write-failed`; the signal's reason.
    */
   install(

@@ -71,6 +71,7 @@ test("what rauc bundle makes is accepted and installed here with the same bytes"
   await mkdir(input);
   const rootfs = randomBytes(rootfsBytes);
   await writeFile(`${input}/a root file system.ext4`, rootfs);
+  await writeFile(`${input}/vmlinuz`, "a kernel");
   await writeFile(
     `${input}/manifest.raucm`,
     `[update]
@@ -79,6 +80,8 @@ version=2.0.0
 description=from\\tRAUC
 [bundle]
 format=verity
+[image.kernel]
+filename=vmlinuz
 [image.rootfs]
 filename=a root file system.ext4
 `,
