@@ -1,5 +1,5 @@
 /**
- * Runs the tests of one file in this process, and tells each result on file descriptor 3, one JSON line each.
+ * Runs the tests of one file in this process, and tells each result on a file descriptor of its own, one JSON line each.
  * Started by `test/spawn-file.ts`, in a process namespace of its own where that is possible: then every other process
  * that is still there at the end, and every network namespace with a name, was left behind by the tests.
  */
@@ -7,20 +7,14 @@ import { existsSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
 import { run } from "node:test";
 import { inspect } from "node:util";
-
-export type FileEvent =
-  | { readonly type: "began"; readonly name: string }
-  | { readonly type: "passed"; readonly name: string }
-  | { readonly type: "skipped"; readonly name: string; readonly reason: string | null }
-  | { readonly type: "failed"; readonly name: string; readonly detail: string }
-  | { readonly type: "ended" }
-  | { readonly type: "left"; readonly what: string };
+import { eventsFd, type FileEvent } from "./file-event.ts";
 
 /** How long processes that were told to end may take to be gone. */
 const graceMs = 3_000;
 
 function tell(event: FileEvent): void {
-  writeSync(3, `${JSON.stringify(event)}\n`);
+  const line = Buffer.from(`${JSON.stringify(event)}\n`);
+  for (let written = 0; written < line.length; ) written += writeSync(eventsFd, line, written);
 }
 
 /** Everything here but the namespace's first process, ourselves, and what is dead already. */

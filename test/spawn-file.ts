@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
-import type { FileEvent } from "./one-file.ts";
+import { eventsFd, type FileEvent } from "./file-event.ts";
 
 export interface FileResult {
   readonly passed: number;
@@ -46,6 +46,14 @@ function end(child: ChildProcess): void {
   }
 }
 
+function parsed(line: string): FileEvent | undefined {
+  try {
+    return JSON.parse(line) as FileEvent;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Runs a test file to its end or to `limitMs`. Never rejects: what goes wrong is a failure of the file. */
 export async function spawnFile(file: string, limitMs: number, isolate: boolean): Promise<FileResult> {
   const started = performance.now();
@@ -55,7 +63,13 @@ export async function spawnFile(file: string, limitMs: number, isolate: boolean)
   const command = isolate ? ["unshare", ...namespaces, "sh", "-c", inside, "sh", ...program] : program;
   const child = spawn(command[0] ?? "", command.slice(1), {
     detached: true,
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    stdio: [
+      "ignore",
+      "pipe",
+      "pipe",
+      ...Array.from({ length: eventsFd - 3 }, () => "ignore" as const),
+      "pipe",
+    ],
     env: {
       ...process.env,
       PATH: `${resolve("node_modules/.bin")}:${process.env["PATH"] ?? ""}:${resolve(".cache/tools/usr/bin")}`,
@@ -78,10 +92,12 @@ export async function spawnFile(file: string, limitMs: number, isolate: boolean)
   let current = "";
   let ended = false;
   let hung = false;
-  const events = createInterface({ input: child.stdio[3] as NodeJS.ReadableStream });
+  const events = createInterface({ input: child.stdio.at(eventsFd) as NodeJS.ReadableStream });
   events.on("line", (line) => {
-    const event = JSON.parse(line) as FileEvent;
-    if (event.type === "began") current = event.name;
+    const event = parsed(line);
+    if (event === undefined)
+      fail("the file", `what it told of its tests cannot be read: ${line.slice(0, 300)}`);
+    else if (event.type === "began") current = event.name;
     else if (event.type === "passed") result.passed += 1;
     else if (event.type === "failed") fail(event.name, event.detail);
     else if (event.type === "ended") ended = true;
