@@ -181,7 +181,7 @@ export async function readSets(family: string, table: string): Promise<readonly 
     timeoutMs: 20_000,
     maxOutputBytes: 64 * 1024 * 1024,
   });
-  if (result.exitCode === 0) return objects(result.stdout, "set").map(asSet);
+  if (result.exitCode === 0) return setsOf(result.stdout, family, table);
   if (!(await hasTable(family, table))) return undefined;
   throw new TwinboardError("command-failed", { detail: `nft list sets: ${result.stderr.slice(0, 500)}` });
 }
@@ -190,6 +190,12 @@ export async function readSets(family: string, table: string): Promise<readonly 
 export async function hasTable(family: string, table: string): Promise<boolean> {
   const { stdout } = await run(program, ["-j", "list", "tables", family]);
   return objects(stdout, "table").some((found) => found["name"] === table);
+}
+
+/** The sets of one table in what `nft -j list sets` printed: nft 1.0.6 prints those of every table, whatever table is named. Pure. */
+export function setsOf(json: Buffer, family: string, table: string): readonly NftSet[] {
+  const ofTable = objects(json, "set").filter((set) => set["family"] === family && set["table"] === table);
+  return ofTable.map(asSet);
 }
 
 function objects(json: Buffer, kind: string): Record<string, unknown>[] {
