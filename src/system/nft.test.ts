@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setsOf } from "./nft.ts";
 
+const set = (family: string, table: string, elements: readonly number[]) => ({
+  set: { family, table, name: "epoch", type: "mark", handle: 1, elem: elements },
+});
+
 test("sets of other tables are not taken for those of the table that was asked for", () => {
-  const set = (family: string, table: string, elements: readonly number[]) => ({
-    set: { family, table, name: "epoch", type: "mark", handle: 1, elem: elements },
-  });
   // As nft 1.0.6 answers to `list sets table inet twinboard_2`.
   const json = Buffer.from(
     JSON.stringify({
