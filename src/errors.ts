@@ -171,11 +171,11 @@ export class TwinboardError extends Error {
 /** Exit codes of the command (docs/story.md, "Outcomes"). */
 export const exitCodes: Record<ErrorKind, number> = { failed: 1, rejected: 2, stuck: 3, usage: 64 };
 
-/** Wraps what is not ours as a defect, and leaves what is ours as it is. */
+/** Leaves what is ours as it is; of what is not, a full disk is told as one, whoever was writing, and the rest is a defect. */
 export function asTwinboardError(error: unknown): TwinboardError {
   if (error instanceof TwinboardError) return error;
-  return new TwinboardError("internal", {
-    detail: error instanceof Error ? error.message : String(error),
-    cause: error,
-  });
+  const detail = error instanceof Error ? error.message : String(error);
+  const { code } = Object(error) as NodeJS.ErrnoException;
+  const full = code === "ENOSPC" || code === "EDQUOT";
+  return new TwinboardError(full ? "too-little-disk" : "internal", { detail, cause: error });
 }
