@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { assert as forAll, nat, property, string } from "fast-check";
-import { mistakeText, parseConfig } from "./load.ts";
+import { loadConfig, mistakeText, parseConfig } from "./load.ts";
 
 const good = `system: gateway
 compatible: acme-gateway
@@ -226,6 +226,7 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "compatible: acme-gateway\ncompatible: x",
     [/^f:3:1: Map keys must be unique/],
   ],
+  ["two documents", /$/, "\n---\nsystem: x\n", [/: a second document begins: expected one$/]],
   ["no YAML", /^/, "{", [/^f:\d+:\d+: /]],
   ["an empty file", /[\s\S]*/, "", ["f:1:1: expected a mapping, not null"]],
 ];
@@ -262,4 +263,11 @@ test("no text makes the parser throw", () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test("a file without an end is not read to its end", async () => {
+  await assert.rejects(loadConfig("/dev/zero"), {
+    code: "config-invalid",
+    message: /larger than 262144 bytes/,
+  });
 });

@@ -1,5 +1,5 @@
 /** Reads a configuration file and names every mistake in it at once, each with its line and column. */
-import { readFile, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import type { z } from "zod";
 import { TwinboardError } from "../errors.ts";
@@ -103,7 +103,9 @@ export function parseConfig(
   const broken = [...yaml.errors, ...yaml.warnings];
   if (broken.length > 0)
     return {
-      mistakes: broken.map((error) => mistake(error.pos[0], "", error.message)),
+      mistakes: broken.map(({ code, pos, message }) =>
+        mistake(pos[0], "", code === "MULTIPLE_DOCS" ? "a second document begins: expected one" : message),
+      ),
     };
 
   let input: unknown;
@@ -128,14 +130,25 @@ export function mistakeText(file: string, { line, column, path, message }: Mista
   return `${file}:${line}:${column}: ${path === "" ? "" : `${path}: `}${message}`;
 }
 
+/** Not by the file's size, which a pipe or a device does not tell. */
+async function readBounded(path: string): Promise<string> {
+  const file = await open(path);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of file.createReadStream() as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxFileBytes)
+      throw new TwinboardError("config-invalid", { detail: `${path}: larger than ${maxFileBytes} bytes` });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
 /** Reads a configuration file. Errors: `config-invalid`, with every mistake on a line of its own. */
 export async function loadConfig(file: string): Promise<Config> {
   let text: string;
   try {
-    const { size } = await stat(file);
-    if (size > maxFileBytes)
-      throw new TwinboardError("config-invalid", { detail: `${file}: larger than ${maxFileBytes} bytes` });
-    text = await readFile(file, "utf8");
+    text = await readBounded(file);
   } catch (error) {
     if (error instanceof TwinboardError) throw error;
     const reason =
