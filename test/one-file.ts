@@ -13,7 +13,9 @@ import { eventsFd, type FileEvent } from "./file-event.ts";
 const graceMs = 3_000;
 
 function tell(event: FileEvent): void {
-  const line = Buffer.from(`${JSON.stringify(event)}\n`);
+  // To node:readline U+2028 and U+2029 end a line.
+  const json = JSON.stringify(event).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
+  const line = Buffer.from(`${json}\n`);
   for (let written = 0; written < line.length; ) written += writeSync(eventsFd, line, written);
 }
 

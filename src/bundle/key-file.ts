@@ -6,7 +6,8 @@ export type KeyFile = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 const escapes: Readonly<Record<string, string>> = { s: " ", n: "\n", t: "\t", r: "\r", "\\": "\\" };
 const groupLine = /^\[([^[\]\p{Cc}]+)\][ \t]*$/u;
-const keyLine = /^([A-Za-z0-9_-]+)[ \t]*=[ \t]*(.*)$/u;
+/** `s`, because only a line feed ends a line here: to a regular expression without it U+2028 and others do as well. */
+const keyLine = /^([A-Za-z0-9_-]+)[ \t]*=[ \t]*(.*)$/su;
 
 const invalid = (line: number, detail: string): TwinboardError =>
   new TwinboardError("bundle-manifest-invalid", { detail: `line ${line}: ${detail}` });

@@ -157,3 +157,11 @@ test("any bytes give a manifest or the one error", () => {
   check(property(uint8Array({ maxLength: 200 }), survives));
   check(property(pieces, (content) => survives(Buffer.from(content))));
 });
+
+test("a value may hold what ends a line elsewhere, but not in key files", () => {
+  for (const odd of ["\u2028", "a\u2029b", "\u0085", "\v", "x\r"]) {
+    const manifest = parse(text.replace(/\[meta\.[^]*/, ""));
+    const written = formatManifest({ ...manifest, meta: { label: { key: odd } } });
+    assert.equal(parse(written).meta["label"]?.["key"], odd, JSON.stringify(odd));
+  }
+});
