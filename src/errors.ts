@@ -39,6 +39,11 @@ const stuck = (sentence: string, remedy: string): ErrorRow => ({
 export const errorTable = {
   // the command line and the configuration
   usage: { kind: "usage", status: 400, sentence: "the command line is not understood", remedy: "see --help" },
+  "config-changed": rejected(
+    "boards run by an earlier configuration that this one contradicts",
+    "put back what was changed, or run twinboard down first",
+    409,
+  ),
   "config-invalid": rejected("the configuration is not valid", "correct the line that is named"),
   "daemon-unreachable": rejected(
     "no daemon answers on the socket",
@@ -60,6 +65,11 @@ export const errorTable = {
   "already-running": rejected("another daemon serves this system", "stop it first, or use its socket", 409),
   "address-in-use": rejected("an address or port is taken", "stop what uses it, or configure another", 409),
   // asking for a story
+  "service-not-set-up": rejected(
+    "the rules that switch the service are gone from the host",
+    "restart the daemon: it sets them up again",
+    409,
+  ),
   busy: rejected("another story is under way", "wait for it, or cancel it", 409),
   "nothing-to-cancel": rejected("no story is under way", "see twinboard status", 409),
   "too-late-to-cancel": rejected("the story has been committed", "use rollback", 409),

@@ -3,7 +3,7 @@
  * daemon and after a reboot of the host. Every `run` is "make it so": it may find its work half done, or done, and goes on from there.
  */
 import { randomUUID } from "node:crypto";
-import { otherBoard } from "../board/board.ts";
+import { type BoardCondition, otherBoard } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import { layToSleep } from "./dormancy.ts";
 import { fenceDrained } from "./drain.ts";
@@ -201,22 +201,29 @@ async function boot(scene: Scene): Promise<void> {
     await board.resume(signal);
     return;
   }
+  const instance = await instanceToStart(scene, condition);
   const { version, images, kernelArguments } = content;
-  const ours = condition.state !== "off" && condition.instance === facts.instance;
-  let instance = facts.instance;
-  if (instance === null || !ours) {
-    // Whatever runs here is a leftover, and there must never be a second. What was noted and is gone gets no second life either.
-    await board.stop(signal);
-    instance = randomUUID();
-    await scene.note({ instance });
-  } else if (condition.state === "dead") {
-    throw new TwinboardError("board-died", {
-      detail: `board ${facts.to}: ${condition.reason ?? "it does no more work"}`,
-    });
-  }
   scene.progress({ awaiting: `board ${facts.to}` });
   await board.start({ instance, version, images, kernelArguments }, signal);
   await board.setPriority(facts.from === null ? "service" : "background");
+}
+
+/** The instance that is to run, noted before it is started: the story's own, one that is adopted, or a new one. */
+async function instanceToStart(scene: Scene, found: BoardCondition): Promise<string> {
+  const { parts, facts, signal } = scene;
+  if (found.state !== "off" && found.instance === facts.instance) {
+    if (found.state !== "dead") return found.instance;
+    throw new TwinboardError("board-died", {
+      detail: `board ${facts.to}: ${found.reason ?? "it does no more work"}`,
+    });
+  }
+  // A primary that runs all the same (the host's rules were flushed, and it lost the service) only needs to be given the service.
+  const adopted = facts.kind === "restart" && found.state === "running";
+  // Whatever else runs here is a leftover, and there must never be a second. What was noted and is gone gets no second life either.
+  if (!adopted) await parts.boards[facts.to].stop(signal);
+  const instance = adopted ? found.instance : randomUUID();
+  await scene.note({ instance });
+  return instance;
 }
 
 /** What `boot` began is ended; what it woke is dormant again. */

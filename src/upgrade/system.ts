@@ -97,7 +97,10 @@ export class System {
   ): Promise<{ readonly id: string }> {
     const stories = this.#stories;
     const first = await stories.reserve(
-      async () => await stories.begin(kind, await begin()),
+      async () => {
+        if (!(await this.#parts.service.inspect()).present) throw new TwinboardError("service-not-set-up");
+        return await stories.begin(kind, await begin());
+      },
       (record) => stories.perform([record], source, (scene) => runStory(scene, null)),
     );
     return { id: first.story };

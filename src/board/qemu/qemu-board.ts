@@ -47,7 +47,7 @@ export interface QemuBoardOptions {
 }
 
 const startTimeoutMs = 15_000;
-const statusTimeoutMs = 5000;
+const statusTimeoutMs = 1000;
 
 export class QemuBoard implements Board {
   readonly name: BoardName;
@@ -122,10 +122,11 @@ export class QemuBoard implements Board {
     const death = await this.#marks.death(machine);
     if (death !== undefined) return { state: "dead", ...machine, reason: death.detail };
     // A QEMU that cannot be asked is, as far as the kernel tells, a process that runs.
-    const status = await this.#watch.session(machine, AbortSignal.timeout(statusTimeoutMs)).then(
-      (session) => session.runState(),
-      () => ({ state: "running" as const }),
-    );
+    const signal = AbortSignal.timeout(statusTimeoutMs);
+    const status = await this.#watch
+      .session(machine, signal)
+      .then((session) => session.runState(signal))
+      .catch(() => ({ state: "running" as const }));
     if (status.state === "dead") return { ...status, ...machine, reason: status.reason };
     return (await isAlive(machine)) ? { ...status, ...machine } : { state: "off" };
   }

@@ -76,8 +76,8 @@ export class Session {
   }
 
   /** QEMU's RunState (QMP `query-status`) in the contract's words. */
-  async runState(): Promise<RunState> {
-    const { status } = (await this.#command("query-status")) as { status?: unknown };
+  async runState(signal?: AbortSignal): Promise<RunState> {
+    const { status } = (await this.#command("query-status", signal)) as { status?: unknown };
     if (status === "paused") return { state: "dormant" };
     if (status === "guest-panicked" || status === "shutdown" || status === "internal-error")
       return { state: "dead", reason: this.#death?.detail ?? status };

@@ -50,7 +50,14 @@ test("a table is replaced only while its epoch is the one that was read, and kee
   const fresh = tableFile(plan, rules, absent);
   assert.doesNotMatch(fresh, /delete table/);
   assert.match(fresh, /set holder \{ type ifname; {2}\}/);
-  const again = tableFile(plan, rules, { present: true, holder: "a", draining: null, epoch: 4, digest: 1 });
+  const again = tableFile(plan, rules, {
+    present: true,
+    holder: "a",
+    draining: null,
+    epoch: 4,
+    digest: 1,
+    boards: [],
+  });
   assert.match(again, new RegExp(`^delete element inet ${names.table} epoch \\{ 4 \\}\ndelete table`));
   assert.match(again, new RegExp(`set holder \\{ type ifname; elements = \\{ "${cardA}" \\}`));
   assert.match(again, /set cut \{ type mark; elements = \{ 0x10200, 0x20200 \}/, "b stays fenced");
@@ -69,6 +76,7 @@ test("the condition is what the sets say", () => {
     { name: "epoch", elements: [9] },
     { name: "holder", elements: [cardB] },
     { name: "draining", elements: [] },
+    { name: "boards", elements: ["10.231.0.2", "10.231.0.3"] },
   ];
   assert.deepEqual(conditionOf(plan, sets), {
     present: true,
@@ -76,5 +84,6 @@ test("the condition is what the sets say", () => {
     draining: null,
     epoch: 9,
     digest: 123,
+    boards: ["10.231.0.2", "10.231.0.3"],
   });
 });

@@ -12,9 +12,18 @@ export const tableFamily = "inet";
 /** What the kernel's elements say. */
 export interface TableCondition extends ServiceCondition {
   readonly digest: number;
+  /** The boards' addresses by which the table was made. */
+  readonly boards: readonly string[];
 }
 
-export const absent: TableCondition = { present: false, holder: null, draining: null, epoch: 0, digest: 0 };
+export const absent: TableCondition = {
+  present: false,
+  holder: null,
+  draining: null,
+  epoch: 0,
+  digest: 0,
+  boards: [],
+};
 
 /** The file that makes the table, or replaces it in one transaction without a change of holder. */
 export function tableFile(plan: RoutedPlan, rules: Rules, was: TableCondition): string {
@@ -27,6 +36,7 @@ export function tableFile(plan: RoutedPlan, rules: Rules, was: TableCondition): 
     `table ${table} {`,
     set("rules", "mark", [hex(rules.digest)]),
     set("epoch", "mark", [String(epoch)]),
+    set("boards", addressType, [plan.boards.a, plan.boards.b]),
     set("holder", "ifname", cardsOf(plan, was.holder)),
     set("draining", "ifname", cardsOf(plan, was.draining)),
     "# board and service of flows that may not go on",
@@ -99,6 +109,7 @@ export function conditionOf(plan: RoutedPlan, sets: readonly NftSet[] | undefine
     draining: board("draining"),
     epoch: Number(elements("epoch")[0] ?? 0),
     digest: Number(elements("rules")[0] ?? 0),
+    boards: elements("boards").map(String),
   };
 }
 

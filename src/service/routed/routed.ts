@@ -47,6 +47,7 @@ export class RoutedService implements Service {
     await this.#checkHost(signal);
     const was = await this.#read();
     if (!was.present) await this.#checkListeners();
+    this.#refuseOtherBoards(was);
     const forwarded = (await this.#settings.original(this.#forwarding())) === "1";
     const rules = rulesFor(this.#plan, forwarded);
     // The fence stands before the host passes on anything, and before any card can come up.
@@ -60,6 +61,15 @@ export class RoutedService implements Service {
       if (present.has(this.#card(board))) await this.attach(board, signal);
     }
     await this.#nft.warmUp();
+  }
+
+  /** A board that serves got its address when it booted: with another in the rules nothing would reach it. */
+  #refuseOtherBoards({ holder, boards }: TableCondition): void {
+    const { a, b } = this.#plan.boards;
+    if (holder === null || boards.length === 0 || (boards.includes(a) && boards.includes(b))) return;
+    throw new TwinboardError("config-changed", {
+      detail: `network.boards gives the boards ${a} and ${b}, those that run have ${boards.join(" and ")}`,
+    });
   }
 
   async attach(board: BoardName, signal: AbortSignal): Promise<void> {

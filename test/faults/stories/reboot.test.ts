@@ -85,3 +85,18 @@ test("the primary is ready but not healthy after a reboot: it serves all the sam
   assert.equal((await host.upgrade(next, "3")).outcome, "committed");
   assert.equal((await next.status()).stuck, null);
 });
+
+test("the host's rules are flushed: an upgrade is refused at once, and the next daemon gives the running primary its service back", async () => {
+  const { host, system } = await serving("1", "2");
+  const started = host.boards.started.length;
+  host.service.reboot();
+  const path = "/simulated/3.raucb";
+  await assert.rejects(host.clock.runUntil(system.upgrade({ kind: "path", path }, { force: false })), {
+    code: "service-not-set-up",
+  });
+  await system.close();
+  const next = host.daemon();
+  await host.settle(next);
+  assert.equal(await host.summary(next), "a: dormant 1, b: in service 2");
+  assert.equal(host.boards.started.length, started, "no board was booted for it");
+});
