@@ -1,6 +1,6 @@
 /** Serves the API on a unix socket (unix(7)): who may open it may use it, so its mode and group are the access control. */
 import { chmod, chown, mkdir, rm } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import { TwinboardError } from "../errors.ts";
@@ -9,7 +9,17 @@ import { findGroup } from "../system/accounts.ts";
 /** sun_path of sockaddr_un, with its terminating zero byte. */
 const maxSocketPathBytes = 108;
 const socketMode = 0o660;
+const bundleType = "application/octet-stream";
+const bodyTimeoutMs = 10_000;
 const groupName = "twinboard";
+
+/** Everything but a bundle is small: whoever needs longer for it holds a connection that others may want. */
+function endIfSlow(request: IncomingMessage): void {
+  const timer = setTimeout(() => {
+    if (!request.complete) request.destroy();
+  }, bodyTimeoutMs);
+  request.once("close", () => clearTimeout(timer));
+}
 
 /**
  * Listens on `path`. A socket that is left there from an earlier daemon is replaced, so the caller holds the system's lock.
@@ -21,7 +31,10 @@ export async function listen(path: string, fetch: Parameters<typeof getRequestLi
       detail: `${path}: a socket's path has at most ${maxSocketPathBytes - 1} bytes`,
     });
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
-  const handle = (...args: Parameters<typeof listener>): void => void listener(...args);
+  const handle = (request: IncomingMessage, answer: ServerResponse): void => {
+    if (request.headers["content-type"] !== bundleType) endIfSlow(request);
+    void listener(request, answer);
+  };
   const server = createServer(
     // A bundle may take long to arrive; the headers of a request may not.
     { requestTimeout: 0, headersTimeout: 10_000, keepAliveTimeout: 5000, maxHeaderSize: 16_384 },

@@ -1,5 +1,6 @@
 /** Writing what comes in to a file that only the daemon can read. */
 import { type FileHandle, open, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { TwinboardError } from "../errors.ts";
 
 /** Bytes written between two fdatasync(2), so that the disk is not busy for long at once beside the board in service. */
@@ -51,6 +52,8 @@ export async function spool(
       if (unsyncedBytes >= syncStepBytes) {
         await file.datasync();
         unsyncedBytes = 0;
+        // Of a sender who does not say how much comes, nothing else keeps the reserve.
+        if (sizeBytes === undefined) await checkRoom(dirname(path), syncStepBytes);
       }
       onProgress(sizeBytes === undefined ? { bytes } : { bytes, totalBytes: sizeBytes });
     }

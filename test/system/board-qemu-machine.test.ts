@@ -92,6 +92,16 @@ describe("QEMU machines", { concurrency: 1 }, () => {
     },
   );
 
+  on("a machine whose process hangs can be asked about, and ended", async ({ board, software }, signal) => {
+    await board.start(software(), signal);
+    await board.ready(signal);
+    const { pid = 0 } = { ...(await board.inspect()) } as { readonly pid?: number };
+    process.kill(pid, "SIGSTOP");
+    assert.equal((await board.inspect()).state, "running");
+    await board.stop(signal);
+    assert.equal((await board.inspect()).state, "off");
+  });
+
   on("a clock that stood still is right again when the board wakes", async ({ board, software }, signal) => {
     await board.start(software(), signal);
     await board.ready(signal);

@@ -102,6 +102,15 @@ test("what the host lacks or has taken is named", { skip, signal }, async () => 
   assert.deepEqual(await lab.hostState(), before, "rejected: nothing changed");
 });
 
+test("other addresses of the boards are refused while a board serves", { skip, signal }, async () => {
+  await using lab = await RoutedLab.make("moved");
+  await lab.daemon().setUp(signal);
+  await lab.daemon().handOver("a", signal);
+  const boards = { a: "10.99.0.2", b: "10.99.0.3", host: "10.99.0.1", prefix: 29 };
+  await assert.rejects(lab.daemon({ boards }).setUp(signal), { code: "config-changed" });
+  assert.equal(await lab.clients.call("ask"), "a", "and nothing was changed");
+});
+
 test("a takeover whose nft hangs or dies fails whole, and the next one works", { skip, signal }, async () => {
   await using lab = await RoutedLab.make("hang");
   const daemon = lab.daemon();
