@@ -33,6 +33,8 @@ const maxEpochTries = 5;
 
 export class RoutedService implements Service {
   readonly #plan: RoutedPlan;
+  /** Boards whose host side this daemon has made. */
+  readonly #attached = new Set<BoardName>();
   readonly #settings: HostSettings;
   readonly #nft = new NftSession();
   /** The condition from which `prepare` prepared a takeover; whatever raises the epoch after it makes that takeover fail. */
@@ -74,6 +76,7 @@ export class RoutedService implements Service {
 
   async attach(board: BoardName, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    this.#attached.delete(board);
     const { names, boards } = this.#plan;
     const card = this.#card(board);
     if (!(await cards()).has(card))
@@ -88,6 +91,7 @@ export class RoutedService implements Service {
       mac: names.mac(board, "service"),
       from: boards.host,
     });
+    this.#attached.add(board);
   }
 
   async inspect(): Promise<ServiceCondition> {
@@ -111,7 +115,8 @@ export class RoutedService implements Service {
 
   async prepare(to: BoardName, signal: AbortSignal): Promise<void> {
     const from = await this.#readPresent();
-    await this.attach(to, signal);
+    // Each boot attaches; a take-back, in which every millisecond counts, finds that done.
+    if (!this.#attached.has(to)) await this.attach(to, signal);
     await this.#nft.warmUp();
     this.#prepared = from.holder === to ? undefined : { to, from };
   }
@@ -179,6 +184,7 @@ export class RoutedService implements Service {
     signal.throwIfAborted();
     const { names, boards } = this.#plan;
     this.#prepared = undefined;
+    this.#attached.clear();
     await this.#nft.close();
     await this.#settings.putBack();
     const present = await cards();
