@@ -81,10 +81,12 @@ export class NftSession {
 }
 
 function startChild(): Child {
-  // nft -i keeps a history file in HOME (libedit); what it is told here is nobody's history.
+  // libedit, by which nft -i reads, keeps a history file in HOME, and what it is told here is nobody's history; of a TERM that it does not
+  // know it complains, which would be taken for an error of the first change.
+  const { TERM: _, ...env } = process.env;
   const started = spawn(program, ["-i"], {
     stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, HOME: "/nonexistent" },
+    env: { ...env, HOME: "/nonexistent" },
   });
   const closed = Promise.withResolvers<void>();
   const child: Child = {
