@@ -2,9 +2,8 @@
 import { type FileHandle, open, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { TwinboardError } from "../errors.ts";
+import { syncStepBytes, writeWhole } from "../system/files.ts";
 
-/** Bytes written between two fdatasync(2), so that the disk is not busy for long at once beside the board in service. */
-const syncStepBytes = 4 * 1024 * 1024;
 /** Left free for the journal and `system.json`, which are written after the bundle. */
 const reserveBytes = 4 * 1024 * 1024;
 
@@ -75,11 +74,6 @@ function spoolError(cause: unknown): TwinboardError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const full = code === "ENOSPC" || code === "EDQUOT";
   return new TwinboardError(full ? "too-little-disk" : "bundle-unreadable", { detail: message, cause });
-}
-
-async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.length; )
-    written += (await file.write(chunk, written, chunk.length - written)).bytesWritten;
 }
 
 /** A sender that hangs must not hold the story: the wait for its next chunk ends with the signal. */

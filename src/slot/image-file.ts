@@ -1,12 +1,11 @@
 /** Writing one image to a file of the slot, and reading back what the disk holds. */
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { TwinboardError } from "../errors.ts";
+import { syncStepBytes, writeWhole } from "../system/files.ts";
 import { outputOf } from "../system/output.ts";
 
-/** Bytes written between two fdatasync(2): bounds what the kernel holds back, and then writes in one burst beside the board in service. */
-const syncStepBytes = 4 * 1024 * 1024;
 const inBackground = ["-c", "3", "dd"];
 
 /**
@@ -89,11 +88,6 @@ async function hashOutput(
 async function dropCache(path: string, signal: AbortSignal): Promise<void> {
   const args = [`if=${path}`, "iflag=nocache", "count=0", "status=none"];
   for await (const _ of outputOf("ionice", [...inBackground, ...args], { signal }));
-}
-
-async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.length; )
-    written += (await file.write(chunk, written, chunk.length - written)).bytesWritten;
 }
 
 async function writing<T>(path: string, action: () => Promise<T>): Promise<T> {

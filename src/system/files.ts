@@ -46,3 +46,15 @@ export async function appendDurably(handle: FileHandle, content: string): Promis
   await handle.appendFile(content);
   await handle.datasync();
 }
+
+/**
+ * Bytes of a large file written between two fdatasync(2): bounds what the kernel holds back and then writes in one burst, beside the
+ * board in service.
+ */
+export const syncStepBytes = 4 * 1024 * 1024;
+
+/** Writes all of the chunk at the file's position: write(2) may take less than it was given. */
+export async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.length; )
+    written += (await file.write(chunk, written, chunk.length - written)).bytesWritten;
+}

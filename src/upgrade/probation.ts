@@ -38,7 +38,7 @@ async function bothOrNeither(ending: AbortController, ...works: readonly Promise
   ending.signal.throwIfAborted();
 }
 
-export function unhealthyDetail(name: BoardName, report: HealthReport): string {
+function unhealthyDetail(name: BoardName, report: HealthReport): string {
   const failing = report.checks.filter((check) => !check.healthy);
   const reasons = failing.map(
     (check) => `${check.name} failed ${check.failures} times in a row (${check.reason ?? "no reason"})`,
