@@ -203,6 +203,7 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       compatible: config.compatible,
       takeBackTimeoutMs,
       hookTimeoutMs,
+      failover: config.failover,
     },
     boot: await bootId(),
     highestVersion: (floor, other) => (floor !== null && compareVersions(floor, other) > 0 ? floor : other),

@@ -74,6 +74,9 @@ export const errorTable = {
   "nothing-to-cancel": rejected("no story is under way", "see twinboard status", 409),
   "too-late-to-cancel": rejected("the story has been committed", "use rollback", 409),
   "nothing-to-roll-back-to": rejected("no dormant board holds good software", "upgrade instead", 409),
+  // looking into a board
+  "board-not-running": rejected("the board does not run", "see twinboard status", 409),
+  "console-in-use": rejected("somebody is attached to this console", "wait until it is free", 409),
   // the bundle
   "bundle-unreadable": rejected("the bundle cannot be read", "check the path and its permissions"),
   "bundle-not-a-bundle": rejected("this is not a RAUC bundle", "make one with twinboard bundle create"),
@@ -130,7 +133,12 @@ export const errorTable = {
   "deadline-passed": failed("something took longer than its deadline", "see what was awaited"),
   "command-failed": failed("a program of this host failed", "see its message"),
   internal: failed("a defect of Twinboard", "report it with the message"),
+  "board-hung": failed("the board hangs", "see the board's console"),
   // what needs a person
+  "failover-given-up": stuck(
+    "the service went from board to board too often",
+    "see both consoles and twinboard history, then upgrade with good software",
+  ),
   "journal-damaged": stuck("the journal is damaged", "keep a copy of the file, then remove it"),
   "system-file-damaged": stuck("system.json is damaged", "keep a copy of the file, then remove it"),
   "no-board-works": stuck("no board works", "see both consoles, then upgrade with good software"),

@@ -24,6 +24,17 @@ export const recordSchema = z
   })
   .openapi("Record");
 
+const drainCounts = z.object({
+  left: z.number().describe("Flows still on the old board"),
+  finished: z.number().describe("Flows that ended by themselves"),
+  closedEarly: z.number().describe("Flows that were closed between two requests"),
+  cut: z.number().describe("Flows that were reset on both ends at the deadline"),
+});
+
+const drainSchema = drainCounts.extend({
+  services: z.record(z.string(), drainCounts).describe("The same by service name"),
+});
+
 export const progressSchema = z
   .object({
     story: z.string(),
@@ -31,7 +42,7 @@ export const progressSchema = z
     awaiting: z.string().optional().describe("What is awaited, for people"),
     bytes: z.number().optional(),
     totalBytes: z.number().optional(),
-    left: z.number().optional().describe("Flows left to drain"),
+    drain: drainSchema.optional(),
   })
   .openapi("Progress");
 
@@ -52,13 +63,7 @@ export const storyResultSchema = z
         console: lines.describe("Last console lines of a board that failed"),
       })
       .nullable(),
-    drain: z
-      .object({
-        finished: z.number().describe("Flows that ended by themselves"),
-        cut: z.number().describe("Flows that were reset on both ends at the deadline"),
-        ms: z.number(),
-      })
-      .nullable(),
+    drain: drainSchema.extend({ ms: z.number(), remarks: lines }).nullable(),
     endedAt: epochMs,
   })
   .openapi("StoryResult");
@@ -83,6 +88,10 @@ export const statusSchema = z
     primary: board.nullable(),
     floor: version.describe("Highest version ever committed"),
     stuck: z.object({ code: z.string(), reason: z.string() }).nullable(),
+    failover: z.object({
+      ready: z.boolean().describe("The other board would take the service over now if the holder failed"),
+      reason: z.string().nullable().describe("Why not"),
+    }),
     story: z
       .object({
         id: z.string(),

@@ -55,7 +55,8 @@ export type BoardEvent =
   | { readonly type: "ready"; readonly version: string }
   | { readonly type: "status"; readonly text: string }
   | { readonly type: "stopping" }
-  | { readonly type: "watchdog" }
+  /** It has not said that it lives (`WATCHDOG=1`) for as long as it may be silent. It may do more work, or none. */
+  | { readonly type: "hung"; readonly detail: string }
   /** The guest crashed, shut down or reset, or its process ended. After it the board does no more work. */
   | {
       readonly type: "died";

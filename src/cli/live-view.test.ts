@@ -51,7 +51,12 @@ test("the phases as a list, the one under way with its bytes", () => {
 
 test("what is awaited, flows that are left, a phase that failed, a daemon that is gone", () => {
   const probation = story(record("phase-began", "probation", 0), {
-    progress: { story: "s", phase: "probation", awaiting: "the drain of board a", left: 1 },
+    progress: {
+      story: "s",
+      phase: "probation",
+      awaiting: "the drain of board a",
+      drain: { left: 1, finished: 0, closedEarly: 0, cut: 0, services: {} },
+    },
   });
   assert.ok(
     picture(probation, 3).includes(

@@ -21,12 +21,12 @@ function barText(bytes: number, totalBytes: number): string {
 
 function detailText({ progress }: StoryProgress): string {
   if (progress === null) return "";
-  const { awaiting, bytes, totalBytes, left } = progress;
+  const { awaiting, bytes, totalBytes, drain } = progress;
   const parts: string[] = [];
   if (bytes !== undefined)
     parts.push(totalBytes === undefined ? bytesText(bytes) : barText(bytes, totalBytes));
   if (awaiting !== undefined && bytes === undefined) parts.push(`awaiting ${awaiting}`);
-  if (left !== undefined) parts.push(`${left} ${left === 1 ? "flow" : "flows"} left to drain`);
+  if (drain !== undefined) parts.push(`${drain.left} ${drain.left === 1 ? "flow" : "flows"} left to drain`);
   return parts.join(", ");
 }
 

@@ -32,7 +32,10 @@ export function outcomeLines(result: StoryResult): string[] {
     `${sentences[outcome]}${outcome === "committed" ? ` (${kind})` : ""}${versions}, ${durationText(spentMs)}`,
   ];
   if (drain !== null)
-    lines.push(`Drain: ${drain.finished} flows ended by themselves, ${drain.cut} were reset at the deadline`);
+    lines.push(
+      `Drain: ${drain.finished} flows ended by themselves, ${drain.closedEarly} were closed between requests, ${drain.cut} were reset at the deadline`,
+      ...drain.remarks.map((remark) => `  ${remark}`),
+    );
   if (error !== null) {
     lines.push(
       `${error.phase === null ? "" : `${error.phase}: `}${error.message} (${error.code})`,

@@ -37,10 +37,10 @@ export class PlainView {
 
   /** What is awaited once, and bytes at each tenth: a log is not a progress bar. */
   #progress(progress: NonNullable<StoryProgress["progress"]>): void {
-    const { phase, awaiting, bytes, totalBytes, left } = progress;
+    const { phase, awaiting, bytes, totalBytes, drain } = progress;
     if (awaiting !== undefined && awaiting !== this.#awaiting) {
       this.#awaiting = awaiting;
-      if (bytes === undefined && left === undefined) this.#line(`${phase}: awaiting ${awaiting}`);
+      if (bytes === undefined && drain === undefined) this.#line(`${phase}: awaiting ${awaiting}`);
     }
     if (bytes === undefined || totalBytes === undefined || totalBytes === 0) return;
     const tenth = Math.floor((bytes / totalBytes) * 10);

@@ -56,6 +56,8 @@ export interface Config {
   };
   readonly services: readonly ServiceConfig[];
   readonly health: readonly CheckConfig[];
+  /** Whether the other board takes the service over when the holder fails outside an upgrade. */
+  readonly failover: boolean;
   readonly upgrade: {
     readonly bootTimeoutMs: number;
     readonly verifyTimeoutMs: number;
@@ -131,6 +133,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       timeoutMs: check.timeout ?? 1000,
       failures: check.failures ?? 3,
     })),
+    failover: document.failover ?? true,
     upgrade: {
       bootTimeoutMs: upgrade?.["boot-timeout"] ?? 120_000,
       verifyTimeoutMs: upgrade?.["verify-timeout"] ?? 60_000,

@@ -59,6 +59,7 @@ test("a good file becomes a plain configuration with every default", () => {
         failures: 3,
       },
     ],
+    failover: true,
     upgrade: { bootTimeoutMs: 120_000, verifyTimeoutMs: 60_000, probationMs: 60_000, attempts: 2 },
   });
 });
@@ -157,12 +158,7 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "uplink: up0\n  mode: bridged",
     [/^f:9:9: network\.mode: bridged is not supported by this version/],
   ],
-  [
-    "failover",
-    "health:",
-    "failover: true\nhealth:",
-    [/^f:11:11: failover: failover is not supported by this version/],
-  ],
+  ["failover", "health:", "failover: maybe\nhealth:", [/^f:11:11: failover: expected true or false/]],
   [
     "state",
     "health:",

@@ -201,7 +201,7 @@ export const documentSchema = section({
     probation: duration("60s", 0, 24 * hourMs).optional(),
     attempts: whole(1, 10).optional(),
   }).optional(),
-  failover: z.literal(false, `failover is ${notYet}: leave it out, or false`).optional(),
+  failover: z.boolean("expected true or false").optional(),
   api: section({ listen: later("listen").optional() }).optional(),
 });
 

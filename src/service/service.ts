@@ -22,18 +22,27 @@ export interface ServiceCondition {
   readonly epoch: number;
 }
 
-/** How far a drain is, by service name. Counts are of flows (for a serial line: bytes held). */
-export interface DrainProgress {
-  readonly services: Readonly<Record<string, { readonly left: number }>>;
-  /** Sum of `left`. */
+/** What became of a board's flows in a drain (for a serial line: of the bytes held). */
+export interface DrainCounts {
+  /** Still on the old board. */
   readonly left: number;
+  /** Ended by themselves. */
+  readonly finished: number;
+  /** Closed by us between two requests: both ends were told, and no answer was lost. */
+  readonly closedEarly: number;
+  /** Reset on both ends at the deadline, whatever they were doing. */
+  readonly cut: number;
 }
 
-export interface DrainResult {
-  /** Flows that ended by themselves, and flows that were reset on both ends at the deadline. */
-  readonly finished: number;
-  readonly cut: number;
+/** How far a drain is: the sums, and the same by service name. */
+export interface DrainProgress extends DrainCounts {
+  readonly services: Readonly<Record<string, DrainCounts>>;
+}
+
+export interface DrainResult extends DrainProgress {
   readonly ms: number;
+  /** What went otherwise than usual, as sentences for the report: ends that never answered, a flow table that is full. */
+  readonly remarks: readonly string[];
 }
 
 export interface Service {
@@ -59,8 +68,9 @@ export interface Service {
   /** Gives back what `prepare` leased, after a takeover that did not happen. */
   release(signal: AbortSignal): Promise<void>;
   /**
-   * Lets `board` finish what it began, each service until its own deadline counted from `sinceMs` (epoch time), then resets on both ends
-   * what is left. With `atOnce` the deadline is now (the board is dead or failed). Does not fence.
+   * Lets `board` finish what it began: flows that are between two requests are closed, each service's others wait until its own deadline
+   * counted from `sinceMs` (epoch time), then what is left is reset on both ends. With `atOnce` the deadline is now (the board is dead or
+   * failed). Does not fence. What ended before a repeated call is not counted again.
    */
   drain(
     board: BoardName,

@@ -1,7 +1,7 @@
 /** The service in memory, for tests of the story. The `SimulatedServiceWorld` is the kernel: it outlives each daemon's `SimulatedService`. */
 import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
-import type { DrainProgress, DrainResult, Service, ServiceCondition } from "./service.ts";
+import type { DrainCounts, DrainProgress, DrainResult, Service, ServiceCondition } from "./service.ts";
 
 export type ServiceCall = Exclude<keyof Service, symbol>;
 
@@ -174,12 +174,12 @@ export class SimulatedService implements Service {
       this.#notHolder(board, "drain");
       for (;;) {
         const left = world.flows[board];
-        options.onProgress?.({ services: { simulated: { left } }, left });
-        if (left === 0) return { finished: begun, cut: 0, ms: 0 };
+        options.onProgress?.(simulatedDrain({ left, finished: begun - left }));
+        if (left === 0) return { ...simulatedDrain({ finished: begun }), ms: 0, remarks: [] };
         if (options.atOnce === true || world.deadlinePassed) {
           world.cut += left;
           world.finish(board, left);
-          return { finished: begun - left, cut: left, ms: 0 };
+          return { ...simulatedDrain({ finished: begun - left, cut: left }), ms: 0, remarks: [] };
         }
         await world.changed(signal);
       }
@@ -222,6 +222,12 @@ export class SimulatedService implements Service {
     if (this.#world.failingAfter.has(name)) throw failure(name);
     return result;
   }
+}
+
+/** What a drain of simulated flows tells; none is ever closed early. */
+export function simulatedDrain(counted: Partial<DrainCounts>): DrainProgress {
+  const counts = { left: 0, finished: 0, closedEarly: 0, cut: 0, ...counted };
+  return { ...counts, services: { simulated: counts } };
 }
 
 function failure(name: ServiceCall): TwinboardError {

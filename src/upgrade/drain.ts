@@ -6,22 +6,22 @@ import type { Scene } from "./scene.ts";
 
 /** Does not fence. Repeatable. @param sinceMs when the board's drain began, ms since 1970: deadlines count from there. */
 export async function drainBoard(scene: Scene, name: BoardName, sinceMs: number): Promise<DrainResult> {
-  const drain = (within: Scene, atOnce: boolean): Promise<DrainResult> =>
+  const drainIn = (within: Scene, atOnce: boolean): Promise<DrainResult> =>
     scene.parts.service.drain(
       name,
       {
         sinceMs,
         atOnce,
-        onProgress: ({ left }) => scene.progress({ awaiting: `the drain of board ${name}`, left }),
+        onProgress: (drain) => scene.progress({ awaiting: `the drain of board ${name}`, drain }),
       },
       within.signal,
     );
   try {
-    return await scene.whileAlive(name, (alive) => drain(alive, false));
+    return await scene.whileAlive(name, (alive) => drainIn(alive, false));
   } catch (error) {
     const died = error instanceof TwinboardError && error.code === "board-died";
     if (!died || scene.signal.aborted) throw error;
-    return await drain(scene, true);
+    return await drainIn(scene, true);
   }
 }
 

@@ -1,4 +1,5 @@
 /** One line of the journal: what was intended, and what came of it. The same records are the live event stream. */
+import type { DrainProgress } from "../service/service.ts";
 
 export const phaseNames = [
   "deliver",
@@ -14,9 +15,10 @@ export type PhaseName = (typeof phaseNames)[number];
 
 /**
  * *upgrade*: new software (a first installation is an upgrade with nobody to relieve). *rollback*: asked for.
- * *restart*: the primary boots and serves again after a reboot of the host.
+ * *restart*: the primary boots and serves again after a reboot of the host. *failover*: the dormant board takes over because the one in
+ * service died, hangs or stays unhealthy. *standby*: the other board is booted, verified and laid to sleep, so that there is a warm way back.
  */
-export const storyKinds = ["upgrade", "rollback", "restart"] as const;
+export const storyKinds = ["upgrade", "rollback", "restart", "failover", "standby"] as const;
 export type StoryKind = (typeof storyKinds)[number];
 
 /**
@@ -65,6 +67,5 @@ export interface ProgressEvent {
   readonly awaiting?: string;
   readonly bytes?: number;
   readonly totalBytes?: number;
-  /** Flows left to drain. */
-  readonly left?: number;
+  readonly drain?: DrainProgress;
 }

@@ -23,6 +23,8 @@ export interface Settings {
   /** How long a take-back is tried again before the system is *stuck*. */
   readonly takeBackTimeoutMs: number;
   readonly hookTimeoutMs: number;
+  /** Whether the other board takes the service over when the holder fails outside an upgrade. */
+  readonly failover: boolean;
 }
 
 /** Everything that a system is made of. Drivers are chosen by the daemon; the story knows only contracts. */

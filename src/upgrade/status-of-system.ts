@@ -2,6 +2,7 @@
 import { type BoardCondition, type BoardName } from "../board/board.ts";
 import type { ServiceCondition } from "../service/service.ts";
 import type { StoryFacts } from "./facts.ts";
+import { failoverStatus } from "./failover-status.ts";
 import type { ProgressEvent } from "./record.ts";
 import type { Parts } from "./scene.ts";
 import type { StoryResult, StoryStatus, SystemStatus } from "./status.ts";
@@ -34,6 +35,7 @@ export async function statusOfSystem(parts: Parts, telling: Telling): Promise<Sy
     primary: state.primary,
     floor: state.floor,
     stuck: story === null ? stuckOf(telling, condition, conditions) : null,
+    failover: failoverStatus({ enabled: settings.failover, givenUp: null, holder, conditions, state, story }),
     story: story === null ? null : storyStatus(story, progress),
     lastStory,
     boards: { a: await of("a"), b: await of("b") },

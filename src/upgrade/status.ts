@@ -1,5 +1,6 @@
 /** What `status` tells of a system. */
 import type { BoardName, BoardUsage } from "../board/board.ts";
+import type { DrainResult } from "../service/service.ts";
 import type { SlotMark } from "../slot/slot.ts";
 import type { Outcome, PhaseName, ProgressEvent, StoryKind } from "./record.ts";
 
@@ -47,8 +48,14 @@ export interface StoryResult {
     /** Last console lines of a board that failed. */
     readonly console: readonly string[];
   } | null;
-  readonly drain: { readonly finished: number; readonly cut: number; readonly ms: number } | null;
+  readonly drain: DrainResult | null;
   readonly endedAt: number;
+}
+
+export interface FailoverStatus {
+  readonly ready: boolean;
+  /** Why not; `null` if it is ready. */
+  readonly reason: string | null;
 }
 
 export interface SystemStatus {
@@ -59,6 +66,8 @@ export interface SystemStatus {
   readonly floor: string | null;
   /** Why a person is needed, or `null`. */
   readonly stuck: { readonly code: string; readonly reason: string } | null;
+  /** Whether the other board would take the service over now if the holder failed. */
+  readonly failover: FailoverStatus;
   readonly story: StoryStatus | null;
   readonly lastStory: StoryResult | null;
   readonly boards: Readonly<Record<BoardName, BoardStatus>>;

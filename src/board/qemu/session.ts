@@ -188,10 +188,9 @@ export class Session {
   }
 
   #receive(message: GuestMessage): void {
-    const { ready, status, stopping, watchdog } = message;
+    const { ready, status, stopping } = message;
     const { onEvent } = this.#options;
     if (status !== undefined) onEvent({ type: "status", text: status });
-    if (watchdog === true) onEvent({ type: "watchdog" });
     if (stopping === true) {
       this.#version = undefined;
       onEvent({ type: "stopping" });

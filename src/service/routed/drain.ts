@@ -2,9 +2,9 @@
 import type { BoardName } from "../../board/board.ts";
 import { systemClock } from "../../system/clock.ts";
 import type { NftSession } from "../../system/nft.ts";
-import type { DrainProgress, DrainResult } from "../service.ts";
+import type { DrainCounts, DrainProgress, DrainResult } from "../service.ts";
 import { cutFlows } from "./cut.ts";
-import { flowsLeft, type ServiceFlow } from "./flows.ts";
+import { flowsLeft } from "./flows.ts";
 import type { RoutedPlan, RoutedService4 } from "./plan.ts";
 
 export interface DrainOrder {
@@ -29,17 +29,18 @@ export async function drainFlows(
   signal: AbortSignal,
 ): Promise<DrainResult> {
   const started = systemClock.monotonic();
-  const seen = new Set<number>();
+  const flowsSeen = new Map<number, string>();
   const cut = new Set<number>();
   const dueMs = (service: RoutedService4): number =>
     order.atOnce === true ? 0 : order.sinceMs + service.drainMs;
   for (;;) {
     const flows = await flowsLeft(plan, order.board, signal);
-    for (const { id } of flows) seen.add(id);
-    const counts = countByService(plan, flows);
-    order.onProgress?.({ services: counts, left: flows.length });
-    if (flows.length === 0) break;
-    const due = Math.min(...plan.services.filter(({ name }) => counts[name]?.left).map(dueMs));
+    for (const { id, service } of flows) flowsSeen.set(id, service.name);
+    const left = new Set(flows.map(({ id }) => id));
+    const progress = progressOf(plan, flowsSeen, left, cut);
+    order.onProgress?.(progress);
+    if (left.size === 0) return { ...progress, ms: systemClock.monotonic() - started, remarks: [] };
+    const due = Math.min(...flows.map(({ service }) => dueMs(service)));
     const restMs = due - systemClock.now();
     if (restMs > lookAheadMs) {
       await systemClock.sleep(Math.min(watchMs, restMs - lookAheadMs), signal);
@@ -50,14 +51,21 @@ export async function drainFlows(
     for (const { id } of late) cut.add(id);
     await cutFlows(plan, nft, order, late, signal);
   }
-  return { finished: seen.size - cut.size, cut: cut.size, ms: systemClock.monotonic() - started };
 }
 
-function countByService(plan: RoutedPlan, flows: readonly ServiceFlow[]): Record<string, { left: number }> {
-  const counts = Object.fromEntries(plan.services.map(({ name }) => [name, { left: 0 }]));
-  for (const { service } of flows) {
-    const count = counts[service.name];
-    if (count !== undefined) count.left += 1;
-  }
-  return counts;
+function progressOf(
+  plan: RoutedPlan,
+  flowsSeen: ReadonlyMap<number, string>,
+  left: ReadonlySet<number>,
+  cut: ReadonlySet<number>,
+): DrainProgress {
+  const count = (ids: readonly number[]): DrainCounts => {
+    const leftNow = ids.filter((id) => left.has(id)).length;
+    const cutNow = ids.filter((id) => !left.has(id) && cut.has(id)).length;
+    return { left: leftNow, finished: ids.length - leftNow - cutNow, closedEarly: 0, cut: cutNow };
+  };
+  const idsOf = (name: string): number[] =>
+    [...flowsSeen].filter(([, service]) => service === name).map(([id]) => id);
+  const services = Object.fromEntries(plan.services.map(({ name }) => [name, count(idsOf(name))]));
+  return { ...count([...flowsSeen.keys()]), services };
 }

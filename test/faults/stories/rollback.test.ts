@@ -1,6 +1,7 @@
 /** A rollback that somebody asks for: the dormant board is woken, verified, and takes the service over again. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { simulatedDrain } from "../../../src/service/simulated.ts";
 import { at, serving } from "../../fixtures/simulation/scenes.ts";
 
 test("a rollback wakes the dormant board, and the other goes dormant; and back again", async () => {
@@ -21,7 +22,7 @@ test("a rollback serves no probation, but drains", async () => {
   const began = host.clock.now();
   void host.clock.sleep(3000).then(() => host.service.finish("b", 2));
   const result = await host.rollback(system);
-  assert.deepEqual(result.drain, { finished: 2, cut: 0, ms: 0 });
+  assert.deepEqual(result.drain, { ...simulatedDrain({ finished: 2 }), ms: 0, remarks: [] });
   assert.equal(host.clock.now() - began, 3000);
 });
 
@@ -94,7 +95,7 @@ test("a board in service that is dead is no hindrance to a rollback", async () =
   assert.equal((await system.status()).stuck?.code, "board-died");
   const result = await host.rollback(system);
   assert.equal(result.outcome, "committed");
-  assert.deepEqual(result.drain, { finished: 0, cut: 2, ms: 0 });
+  assert.deepEqual(result.drain, { ...simulatedDrain({ cut: 2 }), ms: 0, remarks: [] });
   assert.equal(await host.summary(system), "a: in service 1, b: dead 2");
   assert.equal((await system.status()).stuck, null);
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ErrorCode } from "../../../src/errors.ts";
+import { simulatedDrain } from "../../../src/service/simulated.ts";
 import { at, reach, type Serving, serving, toVersion } from "../../fixtures/simulation/scenes.ts";
 
 async function assertTakenBack({ host, system }: Serving, code: ErrorCode): Promise<void> {
@@ -109,7 +110,7 @@ test("the OLD board dies while it drains: its flows are cut at once and the upgr
   const began = host.clock.now();
   const result = await host.upgrade(system, "2");
   assert.equal(result.outcome, "committed");
-  assert.deepEqual(result.drain, { finished: 0, cut: 3, ms: 0 });
+  assert.deepEqual(result.drain, { ...simulatedDrain({ cut: 3 }), ms: 0, remarks: [] });
   assert.equal(host.clock.now() - began, host.settings.probationMs, "nobody waited for the dead");
   assert.equal(host.service.lost, 0);
   assert.equal(await host.summary(system), "a: dead 1, b: in service 2");

@@ -1,6 +1,7 @@
 /** Upgrades that go well, and the rules of versions. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { simulatedDrain } from "../../../src/service/simulated.ts";
 import { at, ended, reach, serving, toVersion } from "../../fixtures/simulation/scenes.ts";
 
 test("an upgrade moves the service once, and the old board is dormant", async () => {
@@ -10,7 +11,7 @@ test("an upgrade moves the service once, and the old board is dormant", async ()
   const result = await host.upgrade(system, "2");
   assert.equal(result.outcome, "committed");
   assert.deepEqual([result.from, result.to], ["1", "2"]);
-  assert.deepEqual(result.drain, { finished: 3, cut: 0, ms: 0 });
+  assert.deepEqual(result.drain, { ...simulatedDrain({ finished: 3 }), ms: 0, remarks: [] });
   assert.equal(result.error, null);
   assert.equal(await host.summary(system), "a: dormant 1, b: in service 2");
   assert.deepEqual(
@@ -48,7 +49,7 @@ test("probation is over when its time is served and the old board has drained, w
   assert.equal(result.outcome, "committed");
   assert.equal(host.clock.now() - began, 60_000);
   assert.equal(result.phases.probation, 60_000);
-  assert.deepEqual(result.drain, { finished: 1, cut: 0, ms: 0 });
+  assert.deepEqual(result.drain, { ...simulatedDrain({ finished: 1 }), ms: 0, remarks: [] });
 });
 
 test("what the old board has not finished at the drain's deadline is cut, never left in silence", async () => {
@@ -56,7 +57,7 @@ test("what the old board has not finished at the drain's deadline is cut, never 
   host.service.begin(2);
   void host.clock.sleep(30_000).then(() => host.service.passDeadline());
   const result = await host.upgrade(system, "2");
-  assert.deepEqual(result.drain, { finished: 0, cut: 2, ms: 0 });
+  assert.deepEqual(result.drain, { ...simulatedDrain({ cut: 2 }), ms: 0, remarks: [] });
   assert.equal(host.service.lost, 0);
 });
 
