@@ -2,15 +2,14 @@
  * `npm run demo [-- --keep] [-- --json FILE]`: a live service moves from one real machine to another and nobody notices.
  * Exit codes: 0 all as intended, 1 not, 64 usage, 130 ended by Ctrl-C.
  */
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { durationText, tableLines } from "../src/cli/format.ts";
-import { TwinboardError } from "../src/errors.ts";
 import { phaseNames } from "../src/upgrade/record.ts";
 import { demoBundle, demoImages, versions } from "./bundles.ts";
 import { program } from "./device.ts";
+import { asRoot, inForeground } from "./foreground.ts";
 import type { BuiltImage } from "./images/build.ts";
 import { type Lab, openLab, serviceAddress } from "./lab.ts";
 import { chapter, say } from "./narrate.ts";
@@ -25,16 +24,6 @@ interface Options {
 function options(): Options {
   const { values } = parseArgs({ options: { keep: { type: "boolean" }, json: { type: "string" } } });
   return { keep: values.keep ?? false, json: values.json };
-}
-
-/** Namespaces, cards and boards need root; what was built before does not. Returns the exit code. */
-function asRoot(): number {
-  say("The lab needs root (network namespaces, cards, boards): going on with sudo.");
-  const { status, error } = spawnSync("sudo", [process.execPath, ...process.argv.slice(1)], {
-    stdio: "inherit",
-  });
-  if (error !== undefined) say(`sudo cannot be run (${error.message}): run this as root`);
-  return status ?? 1;
 }
 
 async function main({ keep, json }: Options, signal: AbortSignal): Promise<number> {
@@ -82,35 +71,8 @@ async function keepLab(lab: Lab, images: readonly BuiltImage[], signal: AbortSig
   if (!signal.aborted) await once(signal, "abort");
 }
 
-/** What went wrong, and then what went wrong while the lab was taken down for it. */
-function explain(error: unknown): void {
-  if (error instanceof SuppressedError) {
-    explain(error.suppressed);
-    explain(error.error);
-    return;
-  }
-  process.stderr.write(`demo: ${(error as Error).message}\n`);
-  if (error instanceof TwinboardError) process.stderr.write(`      ${error.remedy}\n`);
-}
-
-const interrupted = new AbortController();
-// Whoever reads along may leave, and the terminal may be closed: the lab is taken down all the same.
-process.stdout.on("error", () => interrupted.abort(new Error("nobody reads any more")));
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(name, () => {
-    if (!interrupted.signal.aborted) say("\nending: the lab is taken down");
-    interrupted.abort(new Error("ended by a signal"));
-  });
-}
-try {
-  process.exitCode = await main(options(), interrupted.signal);
-} catch (error) {
-  if (interrupted.signal.aborted) process.exitCode = 130;
-  else if ((error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS") === true) {
-    process.stderr.write(`${(error as Error).message}\nusage: npm run demo [-- --keep] [-- --json FILE]\n`);
-    process.exitCode = 64;
-  } else {
-    explain(error);
-    process.exitCode = 1;
-  }
-}
+await inForeground(
+  "demo",
+  "usage: npm run demo [-- --keep] [-- --json FILE]",
+  async (signal) => await main(options(), signal),
+);

@@ -1,0 +1,89 @@
+/**
+ * `npm run bench -- NAME [--json FILE] …`: runs one measurement; without a name, or with `--help`, tells which there are.
+ * Exit codes: 0 measured and all as promised, 1 not, 64 usage, 130 ended by Ctrl-C.
+ */
+import { globSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { asRoot, inForeground, UsageError } from "../demo/foreground.ts";
+import { tableLines } from "../src/cli/format.ts";
+import type { Bench } from "./bench.ts";
+
+const ours = new Set(["main", "bench"]);
+const names = globSync("*.ts", { cwd: import.meta.dirname, exclude: (path) => path.endsWith(".test.ts") })
+  .map((path) => basename(path, ".ts"))
+  .filter((name) => !ours.has(name))
+  .toSorted();
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+async function load(name: string): Promise<Bench> {
+  const module = (await import(join(import.meta.dirname, `${name}.ts`))) as { readonly bench: Bench };
+  return module.bench;
+}
+
+const usage = "usage: npm run bench -- NAME [--json FILE] [OPTIONS]";
+
+async function listOfBenches(): Promise<string> {
+  const benches = await Promise.all(names.map(load));
+  return `${usage}\n\n${tableLines(benches.map(({ name, summary }) => [`  ${name}`, summary])).join(
+    "\n",
+  )}\n\nnpm run bench -- NAME --help tells the options of one.`;
+}
+
+function helpOf({ name, summary, options }: Bench): string {
+  const own = Object.entries(options).map(([option, { value, meaning, default: standard }]) => [
+    `  --${option} ${value}`,
+    `${meaning} (${standard})`,
+  ]);
+  const rows = [...own, ["  --json FILE", "writes the figures as one object"]];
+  return `${name}: ${summary}\n\n${tableLines(rows).join("\n")}`;
+}
+
+async function main(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "-h") {
+    say(await listOfBenches());
+    return name === undefined ? 64 : 0;
+  }
+  if (!names.includes(name))
+    throw new UsageError(`there is no bench ${name}; there are ${names.join(", ")}`);
+  const bench = await load(name);
+  const { values } = parseArgs({
+    args: rest,
+    options: {
+      help: { type: "boolean", short: "h" },
+      json: { type: "string" },
+      ...Object.fromEntries(Object.keys(bench.options).map((option) => [option, { type: "string" }])),
+    },
+  });
+  if (values.help === true) {
+    say(helpOf(bench));
+    return 0;
+  }
+  const given = Object.entries(bench.options).map(([option, { default: standard }]) => [
+    option,
+    (values as Record<string, string | undefined>)[option] ?? standard,
+  ]);
+  const options = Object.fromEntries(given) as Record<string, string>;
+  return await measure(bench, options, values.json, signal);
+}
+
+async function measure(
+  bench: Bench,
+  options: Readonly<Record<string, string>>,
+  json: string | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  if (bench.needsRoot && process.getuid?.() !== 0) return asRoot();
+  const { figures, table, complaints } = await bench.run({ options, signal, say });
+  for (const line of ["", ...tableLines(table)]) say(line);
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(figures, null, 2)}\n`);
+  for (const line of complaints) say(`NOT AS PROMISED: ${line}`);
+  return complaints.length === 0 ? 0 : 1;
+}
+
+await inForeground("bench", usage, async (signal) => await main(process.argv.slice(2), signal));
