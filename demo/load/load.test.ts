@@ -1,10 +1,11 @@
 /** The generator as a process, against servers of which each does one thing wrong. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { startLoad } from "./load.ts";
-import { now, type RequestRecord } from "./request.ts";
+import { now, type Plan, type RequestRecord } from "./request.ts";
 
 const head = "HTTP/1.1 200 OK\r\nImage-Version: 1.0.0\r\nContent-Length: 2\r\n\r\n";
 
@@ -13,6 +14,7 @@ async function recordsOf(
   context: TestContext,
   answer: (socket: Socket) => void,
   timeoutMs = 5000,
+  changes: Partial<Plan> = {},
 ): Promise<readonly RequestRecord[]> {
   const server = createServer((socket) => {
     socket.on("error", () => undefined);
@@ -20,12 +22,16 @@ async function recordsOf(
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   context.after(() => server.close());
-  return await loadOn(server, timeoutMs);
+  return await loadOn(server, timeoutMs, changes);
 }
 
-async function loadOn(server: Server, timeoutMs: number): Promise<readonly RequestRecord[]> {
+async function loadOn(
+  server: Server,
+  timeoutMs: number,
+  changes: Partial<Plan> = {},
+): Promise<readonly RequestRecord[]> {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  const plan = { kind: "quick" as const, url, intervalMs: 20, timeoutMs };
+  const plan = { kind: "quick" as const, url, intervalMs: 20, timeoutMs, ...changes };
   await using load = startLoad([plan], (command, args) => [command, [...args]]);
   const at = now() + 300;
   await load.settled(at, AbortSignal.timeout(30_000));
@@ -76,4 +82,51 @@ test("a refused connection is a failure", async () => {
   await new Promise((resolve) => server.close(resolve));
   const closed = { address: () => ({ port }) } as Server;
   assertAll(await loadOn(closed, 1000), "failed", /ECONNREFUSED/);
+});
+
+test("a kept-alive client keeps its connection, begins when it must, and makes another when it was closed in between", async (t) => {
+  let connections = 0;
+  let answers = 0;
+  const server = createHttpServer((_, response) => {
+    answers += 1;
+    // Of every five answers one is the connection's last, as servers do that have enough of it.
+    if (answers % 5 === 0) response.setHeader("connection", "close");
+    response.end("ok");
+  });
+  server.on("connection", () => (connections += 1));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const plan = { kind: "steady" as const, url, intervalMs: 10, timeoutMs: 5000, keptAlive: true };
+  await using load = startLoad([plan], (command, args) => [command, [...args]]);
+  await load.settled(now() + 500, AbortSignal.timeout(30_000));
+  const { records } = load;
+  assert.ok(records.length > 10);
+  assertAll(records, "ok");
+  const fresh = records.filter(({ reused }) => reused !== true).length;
+  assert.ok(fresh < records.length / 2, `${fresh} of ${records.length} requests made a connection`);
+  assert.ok(Math.abs(fresh - connections) <= 1, `${connections} connections`);
+});
+
+test("a kept-alive connection that is reset under a request is a reset", async (t) => {
+  const served = new Set<Socket>();
+  const records = await recordsOf(
+    t,
+    (socket) => {
+      served.add(socket);
+      socket.write(`${head}ok`);
+      socket.once("data", () => socket.resetAndDestroy());
+    },
+    5000,
+    { kind: "steady", keptAlive: true },
+  );
+  assert.ok(served.size > 1);
+  assertAll(
+    records.filter(({ reused }) => reused === true),
+    "reset",
+  );
+  assertAll(
+    records.filter(({ reused }) => reused !== true),
+    "ok",
+  );
 });

@@ -26,10 +26,11 @@ export function startLoad(
   const ended = once(child, "close");
   ended.catch(() => undefined);
   const lines = createInterface({ input: child.stdout });
-  let startedAt = Number.NaN;
-  lines.once("line", (line) => {
-    ({ startedAt } = JSON.parse(line) as { startedAt: number });
-    lines.on("line", (line) => records.push(JSON.parse(line) as RequestRecord));
+  const progress = { settledTo: Number.NEGATIVE_INFINITY };
+  lines.on("line", (line) => {
+    const said = JSON.parse(line) as RequestRecord | { readonly settledTo: number };
+    if ("settledTo" in said) progress.settledTo = said.settledTo;
+    else records.push(said);
   });
   const end = async (): Promise<void> => {
     child.kill("SIGKILL");
@@ -37,17 +38,11 @@ export function startLoad(
   };
   return { records, settled, [Symbol.asyncDispose]: end };
 
-  /** The times of a plan are a row without holes, so what is missing from it is still under way. */
-  function hasSettled({ kind, intervalMs }: Plan, at: number): boolean {
-    const ended = records.filter((record) => record.kind === kind && record.scheduledAt < at).length;
-    return ended >= Math.ceil((at - startedAt) / intervalMs);
-  }
-
   async function settled(at: number, signal: AbortSignal): Promise<void> {
-    while (!plans.every((plan) => hasSettled(plan, at))) {
+    while (progress.settledTo < at) {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error("the load generator has ended, see its message above");
-      await once(lines, "line", { signal });
+      await Promise.race([once(lines, "line", { signal }), ended]);
     }
   }
 }

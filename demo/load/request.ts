@@ -1,14 +1,21 @@
-/** One request of the load: a new TCP connection, one answer, read to its end. */
-import { request } from "node:http";
+/** One request of the load: on a connection of its own or on one that is kept alive, one answer, read to its end. */
+import { type Agent, request } from "node:http";
+
+/** *quick* and *slow*: a new connection each, the second for a long download. *steady* and *idle*: one connection, busy or mostly not. */
+export type PlanKind = "quick" | "slow" | "steady" | "idle";
 
 /** What is asked for again and again. */
 export interface Plan {
   /** Goes into each record. */
-  readonly kind: "quick" | "slow";
+  readonly kind: PlanKind;
   readonly url: string;
-  /** A request every so many milliseconds, whether the earlier ones have been answered or not. */
+  /** A request every so many milliseconds, whether the earlier ones have been answered or not; on average if `keptAlive`. */
   readonly intervalMs: number;
   readonly timeoutMs: number;
+  /** Milliseconds by which it begins later than the others. */
+  readonly offsetMs?: number;
+  /** One client with one connection that it keeps; the pause before each request is drawn between none and twice `intervalMs`. */
+  readonly keptAlive?: boolean;
 }
 
 /**
@@ -18,13 +25,17 @@ export interface Plan {
 export type RequestOutcome = "ok" | "failed" | "reset";
 
 export interface RequestRecord {
-  readonly kind: Plan["kind"];
+  readonly kind: PlanKind;
   /** Milliseconds since 1970, with fractions: when it was to begin, and when it was over. */
   readonly scheduledAt: number;
   readonly endedAt: number;
   readonly outcome: RequestOutcome;
   /** What answered, by its header `Image-Version`; `null` without an answer. */
   readonly version: string | null;
+  /** On a connection that had served a request before. */
+  readonly reused?: true;
+  /** Over IPv6. */
+  readonly ipv6?: true;
   /** Why it is not ok. */
   readonly detail?: string;
 }
@@ -34,21 +45,35 @@ export function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** Never rejects: whatever happens is the record. */
-export function makeRequest(plan: Plan, scheduledAt: number): Promise<RequestRecord> {
+/** Never rejects: whatever happens is the record. Nothing is tried again. @param agent keeps the connection, or `false`. */
+export function makeRequest(
+  plan: Plan,
+  scheduledAt: number,
+  agent: Agent | false = false,
+): Promise<RequestRecord> {
   const { promise, resolve } = Promise.withResolvers<RequestRecord>();
   let version: string | null = null;
   let connected = false;
+  let reused = false;
   const end = (outcome: RequestOutcome, detail?: string): void => {
     clearTimeout(timer);
-    const record = { kind: plan.kind, scheduledAt, endedAt: now(), outcome, version };
-    resolve(detail === undefined ? record : { ...record, detail });
+    resolve({
+      kind: plan.kind,
+      scheduledAt,
+      endedAt: now(),
+      outcome,
+      version,
+      ...(reused ? { reused } : {}),
+      ...(plan.url.includes("[") ? { ipv6: true } : {}),
+      ...(detail === undefined ? {} : { detail }),
+    });
   };
   const wentWrong = (error: NodeJS.ErrnoException): void => {
     const reset = connected && (error.code === "ECONNRESET" || error.code === "EPIPE");
     end(reset ? "reset" : "failed", error.message);
   };
-  const sent = request(plan.url, { agent: false, headers: { connection: "close" } }, (response) => {
+  const headers = agent === false ? { connection: "close" } : {};
+  const sent = request(plan.url, { agent, headers }, (response) => {
     version = response.headers["image-version"]?.toString() ?? null;
     // Node makes an answer that ends before its Content-Length an error, ECONNRESET.
     response.on("error", wentWrong);
@@ -62,7 +87,11 @@ export function makeRequest(plan: Plan, scheduledAt: number): Promise<RequestRec
     () => sent.destroy(new Error(`no answer in ${plan.timeoutMs} ms`)),
     plan.timeoutMs,
   );
-  sent.on("socket", (socket) => socket.on("connect", () => (connected = true)));
+  sent.on("socket", (socket) => {
+    // Not `reusedSocket`: Node leaves it unset where the request waited for the one before.
+    reused = connected = !socket.connecting;
+    socket.once("connect", () => (connected = true));
+  });
   sent.on("error", wentWrong);
   sent.end();
   return promise;

@@ -11,7 +11,7 @@ export interface Span {
 }
 
 export interface Window {
-  /** Requests whose time lay in the span, of both kinds. */
+  /** Requests whose time lay in the span, of every kind. */
   readonly requests: number;
   readonly failed: number;
   /** Before the drain's deadline. */
