@@ -1,4 +1,4 @@
-/** The door to nftables (nft(8)): one kept `nft -i` for changes, which need speed, and a process each for everything else. */
+/** The door to nftables (nft(8)): one kept `nft -i` for what needs speed, and a process each for everything else. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { TwinboardError } from "../errors.ts";
 import { run } from "./process.ts";
@@ -6,11 +6,17 @@ import { run } from "./process.ts";
 const program = "nft";
 /** A query that asks the kernel nothing; its answer comes after everything that the change before it had to say. */
 const endQuery = "describe ipv4_addr";
-const endAnswer = "datatype ipv4_addr";
-const maxSayingBytes = 16_384;
+const endAnswer = /datatype ipv4_addr [^\n]*\n$/;
+/** The whole answer is one line, shorter than this. */
+const endSearched = 200;
+const readTimeoutMs = 5000;
+const maxErrorBytes = 16_384;
+/** A set of 100,000 addresses is 5 MB. */
+const maxListBytes = 64 * 1024 * 1024;
 
 interface Child {
   readonly process: ChildProcess;
+  /** What it has said since it was asked last; only the end of it is searched for `endAnswer`. */
   stdout: string;
   stderr: string;
   /** Called when something arrived or the child ended. */
@@ -20,7 +26,7 @@ interface Child {
 }
 
 /**
- * Changes to nftables, one transaction each, in the order in which they were asked for.
+ * Changes to nftables, one transaction each, and readings, in the order in which they were asked for.
  * Spawning `nft` costs 16 ms; a line to a kept one 0.3 ms.
  */
 export class NftSession {
@@ -39,9 +45,32 @@ export class NftSession {
    */
   async change(statements: string, timeoutMs = 5000): Promise<void> {
     if (statements.includes("\n")) throw new TwinboardError("internal", { detail: "a change is one line" });
-    const turn = this.#last.then(() => this.#change(statements, timeoutMs));
+    await this.#inTurn(statements, timeoutMs);
+  }
+
+  /**
+   * All named sets and maps of a table in one consistent picture; `undefined` if there is no such table.
+   * Errors: `command-failed`, `missing-program`, `deadline-passed`.
+   */
+  async readSets(family: string, table: string): Promise<readonly NftSet[] | undefined> {
+    const query = `list sets table ${family} ${table}`;
+    try {
+      return setsOf(await this.#inTurn(query, readTimeoutMs), family, table);
+    } catch (error) {
+      const code = error instanceof TwinboardError ? error.code : undefined;
+      // A child that hung or was killed is no answer of the kernel's: another is asked.
+      const again = code === "deadline-passed" || code === "command-failed";
+      if (!again) throw error;
+      if (!(await hasTable(family, table))) return undefined;
+      return setsOf(await this.#inTurn(query, readTimeoutMs), family, table);
+    }
+  }
+
+  /** Resolves with what nft printed. */
+  async #inTurn(line: string, timeoutMs: number): Promise<string> {
+    const turn = this.#last.then(() => this.#say(line, timeoutMs));
     this.#last = turn.catch(() => undefined);
-    await turn;
+    return await turn;
   }
 
   /** Ends the child; a later change starts another. */
@@ -50,11 +79,11 @@ export class NftSession {
     await this.#end();
   }
 
-  async #change(statements: string, timeoutMs: number): Promise<void> {
+  async #say(line: string, timeoutMs: number): Promise<string> {
     const child = this.#living();
     child.stdout = "";
     child.stderr = "";
-    child.process.stdin?.write(`${statements}\n${endQuery}\n`);
+    child.process.stdin?.write(`${line}\n${endQuery}\n`);
     try {
       await answered(child, timeoutMs);
     } catch (error) {
@@ -62,7 +91,8 @@ export class NftSession {
       await this.#end();
       throw error;
     }
-    if (child.stderr !== "") throw refused(statements, child.stderr);
+    if (child.stderr !== "") throw refused(line, child.stderr);
+    return child.stdout.replace(endAnswer, "");
   }
 
   #living(): Child {
@@ -84,7 +114,7 @@ function startChild(): Child {
   // libedit, by which nft -i reads, keeps a history file in HOME, and what it is told here is nobody's history; of a TERM that it does not
   // know it complains, which would be taken for an error of the first change.
   const { TERM: _, ...env } = process.env;
-  const started = spawn(program, ["-i"], {
+  const started = spawn(program, ["-j", "-i"], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...env, HOME: "/nonexistent" },
   });
@@ -98,11 +128,19 @@ function startChild(): Child {
     closed: closed.promise,
   };
   started.stdout.setEncoding("utf8").on("data", (text: string) => {
-    child.stdout = (child.stdout + text).slice(-maxSayingBytes);
-    child.wake();
+    child.stdout += text;
+    if (child.stdout.length > maxListBytes) {
+      end(
+        new TwinboardError("command-failed", {
+          detail: `${program} -i said more than ${maxListBytes} bytes`,
+        }),
+      );
+    } else {
+      child.wake();
+    }
   });
   started.stderr.setEncoding("utf8").on("data", (text: string) => {
-    child.stderr = (child.stderr + text).slice(0, maxSayingBytes);
+    child.stderr = (child.stderr + text).slice(0, maxErrorBytes);
   });
   started.stdin.on("error", () => undefined);
   const end = (error: Error): void => {
@@ -143,7 +181,7 @@ async function answered(child: Child, timeoutMs: number): Promise<void> {
       if (child.ended !== undefined) {
         clearTimeout(timer);
         reject(child.ended);
-      } else if (child.stdout.includes(endAnswer)) {
+      } else if (endAnswer.test(child.stdout.slice(-endSearched))) {
         clearTimeout(timer);
         // nft wrote its complaint before the answer, but into another pipe: read that one out before believing in success.
         setImmediate(resolve);
@@ -153,9 +191,9 @@ async function answered(child: Child, timeoutMs: number): Promise<void> {
   });
 }
 
-function refused(statements: string, saying: string): TwinboardError {
+function refused(line: string, saying: string): TwinboardError {
   return new TwinboardError("command-failed", {
-    detail: `${program}: ${saying.split("\n")[0] ?? ""} (${statements.slice(0, 300)})`,
+    detail: `${program}: ${saying.split("\n")[0] ?? ""} (${line.slice(0, 300)})`,
   });
 }
 
@@ -173,35 +211,20 @@ export interface NftSet {
   readonly elements: readonly unknown[];
 }
 
-/**
- * All named sets and maps of a table in one consistent picture; `undefined` if there is no such table.
- * Errors: `command-failed`, `missing-program`, `deadline-passed`.
- */
-export async function readSets(family: string, table: string): Promise<readonly NftSet[] | undefined> {
-  const result = await run(program, ["-j", "list", "sets", "table", family, table], {
-    allowedExitCodes: [1],
-    timeoutMs: 20_000,
-    maxOutputBytes: 64 * 1024 * 1024,
-  });
-  if (result.exitCode === 0) return setsOf(result.stdout, family, table);
-  if (!(await hasTable(family, table))) return undefined;
-  throw new TwinboardError("command-failed", { detail: `nft list sets: ${result.stderr.slice(0, 500)}` });
-}
-
 /** Whether the table exists. Errors: `command-failed`, `missing-program`, `deadline-passed`. */
 export async function hasTable(family: string, table: string): Promise<boolean> {
   const { stdout } = await run(program, ["-j", "list", "tables", family]);
-  return objects(stdout, "table").some((found) => found["name"] === table);
+  return objects(stdout.toString(), "table").some((found) => found["name"] === table);
 }
 
 /** The sets of one table in what `nft -j list sets` printed: nft 1.0.6 prints those of every table, whatever table is named. Pure. */
-export function setsOf(json: Buffer, family: string, table: string): readonly NftSet[] {
+export function setsOf(json: string, family: string, table: string): readonly NftSet[] {
   const ofTable = objects(json, "set").filter((set) => set["family"] === family && set["table"] === table);
   return ofTable.map(asSet);
 }
 
-function objects(json: Buffer, kind: string): Record<string, unknown>[] {
-  const parsed = JSON.parse(json.toString()) as { nftables?: Record<string, unknown>[] };
+function objects(json: string, kind: string): Record<string, unknown>[] {
+  const parsed = JSON.parse(json) as { nftables?: Record<string, unknown>[] };
   return (parsed.nftables ?? []).map((entry) => entry[kind]).filter(isObject);
 }
 

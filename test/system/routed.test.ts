@@ -116,6 +116,7 @@ test("a takeover whose nft hangs or dies fails whole, and the next one works", {
   const daemon = lab.daemon();
   await daemon.setUp(signal);
   await daemon.handOver("a", signal);
+  await daemon.prepare("b", signal);
   await lab.signalOnDevice("nft", "SIGSTOP");
   await assert.rejects(daemon.handOver("b", signal), { code: "takeover-failed" });
   assert.equal((await daemon.inspect()).holder, "a");

@@ -9,7 +9,7 @@ import { TwinboardError } from "../../errors.ts";
 import { writeFileAtomically } from "../../system/files.ts";
 import { addAddress, cards, pointTo, removeAddress, unpoint } from "../../system/ip.ts";
 import { tcpListeners } from "../../system/listeners.ts";
-import { hasTable, loadRules, NftSession, readSets } from "../../system/nft.ts";
+import { hasTable, loadRules, NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
 import { writeSetting } from "../../system/sysctl.ts";
 import type { DrainProgress, DrainResult, Service, ServiceCondition } from "../service.ts";
@@ -207,7 +207,7 @@ export class RoutedService implements Service {
   }
 
   async #read(): Promise<TableCondition> {
-    return conditionOf(this.#plan, await readSets(tableFamily, this.#plan.names.table));
+    return conditionOf(this.#plan, await this.#nft.readSets(tableFamily, this.#plan.names.table));
   }
 
   async #readPresent(): Promise<TableCondition> {
