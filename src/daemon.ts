@@ -8,13 +8,14 @@ import { createApi } from "./api/api.ts";
 import { listen } from "./api/listen.ts";
 import type { BoardName } from "./board/board.ts";
 import { chooseAccelerator } from "./board/qemu/accelerator.ts";
+import type { BoardIdentity, CardAddress } from "./board/qemu/command-line.ts";
 import { QemuBoard } from "./board/qemu/qemu-board.ts";
 import { compareVersions } from "./bundle/version.ts";
 import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
-import type { CheckConfig, Config } from "./config/config.ts";
+import type { BoardAddresses, CheckConfig, Config } from "./config/config.ts";
 import { missingOnHost } from "./config/host.ts";
 import { loadConfig } from "./config/load.ts";
 import { LocalDelivery } from "./delivery/local.ts";
@@ -171,11 +172,9 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       ...(cores === undefined ? {} : { cores }),
       accelerator,
       user,
-      identity: {
-        address4: `${network.boards[name]}/${network.boards.prefixLength}`,
-        gateway4: network.boards.host,
-      },
+      identity: identityOf(network, name),
       stateDirectory,
+      watchdogMs: boards.watchdogMs ?? undefined,
     });
   };
   return {
@@ -184,7 +183,7 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
     service: new RoutedService({
       names,
       uplink: network.uplink,
-      boards: { ...network.boards, prefix: network.boards.prefixLength },
+      links: { ipv4: network.boards, ...(network.boards6 === undefined ? {} : { ipv6: network.boards6 }) },
       services: config.services,
       stateDirectory,
     }),
@@ -213,6 +212,14 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
         `the journal cannot be written: ${error instanceof Error ? error.message : String(error)}`,
       ),
   };
+}
+
+function identityOf({ boards, boards6 }: Config["network"], name: BoardName): BoardIdentity {
+  const on = (addresses: BoardAddresses): CardAddress => ({
+    address: `${addresses[name]}/${addresses.prefixLength}`,
+    gateway: addresses.host,
+  });
+  return { ipv4: on(boards), ...(boards6 === undefined ? {} : { ipv6: on(boards6) }) };
 }
 
 function both<Part>(make: (name: BoardName) => Part): Record<BoardName, Part> {

@@ -1,17 +1,26 @@
 /** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
+import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
-import { numberToAddress, parsePrefix4 } from "./network-address.ts";
+import { addressAt, canonical, parsePrefix } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 
 export interface ServiceConfig {
   readonly name: string;
   readonly protocol: "tcp";
-  /** What the outside reaches, IPv4. */
+  /** What the outside reaches, IPv4 or IPv6, as the kernel's programs print it. */
   readonly address: string;
   readonly port: number;
   /** The port inside the boards. */
   readonly insidePort: number;
   readonly drainMs: number;
+}
+
+/** The private network between the host and its boards. */
+export interface BoardAddresses {
+  readonly host: string;
+  readonly a: string;
+  readonly b: string;
+  readonly prefixLength: number;
 }
 
 export interface CheckConfig {
@@ -41,18 +50,16 @@ export interface Config {
     readonly slotBytes: number;
     /** The unprivileged user that runs the boards' processes. */
     readonly user: string;
+    /** How long a board that says that it lives may be silent; `null`: nobody minds. */
+    readonly watchdogMs: number | null;
   };
   readonly placement: { readonly cores: Readonly<Partial<Record<"a" | "b", readonly number[]>>> };
   readonly network: {
     readonly mode: "routed";
     readonly uplink: string;
-    /** The private network between the host and its boards. */
-    readonly boards: {
-      readonly host: string;
-      readonly a: string;
-      readonly b: string;
-      readonly prefixLength: number;
-    };
+    readonly boards: BoardAddresses;
+    /** There if a service has an IPv6 address: without one nothing here needs IPv6. */
+    readonly boards6?: BoardAddresses;
   };
   readonly services: readonly ServiceConfig[];
   readonly health: readonly CheckConfig[];
@@ -67,15 +74,17 @@ export interface Config {
 }
 
 export const defaultBoardsPrefix = "10.231.0.0/29";
+/** A unique local prefix (RFC 4193), its 40 bits drawn at random once; no packet leaves the host with it. */
+export const defaultBoards6Prefix = "fd5c:9a1e:7b42::/64";
 const defaultSlotBytes = 1024 ** 3;
 
-function boardAddresses(text: string): Config["network"]["boards"] {
-  const { base, length } = parsePrefix4(text) ?? { base: 0, length: 32 };
+function boardAddresses(text: string): BoardAddresses {
+  const prefix = parsePrefix(text) ?? { family: 4, base: 0n, length: 32 };
   return {
-    host: numberToAddress(base + 1),
-    a: numberToAddress(base + 2),
-    b: numberToAddress(base + 3),
-    prefixLength: length,
+    host: addressAt(prefix, 1),
+    a: addressAt(prefix, 2),
+    b: addressAt(prefix, 3),
+    prefixLength: prefix.length,
   };
 }
 
@@ -90,6 +99,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
   const { boards, network, upgrade, placement } = document;
   const path = resolve(file);
   const cores = placement?.cores;
+  const hasIpv6 = document.services.some(({ address }) => isIPv6(address));
   return {
     file: path,
     system: document.system,
@@ -106,6 +116,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       cpus: boards.cpus ?? 1,
       slotBytes: boards.slots?.size ?? defaultSlotBytes,
       user: boards.user ?? "nobody",
+      watchdogMs: boards.watchdog ?? null,
     },
     placement: {
       cores: {
@@ -117,11 +128,12 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       mode: "routed",
       uplink: network.uplink,
       boards: boardAddresses(network.boards ?? defaultBoardsPrefix),
+      ...(hasIpv6 ? { boards6: boardAddresses(network.boards6 ?? defaultBoards6Prefix) } : {}),
     },
     services: document.services.map((service) => ({
       name: service.name,
       protocol: service.protocol,
-      address: service.address,
+      address: canonical(service.address),
       port: service.port,
       insidePort: service["inside-port"] ?? service.port,
       drainMs: service.drain ?? 30_000,

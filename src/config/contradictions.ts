@@ -1,6 +1,7 @@
 /** What each value allows by itself and the values together do not. */
-import { defaultBoardsPrefix } from "./config.ts";
-import { holds, parsePrefix4 } from "./network-address.ts";
+import { isIPv6 } from "node:net";
+import { defaultBoards6Prefix, defaultBoardsPrefix } from "./config.ts";
+import { canonical, holds, parsePrefix } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 
 export interface Contradiction {
@@ -20,23 +21,28 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   const names = new Set<string>();
   const outside = new Set<string>();
   const inside = new Set<string>();
-  const boards = parsePrefix4(document.network.boards ?? defaultBoardsPrefix);
+  const { boards, boards6 } = document.network;
+  const four = { key: "network.boards", prefix: parsePrefix(boards ?? defaultBoardsPrefix) };
+  const six = { key: "network.boards6", prefix: parsePrefix(boards6 ?? defaultBoards6Prefix) };
   for (const [index, service] of document.services.entries()) {
-    const { name, protocol, address, port } = service;
+    const { name, protocol, port } = service;
+    const address = canonical(service.address);
+    const family = isIPv6(address) ? six : four;
     const insidePort = service["inside-port"] ?? port;
     take(names, name, ["services", index, "name"], `another service is named ${name}`);
-    const endpoint = `${protocol} ${address}:${port}`;
+    const endpoint = `${protocol} ${isIPv6(address) ? `[${address}]` : address}:${port}`;
     take(outside, endpoint, ["services", index, "port"], `another service has ${endpoint}`);
     take(
       inside,
-      `${protocol} ${insidePort}`,
+      // The boards tell the two families apart, so one port may serve both.
+      `${family.key} ${protocol} ${insidePort}`,
       ["services", index, service["inside-port"] === undefined ? "port" : "inside-port"],
       `another service reaches port ${insidePort} inside the boards: give one of them an inside-port of its own`,
     );
-    if (boards !== undefined && holds(boards, address))
+    if (family.prefix !== undefined && holds(family.prefix, address))
       found.push({
         path: ["services", index, "address"],
-        message: `${address} lies inside network.boards, which is private to the host and its boards`,
+        message: `${address} lies inside ${family.key}, which is private to the host and its boards`,
       });
   }
 

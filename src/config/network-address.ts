@@ -1,31 +1,81 @@
-/** IPv4 addresses and prefixes as numbers, to tell what overlaps (RFC 4632, section 3.1). */
-import { isIPv4 } from "node:net";
+/** Addresses and prefixes of both families as numbers, to tell what overlaps (RFC 4632, section 3.1; RFC 4291, section 2.3). */
+import { isIP, isIPv4, isIPv6 } from "node:net";
+import { canonicalIpv6, ipv6ToNumber, numberToIpv6 } from "../system/ipv6-address.ts";
 
-export interface Prefix4 {
+export interface Prefix {
+  readonly family: 4 | 6;
   /** The first address, as a number. */
-  readonly base: number;
+  readonly base: bigint;
   /** Bits of the mask. */
   readonly length: number;
 }
 
-export function addressToNumber(address: string): number {
-  return address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);
+const bitsOf = { 4: 32, 6: 128 } as const;
+
+function toNumber(address: string): bigint {
+  if (isIPv6(address)) return ipv6ToNumber(address);
+  return address.split(".").reduce((sum, octet) => sum * 256n + BigInt(octet), 0n);
 }
 
-export function numberToAddress(value: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
+function toAddress(value: bigint, family: 4 | 6): string {
+  if (family === 6) return numberToIpv6(value);
+  return [24n, 16n, 8n, 0n].map((shift) => String((value >> shift) & 255n)).join(".");
+}
+
+/** An address of either family; no zone (`%eth0`) with it. */
+export function isAddress(text: string): boolean {
+  return isIPv4(text) || (isIPv6(text) && !text.includes("%"));
+}
+
+/** As the kernel's programs print it. */
+export function canonical(address: string): string {
+  return isIPv6(address) ? canonicalIpv6(address) : address;
 }
 
 /** `10.231.0.0/29` → its parts; `undefined` if it is no prefix, or has bits set beyond the mask. */
-export function parsePrefix4(text: string): Prefix4 | undefined {
+export function parsePrefix(text: string): Prefix | undefined {
   const [address = "", bits = "", ...rest] = text.split("/");
-  if (!isIPv4(address) || !/^\d{1,2}$/.test(bits) || rest.length > 0) return undefined;
+  if (!isAddress(address) || !/^\d{1,3}$/.test(bits) || rest.length > 0) return undefined;
+  const family = isIP(address) === 6 ? 6 : 4;
   const length = Number(bits);
-  const base = addressToNumber(address);
-  return length <= 32 && base % 2 ** (32 - length) === 0 ? { base, length } : undefined;
+  if (length > bitsOf[family]) return undefined;
+  const base = toNumber(address);
+  return (base & ((1n << BigInt(bitsOf[family] - length)) - 1n)) === 0n
+    ? { family, base, length }
+    : undefined;
 }
 
-export function holds(prefix: Prefix4, address: string): boolean {
-  const offset = addressToNumber(address) - prefix.base;
-  return offset >= 0 && offset < 2 ** (32 - prefix.length);
+/** Never for an address of the other family. */
+export function holds({ family, base, length }: Prefix, address: string): boolean {
+  if (isIP(address) !== family) return false;
+  const hostBits = BigInt(bitsOf[family] - length);
+  return toNumber(address) >> hostBits === base >> hostBits;
+}
+
+/** The address so many after the first. */
+export function addressAt({ family, base }: Prefix, offset: number): string {
+  return toAddress(base + BigInt(offset), family);
+}
+
+/** Addresses that no client outside can be given (IANA's special-purpose registries, RFC 6890). */
+const unfit: readonly (readonly [prefix: string, what: string])[] = [
+  ["0.0.0.0/8", "an unspecified address"],
+  ["127.0.0.0/8", "a loopback address"],
+  ["169.254.0.0/16", "a link-local address"],
+  ["224.0.0.0/4", "a multicast address"],
+  ["240.0.0.0/4", "a reserved or broadcast address"],
+  ["::/128", "the unspecified address"],
+  ["::1/128", "the loopback address"],
+  ["::ffff:0:0/96", "an IPv4 address written as IPv6"],
+  ["::/96", "an IPv4 address written as IPv6"],
+  ["fe80::/10", "a link-local address"],
+  ["ff00::/8", "a multicast address"],
+];
+
+/** What an address is that cannot be a service's; `undefined` for one that can. */
+export function unfitness(address: string): string | undefined {
+  return unfit.find(([text]) => {
+    const prefix = parsePrefix(text);
+    return prefix !== undefined && holds(prefix, address);
+  })?.[1];
 }

@@ -2,9 +2,8 @@
  * The configuration file as people write it: every key that exists, and what it may hold.
  * Keys of later versions are known here, and choosing one is refused by name: nothing is accepted that would not be done.
  */
-import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
-import { parsePrefix4 } from "./network-address.ts";
+import { addressAt, isAddress, parsePrefix, unfitness } from "./network-address.ts";
 import { suggestion } from "./suggestion.ts";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
@@ -85,10 +84,12 @@ const card = z
   .refine((text) => text !== "." && text !== "..", "expected the name of a network card, see ip link");
 
 const serviceAddress = z.string().superRefine((text, context) => {
-  if (isIPv4(text)) return;
-  const message = isIPv6(text)
-    ? `IPv6 is ${notYet}`
-    : "expected an IPv4 address without a prefix, such as 198.51.100.10";
+  const what = isAddress(text) ? unfitness(text) : "no address";
+  if (what === undefined) return;
+  const message =
+    what === "no address"
+      ? "expected an IPv4 or IPv6 address without a prefix, such as 198.51.100.10 or 2001:db8::10"
+      : `${text} is ${what}: expected one that clients outside can reach`;
   context.addIssue({ code: "custom", message });
 });
 
@@ -144,9 +145,20 @@ const cores = z
 
 /** /29 is the smallest prefix with addresses for the host and both boards beside the network's own and the broadcast. */
 const boardsPrefix = z.string().refine((text) => {
-  const prefix = parsePrefix4(text);
-  return prefix !== undefined && prefix.length >= 8 && prefix.length <= 29;
+  const prefix = parsePrefix(text);
+  return prefix?.family === 4 && prefix.length >= 8 && prefix.length <= 29;
 }, "expected an IPv4 prefix of /8 to /29 that begins at its first address, such as 10.231.0.0/29");
+
+/** In IPv6 every address is a host's but the first, which is any router's (RFC 4291, section 2.6.1). */
+const boards6Prefix = z.string().refine((text) => {
+  const prefix = parsePrefix(text);
+  return (
+    prefix?.family === 6 &&
+    prefix.length >= 16 &&
+    prefix.length <= 126 &&
+    unfitness(addressAt(prefix, 1)) === undefined
+  );
+}, "expected an IPv6 prefix of /16 to /126 that begins at its first address, such as fd5c:9a1e:7b42::/64");
 
 const mebi = 1024 ** 2;
 
@@ -173,6 +185,7 @@ export const documentSchema = section({
       .string()
       .regex(/^[a-z_][a-z0-9_-]{0,31}$/, "expected the name of a system user")
       .optional(),
+    watchdog: duration("30s", 2000).optional(),
     slots: section({
       size: size("1GiB", mebi, 1024 * 1024 * mebi).optional(),
       a: later("a slot of one's own choice").optional(),
@@ -185,11 +198,12 @@ export const documentSchema = section({
     uplink: card,
     uplinks: later("uplinks").optional(),
     boards: boardsPrefix.optional(),
+    boards6: boards6Prefix.optional(),
   }),
   services: z
     .array(service)
     .min(1, "expected at least one service")
-    .max(256, "expected at most 256 services"),
+    .max(255, "expected at most 255 services"),
   state: section({
     "hand-over": z.literal(false, `state hand-over is ${notYet}`).optional(),
     deadline: duration("2s").optional(),

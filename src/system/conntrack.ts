@@ -1,7 +1,11 @@
 /** The door to the kernel's table of flows (conntrack(8)). */
+import { isIPv6 } from "node:net";
 import { run } from "./process.ts";
 
 const program = "conntrack";
+
+/** The kernel lists the two families apart (conntrack(8), `-f`). */
+export type FlowFamily = "ipv4" | "ipv6";
 
 /** A TCP flow as the kernel tracks it. Addresses and ports are those of its first packet, before any rewriting. */
 export interface TcpFlow {
@@ -24,8 +28,14 @@ const maxOutputBytes = 512 * 1024 * 1024;
  * TCP flows whose mark agrees with `mark` in the bits of `mask`; the kernel filters.
  * Errors: `missing-program`, `command-failed`, `deadline-passed`; the signal's reason.
  */
-export async function listTcpFlows(mark: number, mask: number, signal?: AbortSignal): Promise<TcpFlow[]> {
-  const { stdout } = await run(program, ["-L", "-p", "tcp", "--mark", `${mark}/${mask}`, "-o", "id"], {
+export async function listTcpFlows(
+  family: FlowFamily,
+  mark: number,
+  mask: number,
+  signal?: AbortSignal,
+): Promise<TcpFlow[]> {
+  const marked = ["--mark", `${mark}/${mask}`];
+  const { stdout } = await run(program, ["-L", "-f", family, "-p", "tcp", ...marked, "-o", "id"], {
     timeoutMs: 20_000,
     maxOutputBytes,
     ...(signal === undefined ? {} : { signal }),
@@ -45,8 +55,9 @@ export interface FlowFilter {
 /** Forgets TCP flows; none is a success. Errors: `missing-program`, `command-failed`, `deadline-passed`. */
 export async function forgetTcpFlows({ mark, mask, answeredBy, state }: FlowFilter): Promise<void> {
   const ofState = state === undefined ? [] : ["--state", state];
+  const family: FlowFamily = isIPv6(answeredBy) ? "ipv6" : "ipv4";
   const of = ["--mark", `${mark}/${mask}`, "--reply-src", answeredBy, ...ofState];
-  await run(program, ["-D", "-p", "tcp", ...of], {
+  await run(program, ["-D", "-f", family, "-p", "tcp", ...of], {
     allowedExitCodes: [1],
     timeoutMs: 20_000,
     maxOutputBytes,

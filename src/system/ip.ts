@@ -1,4 +1,5 @@
 /** The door to addresses, routes and cards: ip(8), read as JSON. */
+import { isIPv6 } from "node:net";
 import { run } from "./process.ts";
 
 const program = "ip";
@@ -22,9 +23,20 @@ export async function cardOfAddress(address: string): Promise<string | undefined
   )?.ifname;
 }
 
-/** Gives a card an address of its own (`/32`, `/128`); repeatable. Errors: `command-failed`. */
-export async function addAddress(address: string, prefix: number, card: string): Promise<void> {
-  await run(program, ["address", "replace", `${address}/${prefix}`, "dev", card]);
+/**
+ * Gives a card an address of its own (`/32`, `/128`), usable at once: nobody is asked whether he has it too. Repeatable.
+ * @param use `answer`: connections that the host begins do not take this IPv6 address of themselves (RFC 6724, rule 3).
+ * Errors: `command-failed`.
+ */
+export async function addAddress(
+  address: string,
+  prefix: number,
+  card: string,
+  use: "begin" | "answer" = "begin",
+): Promise<void> {
+  const answering = use === "answer" ? ["preferred_lft", "0"] : [];
+  const six = isIPv6(address) ? ["nodad", ...answering] : [];
+  await run(program, ["address", "replace", `${address}/${prefix}`, "dev", card, ...six]);
 }
 
 /** Takes an address off a card; repeatable, also when the card is gone. */

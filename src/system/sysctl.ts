@@ -1,6 +1,7 @@
 /** The door to the kernel's settings of this network namespace (sysctl(8)), by path below /proc/sys: `net/ipv4/conf/up0/forwarding`. */
 import { readFile, writeFile } from "node:fs/promises";
 import { TwinboardError } from "../errors.ts";
+import { readFileIfThere } from "./files.ts";
 
 /** The setting as the kernel prints it, without the newline. Errors: `command-failed` (no such setting). */
 export async function readSetting(path: string): Promise<string> {
@@ -9,6 +10,11 @@ export async function readSetting(path: string): Promise<string> {
   } catch (error) {
     throw refused(path, "read", error);
   }
+}
+
+/** Whether this kernel, and this card, has the setting. */
+export async function hasSetting(path: string): Promise<boolean> {
+  return (await readFileIfThere(file(path))) !== undefined;
 }
 
 /** Errors: `command-failed` (no such setting, or the kernel refuses the value). */

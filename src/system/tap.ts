@@ -8,8 +8,11 @@ export interface Tap {
   readonly name: string;
   /** The user who may attach to it without privileges. */
   readonly ownerUid: number;
-  /** *off*: the host's kernel itself says nothing on this wire. *link-local*: it has that address at once, and believes no router. */
-  readonly ipv6: "off" | "link-local";
+  /**
+   * *off*: none. *link-local*: the host has that address at once. *silent*: it has no address but those that it is given. In no case
+   * does it believe a router there.
+   */
+  readonly ipv6: "off" | "link-local" | "silent";
   /** Who is at the other end: reached without asking, so a board that is not up yet leaves no failed neighbour behind. */
   readonly neighbour?: { readonly address: string; readonly mac: string };
 }
@@ -24,6 +27,9 @@ export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
   if (tap.ipv6 === "off") await setIpv6(tap.name, "disable_ipv6", "1");
   else {
     await setIpv6(tap.name, "accept_ra", "0");
+    if (tap.ipv6 === "silent") await setIpv6(tap.name, "addr_gen_mode", "1");
+    // It was made without IPv6 by an earlier configuration.
+    await setIpv6(tap.name, "disable_ipv6", "0");
     // Nobody else is on this wire: a second of duplicate address detection would only delay the first probe.
     await setIpv6(tap.name, "accept_dad", "0");
   }

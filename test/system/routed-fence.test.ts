@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemNames } from "../../src/system/names.ts";
 import type { FlowEnd } from "../fixtures/routed/client.ts";
-import { RoutedLab } from "../fixtures/routed/lab.ts";
+import { addresses, RoutedLab } from "../fixtures/routed/lab.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 const signal = AbortSignal.timeout(200_000);
@@ -16,7 +16,7 @@ test("a fenced board reaches nobody, and nothing of the service reaches it", { s
   const timeoutMs = 300;
   const from = async (board: "a" | "b", host: string, port: number, localAddress?: string): Promise<string> =>
     await lab.boards[board].server.call("reach", { host, port, timeoutMs, localAddress });
-  const { a, b, host } = lab.settings.boards;
+  const { a, b, host } = addresses.ipv4.links;
   await using listener = await lab.listenOutside(7000);
   assert.ok(listener);
   await using clients = lab.clientsOnDevice();

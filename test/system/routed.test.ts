@@ -5,7 +5,7 @@ import { takeover } from "../../src/service/routed/elements.ts";
 import { parseTcpFlows } from "../../src/system/conntrack.ts";
 import { systemNames } from "../../src/system/names.ts";
 import type { FlowEnd, LoadResult } from "../fixtures/routed/client.ts";
-import { RoutedLab } from "../fixtures/routed/lab.ts";
+import { addresses, RoutedLab } from "../fixtures/routed/lab.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 const signal = AbortSignal.timeout(200_000);
@@ -106,8 +106,8 @@ test("other addresses of the boards are refused while a board serves", { skip, s
   await using lab = await RoutedLab.make("moved");
   await lab.daemon().setUp(signal);
   await lab.daemon().handOver("a", signal);
-  const boards = { a: "10.99.0.2", b: "10.99.0.3", host: "10.99.0.1", prefix: 29 };
-  await assert.rejects(lab.daemon({ boards }).setUp(signal), { code: "config-changed" });
+  const links = { ipv4: addresses.ipv4.otherLinks };
+  await assert.rejects(lab.daemon({ links }).setUp(signal), { code: "config-changed" });
   assert.equal(await lab.clients.call("ask"), "a", "and nothing was changed");
 });
 

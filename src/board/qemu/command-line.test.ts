@@ -10,7 +10,7 @@ const machine: Machine = {
   memoryBytes: 256 * 1024 * 1024,
   cpus: 2,
   accelerator: "tcg",
-  identity: { address4: "10.231.0.3/29", gateway4: "10.231.0.1" },
+  identity: { ipv4: { address: "10.231.0.3/29", gateway: "10.231.0.1" } },
   kernelArguments: " quiet console=hvc0 ",
   initrd: true,
   diskIo: "native",

@@ -9,9 +9,15 @@ export type Accelerator = "kvm" | "tcg";
 
 /** What the board's service card is told to be. */
 export interface BoardIdentity {
-  /** Address and prefix: `10.231.0.2/29`. */
-  readonly address4: string;
-  readonly gateway4: string;
+  readonly ipv4: CardAddress;
+  /** Without it the card has no IPv6 at all. */
+  readonly ipv6?: CardAddress;
+}
+
+export interface CardAddress {
+  /** With its prefix: `10.231.0.2/29`. */
+  readonly address: string;
+  readonly gateway: string;
 }
 
 export interface Machine {
@@ -104,8 +110,11 @@ function kernelCommandLine({ kernelArguments, names, name, identity }: Machine):
     `twinboard.board=${name}`,
     `twinboard.mgmt=${names.mac(name, "mgmt")}`,
     `twinboard.service=${names.mac(name, "service")}`,
-    `twinboard.address4=${identity.address4}`,
-    `twinboard.gateway4=${identity.gateway4}`,
+    `twinboard.address4=${identity.ipv4.address}`,
+    `twinboard.gateway4=${identity.ipv4.gateway}`,
+    ...(identity.ipv6 === undefined
+      ? []
+      : [`twinboard.address6=${identity.ipv6.address}`, `twinboard.gateway6=${identity.ipv6.gateway}`]),
   ]
     .join(" ")
     .trim();

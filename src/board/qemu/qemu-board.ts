@@ -92,7 +92,7 @@ export class QemuBoard implements Board {
   async setUp(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await requirePrograms(neededPrograms);
-    const { name, names, user, stateDirectory } = this.#options;
+    const { name, names, user, identity, stateDirectory } = this.#options;
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     await chmod(this.#directory, 0o700);
     await chown(this.#directory, user.uid, user.gid);
@@ -100,7 +100,8 @@ export class QemuBoard implements Board {
     const ownerUid = user.uid;
     const neighbour = { address: names.linkLocal(name, "mgmt"), mac: names.mac(name, "mgmt") };
     await createTap({ name: names.card(name, "mgmt"), ownerUid, ipv6: "link-local", neighbour }, signal);
-    await createTap({ name: names.card(name, "service"), ownerUid, ipv6: "off" }, signal);
+    const ipv6 = identity.ipv6 === undefined ? "off" : "silent";
+    await createTap({ name: names.card(name, "service"), ownerUid, ipv6 }, signal);
     this.#cpuGroup = await makeCpuGroup(this.#groupName);
     this.#watch.begin();
   }

@@ -44,14 +44,13 @@ export async function cutFlows(
   signal: AbortSignal,
 ): Promise<void> {
   const marks = marksOf(flows);
-  await nft.change(cutOff(plan, order.epoch, [...marks]));
+  await nft.change(cutOff(plan, order.epoch, [...marks.keys()]));
   const probes = flows.filter(({ state }) => state !== "SYN_SENT").map((flow) => new Probe(flow));
   for (const batch of batches(probes)) await sendAll(batch);
   for (const batch of batches(probes)) await confirm(plan, order, batch, signal);
   // Who has said nothing by now is gone or shut off: whatever either end says later is answered by a reset all the same.
   // A handshake that the board never answered is forgotten too: the client's next SYN reaches the holder, and nothing is lost.
-  const answeredBy = plan.boards[order.board];
-  for (const mark of marks) await forgetTcpFlows({ mark, mask: flowMask, answeredBy });
+  for (const [mark, answeredBy] of marks) await forgetTcpFlows({ mark, mask: flowMask, answeredBy });
 }
 
 /** The first SYN, to every client before anything is waited for: its answer needs no socket here. */
@@ -75,7 +74,7 @@ async function confirm(
       await systemClock.sleep(waitMs, signal);
       waitMs = Math.min(maxLookAgainMs, waitMs * 2);
       const done = await follow(plan, order, open, signal);
-      await forgetDone(plan, order, done);
+      await forgetDone(order, done);
     }
   } finally {
     for (const probe of open.values()) probe.end();
@@ -115,13 +114,14 @@ async function follow(
 }
 
 /** A client that begins anew from the same port waits for the old flow to be forgotten. */
-async function forgetDone(plan: RoutedPlan, order: CutOrder, done: readonly ServiceFlow[]): Promise<void> {
+async function forgetDone(order: CutOrder, done: readonly ServiceFlow[]): Promise<void> {
   const ends = closedBit | clientEndBit | (order.atOnce === true ? 0 : boardEndBit);
-  for (const mark of marksOf(done)) {
-    await forgetTcpFlows({ mark: mark | ends, mask: flowMask | ends, answeredBy: plan.boards[order.board] });
+  for (const [mark, answeredBy] of marksOf(done)) {
+    await forgetTcpFlows({ mark: mark | ends, mask: flowMask | ends, answeredBy });
   }
 }
 
-function marksOf(flows: readonly ServiceFlow[]): Set<number> {
-  return new Set(flows.map((flow) => flow.mark & flowMask));
+/** Board and service of these flows → the board's address, of the service's family. */
+function marksOf(flows: readonly ServiceFlow[]): Map<number, string> {
+  return new Map(flows.map(({ mark, answeredBy }) => [mark & flowMask, answeredBy]));
 }

@@ -5,7 +5,7 @@ import type { NftSession } from "../../system/nft.ts";
 import type { DrainCounts, DrainProgress, DrainResult } from "../service.ts";
 import { cutFlows } from "./cut.ts";
 import { flowsLeft } from "./flows.ts";
-import type { RoutedPlan, RoutedService4 } from "./plan.ts";
+import type { PlannedService, RoutedPlan } from "./plan.ts";
 
 export interface DrainOrder {
   readonly board: BoardName;
@@ -31,7 +31,7 @@ export async function drainFlows(
   const started = systemClock.monotonic();
   const flowsSeen = new Map<number, string>();
   const cut = new Set<number>();
-  const dueMs = (service: RoutedService4): number =>
+  const dueMs = (service: PlannedService): number =>
     order.atOnce === true ? 0 : order.sinceMs + service.drainMs;
   for (;;) {
     const flows = await flowsLeft(plan, order.board, signal);

@@ -9,7 +9,7 @@ const names = systemNames("test");
 const plan: RoutedPlan = {
   names,
   uplink: "up0",
-  boards: { a: "10.231.0.2", b: "10.231.0.3", host: "10.231.0.1", prefix: 29 },
+  links: { ipv4: { a: "10.231.0.2", b: "10.231.0.3", host: "10.231.0.1", prefixLength: 29 } },
   services: [
     { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, insidePort: 8080, drainMs: 1 },
     { name: "mqtt", protocol: "tcp", address: "198.51.100.11", port: 1883, drainMs: 1 },
@@ -46,7 +46,7 @@ test("a fenced board's flows are cut service by service", () => {
 });
 
 test("a table is replaced only while its epoch is the one that was read, and keeps holder and draining", () => {
-  const rules = rulesFor(plan, false);
+  const rules = rulesFor(plan, { ipv4: "uplink", ipv6: "nothing" });
   const fresh = tableFile(plan, rules, absent);
   assert.doesNotMatch(fresh, /delete table/);
   assert.match(fresh, /set holder \{ type ifname; {2}\}/);
@@ -64,9 +64,12 @@ test("a table is replaced only while its epoch is the one that was read, and kee
 });
 
 test("a host that passed nothing on before passes on nothing but the service now", () => {
-  assert.match(rulesFor(plan, false).text, /iifname "up0" drop/);
-  assert.doesNotMatch(rulesFor(plan, true).text, /iifname "up0" drop/);
-  assert.notEqual(rulesFor(plan, true).digest, rulesFor(plan, false).digest);
+  assert.match(rulesFor(plan, { ipv4: "uplink", ipv6: "nothing" }).text, /ipv4 iifname "up0" drop/);
+  assert.doesNotMatch(rulesFor(plan, { ipv4: "nothing", ipv6: "nothing" }).text, /ipv4 iifname "up0" drop/);
+  assert.notEqual(
+    rulesFor(plan, { ipv4: "nothing", ipv6: "nothing" }).digest,
+    rulesFor(plan, { ipv4: "uplink", ipv6: "nothing" }).digest,
+  );
 });
 
 test("the condition is what the sets say", () => {
@@ -76,7 +79,7 @@ test("the condition is what the sets say", () => {
     { name: "epoch", elements: [9] },
     { name: "holder", elements: [cardB] },
     { name: "draining", elements: [] },
-    { name: "boards", elements: ["10.231.0.2", "10.231.0.3"] },
+    { name: "boards4", elements: ["10.231.0.2", "10.231.0.3"] },
   ];
   assert.deepEqual(conditionOf(plan, sets), {
     present: true,

@@ -2,9 +2,9 @@
 import { type BoardName, boardNames } from "../../board/board.ts";
 import type { NftSet } from "../../system/nft.ts";
 import type { ServiceCondition } from "../service.ts";
-import { ipv4 } from "./family.ts";
+import { type Family, families } from "./family.ts";
 import { boardMark, hex, serviceMark } from "./marks.ts";
-import type { RoutedPlan } from "./plan.ts";
+import { linkedFamilies, linksOf, type RoutedPlan, servicesOf } from "./plan.ts";
 import type { Rules } from "./rules.ts";
 
 export const tableFamily = "inet";
@@ -12,7 +12,7 @@ export const tableFamily = "inet";
 /** What the kernel's elements say. */
 export interface TableCondition extends ServiceCondition {
   readonly digest: number;
-  /** The boards' addresses by which the table was made. */
+  /** The boards' addresses by which the table was made, of all families. */
   readonly boards: readonly string[];
 }
 
@@ -28,7 +28,6 @@ export const absent: TableCondition = {
 /** The file that makes the table, or replaces it in one transaction without a change of holder. */
 export function tableFile(plan: RoutedPlan, rules: Rules, was: TableCondition): string {
   const table = `${tableFamily} ${plan.names.table}`;
-  const { suffix, addressType } = ipv4;
   const epoch = was.present ? was.epoch : 1;
   return [
     // With another epoch the table is not the one that was read: then nothing is replaced.
@@ -36,7 +35,9 @@ export function tableFile(plan: RoutedPlan, rules: Rules, was: TableCondition): 
     `table ${table} {`,
     set("rules", "mark", [hex(rules.digest)]),
     set("epoch", "mark", [String(epoch)]),
-    set("boards", addressType, [plan.boards.a, plan.boards.b]),
+    ...linkedFamilies(plan).map(({ family, links }) =>
+      set(`boards${family.suffix}`, family.addressType, [links.a, links.b]),
+    ),
     set("holder", "ifname", cardsOf(plan, was.holder)),
     set("draining", "ifname", cardsOf(plan, was.draining)),
     "# board and service of flows that may not go on",
@@ -45,8 +46,7 @@ export function tableFile(plan: RoutedPlan, rules: Rules, was: TableCondition): 
       "mark",
       boardNames.filter((board) => isFenced(was, board)).flatMap((board) => marksOf(plan, board)),
     ),
-    `map services${suffix} { type ${addressType} . inet_proto . inet_service : ${addressType} . inet_service;`,
-    was.holder === null ? "}" : `elements = { ${destinations(plan, was.holder)} }; }`,
+    ...linkedFamilies(plan).map(({ family }) => servicesMap(plan, family, was.holder)),
     rules.text,
     "}",
     "",
@@ -59,11 +59,15 @@ export function takeover(plan: RoutedPlan, from: ServiceCondition, to: BoardName
   const draining = from.holder !== null && from.holder !== to ? from.holder : null;
   return [
     nextEpoch(plan, from.epoch),
-    `flush map ${table} services${ipv4.suffix}`,
+    ...linkedFamilies(plan).map(({ family }) => `flush map ${table} services${family.suffix}`),
     `flush set ${table} holder`,
     `flush set ${table} draining`,
     `flush set ${table} cut`,
-    `add element ${table} services${ipv4.suffix} { ${destinations(plan, to)} }`,
+    ...linkedFamilies(plan).flatMap(({ family }) =>
+      destinations(plan, family, to).map(
+        (elements) => `add element ${table} services${family.suffix} { ${elements} }`,
+      ),
+    ),
     `add element ${table} holder { ${cardsOf(plan, to).join(", ")} }`,
     ...(draining === null ? [] : [`add element ${table} draining { ${cardsOf(plan, draining).join(", ")} }`]),
   ].join("; ");
@@ -109,7 +113,7 @@ export function conditionOf(plan: RoutedPlan, sets: readonly NftSet[] | undefine
     draining: board("draining"),
     epoch: Number(elements("epoch")[0] ?? 0),
     digest: Number(elements("rules")[0] ?? 0),
-    boards: elements("boards").map(String),
+    boards: families.flatMap(({ suffix }) => elements(`boards${suffix}`).map(String)),
   };
 }
 
@@ -130,11 +134,20 @@ function cardsOf(plan: RoutedPlan, board: BoardName | null): string[] {
   return board === null ? [] : [`"${plan.names.card(board, "service")}"`];
 }
 
-function destinations(plan: RoutedPlan, board: BoardName): string {
-  return plan.services
-    .map(
-      ({ address, protocol, port, insidePort }) =>
-        `${address} . ${protocol} . ${port} : ${plan.boards[board]} . ${insidePort ?? port}`,
-    )
-    .join(", ");
+/** Where new flows of each service go. */
+function servicesMap(plan: RoutedPlan, family: Family, holder: BoardName | null): string {
+  const { suffix, addressType } = family;
+  const elements = holder === null ? [] : destinations(plan, family, holder);
+  const type = `type ${addressType} . inet_proto . inet_service : ${addressType} . inet_service;`;
+  return `map services${suffix} { ${type} ${elements.map((text) => `elements = { ${text} };`).join("")} }`;
+}
+
+/** One text of all elements; none if the family has no services, because nftables takes no empty list. */
+function destinations(plan: RoutedPlan, family: Family, board: BoardName): string[] {
+  const inside = linksOf(plan, family)[board];
+  const elements = servicesOf(plan, family).map(
+    ({ service: { address, protocol, port, insidePort } }) =>
+      `${address} . ${protocol} . ${port} : ${inside} . ${insidePort ?? port}`,
+  );
+  return elements.length === 0 ? [] : [elements.join(", ")];
 }

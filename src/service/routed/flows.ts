@@ -1,11 +1,12 @@
 /** The flows of one board's services, out of the kernel's table. */
 import type { BoardName } from "../../board/board.ts";
 import { listTcpFlows, type TcpFlow } from "../../system/conntrack.ts";
+import { familyOf } from "./family.ts";
 import { boardEndBit, boardMark, boardMask, clientEndBit, closedBit, serviceMask } from "./marks.ts";
-import type { RoutedPlan, RoutedService4 } from "./plan.ts";
+import { linkedFamilies, type PlannedService, type RoutedPlan } from "./plan.ts";
 
 export interface ServiceFlow extends TcpFlow {
-  readonly service: RoutedService4;
+  readonly service: PlannedService;
 }
 
 /** States in which nobody waits for anything more: both ends have closed, or one has reset the flow. */
@@ -17,20 +18,24 @@ export async function flowsLeft(
   board: BoardName,
   signal: AbortSignal,
 ): Promise<ServiceFlow[]> {
-  const flows = await listTcpFlows(boardMark[board], boardMask, signal);
-  return flows.flatMap((flow) => {
-    const service = serviceOf(plan, board, flow);
-    return service === undefined || isOver(flow) ? [] : [{ ...flow, service }];
-  });
+  const left: ServiceFlow[] = [];
+  for (const { family } of linkedFamilies(plan)) {
+    for (const flow of await listTcpFlows(family.name, boardMark[board], boardMask, signal)) {
+      const service = serviceOf(plan, board, flow);
+      if (service !== undefined && !isOver(flow)) left.push({ ...flow, service });
+    }
+  }
+  return left;
 }
 
 function isOver(flow: TcpFlow): boolean {
   return isClosed(flow) ? clientKnows(flow) && boardKnows(flow) : endStates.has(flow.state);
 }
 
-function serviceOf(plan: RoutedPlan, board: BoardName, flow: TcpFlow): RoutedService4 | undefined {
+function serviceOf(plan: RoutedPlan, board: BoardName, flow: TcpFlow): PlannedService | undefined {
   // The board's address too: another system of this host marks its flows alike.
-  if ((flow.mark & serviceMask) === 0 || flow.answeredBy !== plan.boards[board]) return undefined;
+  const links = plan.links[familyOf(flow.answeredBy).name];
+  if ((flow.mark & serviceMask) === 0 || flow.answeredBy !== links?.[board]) return undefined;
   return plan.services.find(
     ({ address, port }) => flow.destination === address && flow.destinationPort === port,
   );

@@ -1,10 +1,13 @@
 /** What a routed service is made from: pure data, out of the configuration. */
+import { TwinboardError } from "../../errors.ts";
 import type { SystemNames } from "../../system/names.ts";
+import { type Family, families, familyOf } from "./family.ts";
 
 /** One service of the outside: a TCP port of an address. */
-export interface RoutedService4 {
+export interface PlannedService {
   readonly name: string;
   readonly protocol: "tcp";
+  /** IPv4 or IPv6, the latter as the kernel prints it (RFC 5952). */
   readonly address: string;
   readonly port: number;
   /** Port inside the board, if it is another. */
@@ -13,14 +16,47 @@ export interface RoutedService4 {
   readonly drainMs: number;
 }
 
+/** Addresses inside the point-to-point links of one family; `prefixLength` is what the boards configure. */
+export interface BoardLinks {
+  readonly a: string;
+  readonly b: string;
+  readonly host: string;
+  readonly prefixLength: number;
+}
+
 export interface RoutedPlan {
   readonly names: SystemNames;
   /** The card towards the outside. */
   readonly uplink: string;
-  /** Addresses inside the point-to-point links; `prefix` is what the boards configure. */
-  readonly boards: { readonly a: string; readonly b: string; readonly host: string; readonly prefix: number };
-  /** At most 255. */
-  readonly services: readonly RoutedService4[];
+  /** A family that has services has links; one that has none is left alone on the host and never leaves a board. */
+  readonly links: Readonly<Partial<Record<Family["name"], BoardLinks>>>;
+  /** At most 255, of both families together. */
+  readonly services: readonly PlannedService[];
   /** Where the host's own settings are kept until they are put back. */
   readonly stateDirectory: string;
+}
+
+/** The families that the boards speak, with their links. */
+export function linkedFamilies(plan: RoutedPlan): { readonly family: Family; readonly links: BoardLinks }[] {
+  return families.flatMap((family) => {
+    const links = plan.links[family.name];
+    return links === undefined ? [] : [{ family, links }];
+  });
+}
+
+/** Services of a family, each with its index in the plan, by which its flows are marked. */
+export function servicesOf(
+  plan: RoutedPlan,
+  family: Family,
+): { readonly service: PlannedService; readonly index: number }[] {
+  return plan.services.flatMap((service, index) =>
+    familyOf(service.address) === family ? [{ service, index }] : [],
+  );
+}
+
+/** Errors: `internal` for a family without links. */
+export function linksOf(plan: RoutedPlan, family: Family): BoardLinks {
+  const links = plan.links[family.name];
+  if (links === undefined) throw new TwinboardError("internal", { detail: `no ${family.name} on the links` });
+  return links;
 }

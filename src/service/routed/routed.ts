@@ -23,8 +23,9 @@ import {
   tableFile,
   takeover,
 } from "./elements.ts";
-import { ipv4 } from "./family.ts";
-import type { RoutedPlan } from "./plan.ts";
+import { familyOf, ipv4 } from "./family.ts";
+import { type Ipv6Switch, ipv6SwitchOf, type Opened, open, openCard, openedBy } from "./forwarding.ts";
+import { linkedFamilies, type RoutedPlan } from "./plan.ts";
 import { rulesFor } from "./rules.ts";
 import { HostSettings } from "./settings.ts";
 
@@ -36,12 +37,15 @@ export class RoutedService implements Service {
   /** Boards whose host side this daemon has made. */
   readonly #attached = new Set<BoardName>();
   readonly #settings: HostSettings;
+  readonly #namedSwitch: Ipv6Switch | undefined;
   readonly #nft = new NftSession();
   /** The condition from which `prepare` prepared a takeover; whatever raises the epoch after it makes that takeover fail. */
   #prepared: { readonly to: BoardName; readonly from: ServiceCondition } | undefined;
 
-  constructor(plan: RoutedPlan) {
+  /** @param ipv6Switch what the kernel offers, unless it is named: the older way works with every kernel. */
+  constructor(plan: RoutedPlan, ipv6Switch?: Ipv6Switch) {
     this.#plan = plan;
+    this.#namedSwitch = ipv6Switch;
     this.#settings = new HostSettings(plan.stateDirectory);
   }
 
@@ -50,13 +54,12 @@ export class RoutedService implements Service {
     const was = await this.#read();
     if (!was.present) await this.#checkListeners();
     this.#refuseOtherBoards(was);
-    const forwarded = (await this.#settings.original(this.#forwarding())) === "1";
-    const rules = rulesFor(this.#plan, forwarded);
+    const rules = rulesFor(this.#plan, await this.#opened());
     // The fence stands before the host passes on anything, and before any card can come up.
     if (was.digest !== rules.digest) await this.#load(tableFile(this.#plan, rules, was), signal);
     await this.#changeSettings();
     for (const { address } of this.#plan.services) {
-      await this.#settings.lend(address, ipv4.hostPrefix, this.#plan.uplink);
+      await this.#settings.lend(address, familyOf(address).hostPrefix, this.#plan.uplink);
     }
     const present = await cards();
     for (const board of boardNames) {
@@ -65,32 +68,34 @@ export class RoutedService implements Service {
     await this.#nft.warmUp();
   }
 
-  /** A board that serves got its address when it booted: with another in the rules nothing would reach it. */
+  /** A board that serves got its addresses when it booted: with others in the rules nothing would reach it. */
   #refuseOtherBoards({ holder, boards }: TableCondition): void {
-    const { a, b } = this.#plan.boards;
-    if (holder === null || boards.length === 0 || (boards.includes(a) && boards.includes(b))) return;
-    throw new TwinboardError("config-changed", {
-      detail: `network.boards gives the boards ${a} and ${b}, those that run have ${boards.join(" and ")}`,
-    });
+    if (holder === null || boards.length === 0) return;
+    for (const { family, links } of linkedFamilies(this.#plan)) {
+      const { a, b } = links;
+      if (boards.includes(a) && boards.includes(b)) continue;
+      const key = family === ipv4 ? "network.boards" : "network.boards6";
+      throw new TwinboardError("config-changed", {
+        detail: `${key} gives the boards ${a} and ${b}, those that run have ${boards.join(" and ")}`,
+      });
+    }
   }
 
   async attach(board: BoardName, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#attached.delete(board);
-    const { names, boards } = this.#plan;
     const card = this.#card(board);
     if (!(await cards()).has(card))
       throw new TwinboardError("missing-card", { detail: `${card} of board ${board}` });
     // The board cannot claim addresses on its link: the host answers only for its end, and asks for none.
     await writeSetting(`net/ipv4/conf/${card}/arp_ignore`, "1");
-    await writeSetting(`net/ipv4/conf/${card}/forwarding`, "1");
-    await addAddress(boards.host, ipv4.hostPrefix, card);
-    await pointTo(card, {
-      address: boards[board],
-      prefix: ipv4.hostPrefix,
-      mac: names.mac(board, "service"),
-      from: boards.host,
-    });
+    const mac = this.#plan.names.mac(board, "service");
+    const ipv6Switch = await this.#ipv6Switch();
+    for (const { family, links } of linkedFamilies(this.#plan)) {
+      await openCard(family.name, card, ipv6Switch);
+      await addAddress(links.host, family.hostPrefix, card);
+      await pointTo(card, { address: links[board], prefix: family.hostPrefix, mac, from: links.host });
+    }
     this.#attached.add(board);
   }
 
@@ -182,7 +187,6 @@ export class RoutedService implements Service {
 
   async tearDown(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { names, boards } = this.#plan;
     this.#prepared = undefined;
     this.#attached.clear();
     await this.#nft.close();
@@ -191,19 +195,30 @@ export class RoutedService implements Service {
     for (const board of boardNames) {
       const card = this.#card(board);
       if (!present.has(card)) continue;
-      await unpoint(card, boards[board], ipv4.hostPrefix);
-      await removeAddress(boards.host, ipv4.hostPrefix, card);
+      for (const { family, links } of linkedFamilies(this.#plan)) {
+        await unpoint(card, links[board], family.hostPrefix);
+        await removeAddress(links.host, family.hostPrefix, card);
+      }
     }
-    if (await hasTable(tableFamily, names.table))
-      await run("nft", ["delete", "table", tableFamily, names.table]);
+    const { table } = this.#plan.names;
+    if (await hasTable(tableFamily, table)) await run("nft", ["delete", "table", tableFamily, table]);
   }
 
   #card(board: BoardName): string {
     return this.#plan.names.card(board, "service");
   }
 
-  #forwarding(): string {
-    return `net/ipv4/conf/${this.#plan.uplink}/forwarding`;
+  async #ipv6Switch(): Promise<Ipv6Switch> {
+    return this.#namedSwitch ?? (await ipv6SwitchOf(this.#plan.uplink));
+  }
+
+  async #opened(): Promise<Record<"ipv4" | "ipv6", Opened>> {
+    const { uplink, links } = this.#plan;
+    const of = async (family: "ipv4" | "ipv6"): Promise<Opened> =>
+      links[family] === undefined
+        ? "nothing"
+        : await openedBy(this.#settings, family, uplink, await this.#ipv6Switch());
+    return { ipv4: await of("ipv4"), ipv6: await of("ipv6") };
   }
 
   async #read(): Promise<TableCondition> {
@@ -264,6 +279,8 @@ export class RoutedService implements Service {
     // The kernel keeps flows apart from the host's own connections only if these never take a service's port.
     await this.#settings.set(reserved, [already, ...ports].filter((part) => part !== "").join(","));
     await this.#settings.set("net/netfilter/nf_conntrack_acct", "1");
-    await this.#settings.set(this.#forwarding(), "1");
+    const ipv6Switch = await this.#ipv6Switch();
+    for (const { family } of linkedFamilies(this.#plan))
+      await open(this.#settings, family.name, this.#plan.uplink, ipv6Switch);
   }
 }

@@ -4,7 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { boardNames } from "../../board/board.ts";
-import { type Family, ipv4 } from "./family.ts";
+import { solicitedNode } from "../../system/ipv6-address.ts";
+import { type Family, ipv6 } from "./family.ts";
+import type { Opened } from "./forwarding.ts";
 import {
   boardEndBit,
   boardMark,
@@ -17,7 +19,7 @@ import {
   serviceMask,
   without,
 } from "./marks.ts";
-import type { RoutedPlan } from "./plan.ts";
+import { linkedFamilies, linksOf, type RoutedPlan, servicesOf } from "./plan.ts";
 
 export interface Rules {
   /** Chains and constant sets, without the braces of the table. */
@@ -26,18 +28,18 @@ export interface Rules {
   readonly digest: number;
 }
 
-/** `forwarded`: whether the host passed packets on from the uplink of its own accord; where it did not, only the service's pass. */
-export function rulesFor(plan: RoutedPlan, forwarded: boolean): Rules {
+/** `opened`: what the host passes on only because it was told to for the boards' sake, family by family. */
+export function rulesFor(plan: RoutedPlan, opened: Readonly<Record<Family["name"], Opened>>): Rules {
   const { names } = plan;
   const service = boardNames.map((board) => quoted(names.card(board, "service"))).join(", ");
   const mgmt = boardNames.map((board) => quoted(names.card(board, "mgmt"))).join(", ");
-  const families = [ipv4];
+  const families = linkedFamilies(plan).map(({ family }) => family);
   const text = [
     `set cards { type ifname; elements = { ${service} }; }`,
     `set mgmt { type ifname; elements = { ${mgmt} }; }`,
     guard(plan, families),
     ...families.flatMap((family) => [probes(plan, family), steering(plan, family)]),
-    fence(plan, families, forwarded),
+    fence(plan, families, opened),
     serviceFlow(plan, families),
     segments(families),
   ].join("\n");
@@ -50,9 +52,11 @@ export function rulesFor(plan: RoutedPlan, forwarded: boolean): Rules {
  * Nor does it hear anything, whatever another rule let pass. By name of card, so that it holds before the card exists.
  */
 function guard(plan: RoutedPlan, families: readonly Family[]): string {
-  const own = boardNames.map(
-    (board) => `${quoted(plan.names.card(board, "service"))} . ${plan.boards[board]}`,
-  );
+  const own = (family: Family): string =>
+    boardNames
+      .map((board) => `${quoted(plan.names.card(board, "service"))} . ${linksOf(plan, family)[board]}`)
+      .join(", ");
+  const neighbours = families.includes(ipv6) ? neighbourRules(plan) : { speak: "", hear: "" };
   return `
 chain own_speak {
   iifname @holder accept
@@ -67,41 +71,62 @@ chain speak {
   type filter hook prerouting priority raw; policy accept;
   iifname @mgmt goto mgmt_speak
   iifname != @cards accept
-  ${families.map(({ header }) => `iifname . ${header} saddr { ${own.join(", ")} } goto own_speak`).join("\n  ")}
+  ${neighbours.speak}
+  ${families.map((family) => `iifname . ${family.header} saddr { ${own(family)} } goto own_speak`).join("\n  ")}
   drop
 }
 chain hear {
   type filter hook postrouting priority filter; policy accept;
   oifname != @cards accept
+  ${neighbours.hear}
   oifname @holder accept
   oifname @draining accept
   drop
 }`;
 }
 
+/**
+ * Every board may ask for the host's end of its own link, which IPv4's boards do by ARP, past these rules: one that could not would
+ * begin its time in service by waiting for the answer (RFC 4861, section 7.2.2). It hears that answer and no other.
+ */
+function neighbourRules(plan: RoutedPlan): { readonly speak: string; readonly hear: string } {
+  const { names } = plan;
+  const links = linksOf(plan, ipv6);
+  const askers = boardNames.flatMap((board) => {
+    const card = quoted(names.card(board, "service"));
+    return [`${card} . ${links[board]}`, `${card} . ${names.linkLocal(board, "service")}`];
+  });
+  const asked = `ip6 daddr { ${links.host}, ${solicitedNode(links.host)} }`;
+  return {
+    speak: `icmpv6 type nd-neighbor-solicit ${asked} iifname . ip6 saddr { ${askers.join(", ")} } accept`,
+    hear: `icmpv6 type nd-neighbor-advert ip6 saddr ${links.host} accept`,
+  };
+}
+
 /** The SYN with which a cut asks a client about its flow is not of that flow (cut.ts). */
 function probes(plan: RoutedPlan, family: Family): string {
-  const ends = plan.services.map(({ address, port }) => `${address} . ${port}`).join(", ");
+  const ends = servicesOf(plan, family).map(({ service: { address, port } }) => `${address} . ${port}`);
+  if (ends.length === 0) return "";
   return `
 chain probes${family.suffix} {
   type filter hook output priority raw; policy accept;
-  tcp flags & (syn | ack | rst) == syn ${family.header} saddr . tcp sport { ${ends} } notrack
+  tcp flags & (syn | ack | rst) == syn ${family.header} saddr . tcp sport { ${ends.join(", ")} } notrack
 }`;
 }
 
 /** New flows get the number of their service, then the holder as their destination; the host's own clients alike. */
 function steering(plan: RoutedPlan, family: Family): string {
   const key = `${family.header} daddr . meta l4proto . th dport`;
-  const numbers = plan.services.map(
-    ({ address, protocol, port }, index) => `${address} . ${protocol} . ${port} : ${hex(serviceMark(index))}`,
+  const numbers = servicesOf(plan, family).map(
+    ({ service: { address, protocol, port }, index }) =>
+      `${address} . ${protocol} . ${port} : ${hex(serviceMark(index))}`,
   );
-  const boards = addressesOf(plan);
   const number = `ct state new ct mark set ${key} map @numbers${family.suffix}`;
   const steer = `dnat ${family.header} to ${key} map @services${family.suffix}`;
   return `
 map numbers${family.suffix} {
   type ${family.addressType} . inet_proto . inet_service : mark
-  elements = { ${numbers.join(", ")} }
+  ${numbers.length === 0 ? "" : `elements = { ${numbers.join(", ")} }`}
 }
 chain number${family.suffix} {
   type filter hook prerouting priority mangle; policy accept;
@@ -121,14 +146,17 @@ chain steer_own${family.suffix} {
 }
 chain leave${family.suffix} {
   type nat hook postrouting priority srcnat; policy accept;
-  oifname ${quoted(plan.uplink)} ${family.header} saddr { ${boards} } masquerade
+  oifname ${quoted(plan.uplink)} ${family.header} saddr { ${addressesOf(plan, family)} } masquerade
 }`;
 }
 
 /** Who may send what to whom: a board may answer for its service, may begin flows while it holds, and reaches nothing else. */
-function fence(plan: RoutedPlan, families: readonly Family[], forwarded: boolean): string {
+function fence(
+  plan: RoutedPlan,
+  families: readonly Family[],
+  opened: Readonly<Record<Family["name"], Opened>>,
+): string {
   const uplink = quoted(plan.uplink);
-  const boards = addressesOf(plan);
   const begun = boardNames
     .map((board) => `${quoted(plan.names.card(board, "service"))} : ${hex(boardMark[board] | outgoingBit)}`)
     .join(", ");
@@ -139,7 +167,7 @@ chain forward {
   oifname @mgmt drop
   iifname @cards goto from_board
   oifname @cards goto to_board
-  ${forwarded ? "" : `iifname ${uplink} drop`}
+  ${families.map(({ name }) => strangers(name, opened[name], uplink)).join("\n  ")}
 }
 chain from_board {
   oifname @cards drop
@@ -178,17 +206,23 @@ chain output {
   # resets that the rules here send
   ct state related accept
   # not by card: in this hook the kernel still names the card of before the steering
-  ${families.map(({ header }) => `${header} daddr { ${boards} } ct mark & ${hex(serviceMask)} != 0 goto service_request`).join("\n  ")}
+  ${families.map((family) => `${family.header} daddr { ${addressesOf(plan, family)} } ct mark & ${hex(serviceMask)} != 0 goto service_request`).join("\n  ")}
 }`;
+}
+
+/** What the host did not pass on before, it does not pass on now. */
+function strangers(family: Family["name"], opened: Opened, uplink: string): string {
+  if (opened === "nothing") return "";
+  return `meta nfproto ${family} ${opened === "uplink" ? `iifname ${uplink} ` : ""}drop`;
 }
 
 /** Flows of a service, packet by packet. A flow whose deadline has passed (K) is answered by resets at both ends. */
 function serviceFlow(plan: RoutedPlan, families: readonly Family[]): string {
-  const owners = families.flatMap(({ header }) =>
-    boardNames.map(
-      (board) =>
-        `ct state new ${header} daddr ${plan.boards[board]} ct mark set ct mark | ${hex(boardMark[board])}`,
-    ),
+  const owners = families.flatMap((family) =>
+    boardNames.map((board) => {
+      const address = linksOf(plan, family)[board];
+      return `ct state new ${family.header} daddr ${address} ct mark set ct mark | ${hex(boardMark[board])}`;
+    }),
   );
   const cut = `ct mark & ${hex(serviceMask | 0xff00)} @cut ct mark set ct mark | ${hex(closedBit)}`;
   const closed = `ct mark & ${hex(closedBit)} != 0`;
@@ -228,7 +262,7 @@ function segments(families: readonly Family[]): string {
   const words = Array.from({ length: 11 }, (_, index) => index + 5);
   const lengths = families.map((family) => {
     const pairs = words.map((doff) => `${family.headerBytes + 4 * doff} : goto header${doff}`);
-    return `  meta nfproto ${family.protocol} meta length vmap { ${pairs.join(", ")} }`;
+    return `  meta nfproto ${family.name} meta length vmap { ${pairs.join(", ")} }`;
   });
   return `
 chain data {
@@ -244,8 +278,8 @@ ${lengths.join("\n")}
 }`;
 }
 
-function addressesOf(plan: RoutedPlan): string {
-  return boardNames.map((board) => plan.boards[board]).join(", ");
+function addressesOf(plan: RoutedPlan, family: Family): string {
+  return boardNames.map((board) => linksOf(plan, family)[board]).join(", ");
 }
 
 function quoted(name: string): string {

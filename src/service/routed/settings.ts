@@ -46,6 +46,14 @@ export class HostSettings {
     await writeSetting(setting, value);
   }
 
+  /** Notes settings that the change of another one will change too. Errors: `command-failed`. */
+  async note(settings: readonly string[]): Promise<void> {
+    const found = await this.#read();
+    const more: Record<string, string> = {};
+    for (const setting of settings) more[setting] = found.settings[setting] ?? (await readSetting(setting));
+    await this.#write({ ...found, settings: { ...found.settings, ...more } });
+  }
+
   /** Gives `card` the address unless the host has it already. Errors: `command-failed`. */
   async lend(address: string, prefix: number, card: string): Promise<void> {
     if ((await cardOfAddress(address)) !== undefined) return;
@@ -53,7 +61,7 @@ export class HostSettings {
     if (!found.addresses.some((lent) => lent.address === address)) {
       await this.#write({ ...found, addresses: [...found.addresses, { address, prefix, card }] });
     }
-    await addAddress(address, prefix, card);
+    await addAddress(address, prefix, card, "answer");
   }
 
   /** Puts back everything that was noted; repeatable, also after a crash in the middle of it. Errors: `command-failed`. */
@@ -61,9 +69,11 @@ export class HostSettings {
     const { settings, addresses } = await this.#read();
     for (const { address, prefix, card } of addresses) await removeAddress(address, prefix, card);
     const present = await cards();
-    for (const [setting, value] of Object.entries(settings)) {
+    // The last change first: one that changed others is undone before they are.
+    for (const [setting, value] of Object.entries(settings).toReversed()) {
       const card = /^net\/ipv[46]\/conf\/([^/]+)\//.exec(setting)?.[1];
-      if (card === undefined || present.has(card)) await writeSetting(setting, value);
+      if (card === undefined || card === "all" || card === "default" || present.has(card))
+        await writeSetting(setting, value);
     }
     await rm(this.#path, { force: true });
     await syncDirectory(this.#directory);
