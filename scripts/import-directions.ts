@@ -8,9 +8,18 @@ import { dirname, relative, resolve } from "node:path";
 /** Folder (or file) below src/ → what it may import besides itself; Node's own modules are always allowed. */
 const allowed: Record<string, string[]> = {
   "main.ts": ["cli", "daemon.ts"],
-  cli: ["api", "upgrade/record.ts", "bundle", "config", "system", "errors.ts"],
+  cli: ["api", "upgrade/record.ts", "report", "bundle", "config", "system", "errors.ts"],
   "daemon.ts": ["*"],
-  api: ["errors.ts", "upgrade", "board/board.ts", "service/service.ts", "delivery/delivery.ts", "system"],
+  api: [
+    "errors.ts",
+    "upgrade",
+    "report",
+    "board/board.ts",
+    "service/service.ts",
+    "delivery/delivery.ts",
+    "system",
+  ],
+  report: ["upgrade", "board/board.ts", "service/service.ts", "system", "errors.ts"],
   upgrade: [
     "board/board.ts",
     "service/service.ts",

@@ -3,11 +3,13 @@ import type { Board } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
 import type { Check } from "./check.ts";
-import type { CheckResult, Health, HealthReport } from "./health.ts";
+import type { CheckAnswer, CheckResult, Health, HealthReport } from "./health.ts";
 
 const maxReasonCharacters = 200;
 /** Between the rounds of `verify`, where every check has an interval that is longer. */
 const longestRoundMs = 1000;
+
+const ignore = (): void => undefined;
 
 /** What one check has said so far. */
 class Count {
@@ -20,11 +22,14 @@ class Count {
   }
 
   /** Asks once. Errors: the signal's reason; what the board does wrong is counted. */
-  async ask(host: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  async ask(host: string, clock: Clock, signal: AbortSignal): Promise<CheckAnswer> {
+    const began = clock.monotonic();
     const reason = await ask(this.check, host, clock, signal);
+    const ms = clock.monotonic() - began;
     signal.throwIfAborted();
     this.#failures = reason === undefined ? 0 : this.#failures + 1;
     this.#reason = reason;
+    return { check: this.check.name, ms, ...(reason === undefined ? {} : { reason }) };
   }
 
   get passed(): boolean {
@@ -78,13 +83,19 @@ export class Checks implements Health {
     this.#clock = clock;
   }
 
-  async verify(board: Board, signal: AbortSignal): Promise<HealthReport> {
+  async verify(
+    board: Board,
+    signal: AbortSignal,
+    onAnswer: (answer: CheckAnswer) => void = ignore,
+  ): Promise<HealthReport> {
     const counts = this.#checks.map((check) => new Count(check));
     const pauseMs = Math.min(longestRoundMs, ...this.#checks.map((check) => check.intervalMs));
     try {
       for (;;) {
         signal.throwIfAborted();
-        await Promise.all(counts.map((count) => count.ask(board.mgmtHost, this.#clock, signal)));
+        await Promise.all(
+          counts.map(async (count) => onAnswer(await count.ask(board.mgmtHost, this.#clock, signal))),
+        );
         if (counts.every((count) => count.passed)) return report(counts);
         await this.#clock.sleep(pauseMs, signal);
       }
@@ -93,7 +104,11 @@ export class Checks implements Health {
     }
   }
 
-  watch(board: Board, listener: (report: HealthReport) => void): () => void {
+  watch(
+    board: Board,
+    listener: (report: HealthReport) => void,
+    onAnswer: (answer: CheckAnswer) => void = ignore,
+  ): () => void {
     const end = new AbortController();
     const counts = this.#checks.map((check) => new Count(check));
     const { signal } = end;
@@ -101,7 +116,7 @@ export class Checks implements Health {
       while (!signal.aborted) {
         // One question at a time; the interval is counted from the beginning of one to the beginning of the next.
         const began = this.#clock.monotonic();
-        await count.ask(board.mgmtHost, this.#clock, signal);
+        onAnswer(await count.ask(board.mgmtHost, this.#clock, signal));
         listener(report(counts));
         const restMs = count.check.intervalMs - (this.#clock.monotonic() - began);
         if (restMs > 0) await this.#clock.sleep(restMs, signal);

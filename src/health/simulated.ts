@@ -1,7 +1,7 @@
 /** Health by command, for tests of the story: no clock, no network, and the same order of calls each time. */
 import type { Board, BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
-import type { Health, HealthReport } from "./health.ts";
+import type { CheckAnswer, Health, HealthReport } from "./health.ts";
 
 type Listener = () => void;
 
@@ -21,10 +21,15 @@ export class SimulatedHealth implements Health {
     this.#tell(board);
   }
 
-  async verify(board: Board, signal: AbortSignal): Promise<HealthReport> {
+  async verify(
+    board: Board,
+    signal: AbortSignal,
+    onAnswer?: (answer: CheckAnswer) => void,
+  ): Promise<HealthReport> {
     signal.throwIfAborted();
     const passed = Promise.withResolvers<HealthReport>();
     const look = (): void => {
+      onAnswer?.(this.#answer(board.name));
       if (!this.#reasons.has(board.name)) passed.resolve(this.#report(board.name));
     };
     const abort = (): void => {
@@ -44,8 +49,15 @@ export class SimulatedHealth implements Health {
     }
   }
 
-  watch(board: Board, listener: (report: HealthReport) => void): () => void {
-    const tell = (): void => listener(this.#report(board.name));
+  watch(
+    board: Board,
+    listener: (report: HealthReport) => void,
+    onAnswer?: (answer: CheckAnswer) => void,
+  ): () => void {
+    const tell = (): void => {
+      onAnswer?.(this.#answer(board.name));
+      listener(this.#report(board.name));
+    };
     const unlisten = this.#listen(board.name, tell);
     let watching = true;
     // The first answer comes as one of a network would: after the call has returned.
@@ -56,6 +68,11 @@ export class SimulatedHealth implements Health {
       watching = false;
       unlisten();
     };
+  }
+
+  #answer(board: BoardName): CheckAnswer {
+    const reason = this.#reasons.get(board);
+    return { check: "simulated", ms: 1, ...(reason === undefined ? {} : { reason }) };
   }
 
   #report(board: BoardName): HealthReport {

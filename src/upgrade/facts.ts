@@ -1,5 +1,6 @@
 /** What a story knows of itself: the fold of its records, so that a restarted daemon knows exactly what the one before it knew. */
 import type { BoardName } from "../board/board.ts";
+import type { AnswerSeries } from "../health/answer-times.ts";
 import type { DrainResult } from "../service/service.ts";
 import type { SlotContent } from "../slot/slot.ts";
 import type { JournalRecord, PhaseName, StoryKind } from "./record.ts";
@@ -17,7 +18,13 @@ export interface NotedFacts {
   /** Where the bundle comes from: a path can be delivered again after a crash, a stream cannot. */
   readonly sourcePath: string | null;
   readonly force: boolean;
-  readonly bundle: { readonly path: string; readonly digest: string } | null;
+  readonly bundle: {
+    readonly path: string;
+    readonly digest: string;
+    /** Distinguished name, and what is in it: for the report. */
+    readonly signer?: string;
+    readonly images?: readonly { readonly class: string; readonly sizeBytes: number }[];
+  } | null;
   readonly content: SlotContent | null;
   /** The run of the board `to` that this story began or woke, and whether it was woken from dormancy. */
   readonly instance: string | null;
@@ -27,9 +34,15 @@ export interface NotedFacts {
   /** When the service moved to `to`, and when it was taken back; ms since 1970. */
   readonly takeoverAt: number | null;
   readonly takenBackAt: number | null;
+  /** How long the takeover's transaction took, as the daemon saw it. */
+  readonly takeoverMs: number | null;
   /** Probation that was served under a daemon's eyes, in ms. */
   readonly servedMs: number;
   readonly drain: DrainResult | null;
+  /** What became of the new board's flows when the service was taken back. */
+  readonly backDrain: DrainResult | null;
+  /** Answers to the health checks in the phase that noted it, at its end. */
+  readonly checks: readonly AnswerSeries[] | null;
   /** Why the old board's `activate` hook failed when it had taken the service back. */
   readonly activateFailed: string | null;
   /** Why the board that came back after a reboot is not healthy, although it serves. */
@@ -66,8 +79,11 @@ export const unknownFacts: NotedFacts = {
   attempt: 1,
   takeoverAt: null,
   takenBackAt: null,
+  takeoverMs: null,
   servedMs: 0,
   drain: null,
+  backDrain: null,
+  checks: null,
   activateFailed: null,
   servesUnhealthy: null,
 };

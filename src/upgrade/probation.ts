@@ -5,6 +5,7 @@
  */
 import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
+import { AnswerTimes } from "../health/answer-times.ts";
 import type { HealthReport } from "../health/health.ts";
 import { drainBoard } from "./drain.ts";
 import type { Scene } from "./scene.ts";
@@ -18,15 +19,18 @@ export async function serveProbation(scene: Scene): Promise<void> {
   const board = parts.boards[facts.to];
   await scene.whileAlive(facts.to, async (alive) => {
     const ending = new AbortController();
-    const unwatch = parts.health.watch(board, (report) => {
+    const answers = new AnswerTimes(parts.clock);
+    const look = (report: HealthReport): void => {
       if (report.healthy) return;
       ending.abort(new TwinboardError("board-unhealthy", { detail: unhealthyDetail(facts.to, report) }));
-    });
+    };
+    const unwatch = parts.health.watch(board, look, answers.add);
     const watched = alive.withSignal(AbortSignal.any([alive.signal, ending.signal]));
     try {
       await bothOrNeither(ending, serveTime(watched), relieve(watched));
     } finally {
       unwatch();
+      await scene.noteAnswers(answers);
     }
   });
 }

@@ -2,6 +2,7 @@
 import type { Board, BoardName } from "../board/board.ts";
 import type { BundleSource, Delivery } from "../delivery/delivery.ts";
 import { type ErrorCode, TwinboardError } from "../errors.ts";
+import type { AnswerTimes } from "../health/answer-times.ts";
 import type { Health } from "../health/health.ts";
 import type { Service } from "../service/service.ts";
 import type { Slot } from "../slot/slot.ts";
@@ -131,6 +132,17 @@ export class Scene {
   /** Notes facts that recovery needs, before what they announce is done. */
   async note(facts: Partial<NotedFacts>): Promise<void> {
     await this.record("noted", this.facts.phase, { ...facts });
+  }
+
+  /** Notes what only the report needs: a disk that does not take it stops nothing. */
+  async noteForReport(facts: Partial<NotedFacts>): Promise<void> {
+    await this.note(facts).catch(this.parts.onJournalTrouble);
+  }
+
+  /** Notes what was answered to health checks, at the end of the phase that asked. */
+  async noteAnswers(answers: AnswerTimes): Promise<void> {
+    const checks = answers.series();
+    if (checks.length > 0) await this.noteForReport({ checks });
   }
 
   progress(event: Omit<ProgressEvent, "story" | "phase">): void {

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { type BoardCondition, otherBoard } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
+import { AnswerTimes } from "../health/answer-times.ts";
 import { layToSleep } from "./dormancy.ts";
 import { fenceDrained } from "./drain.ts";
 import { serveProbation } from "./probation.ts";
@@ -132,7 +133,12 @@ async function deliver(scene: Scene): Promise<void> {
   );
   await parts.slots[facts.to].accept(bundle);
   await scene.note({
-    bundle: { path: bundle.path, digest: bundle.digest },
+    bundle: {
+      path: bundle.path,
+      digest: bundle.digest,
+      signer: bundle.signer.subject,
+      images: bundle.manifest.images.map(({ class: label, sizeBytes }) => ({ class: label, sizeBytes })),
+    },
     toVersion: bundle.manifest.version,
   });
 }
@@ -251,10 +257,15 @@ async function verify(scene: Scene): Promise<void> {
       });
     }
     scene.progress({ awaiting: `health of board ${facts.to}` });
+    const answers = new AnswerTimes(parts.clock);
     try {
-      await alive.within(verifyTimeoutMs, "board-unhealthy", (signal) => parts.health.verify(board, signal));
+      await alive.within(verifyTimeoutMs, "board-unhealthy", (signal) =>
+        parts.health.verify(board, signal, answers.add),
+      );
     } catch (error) {
       await serveUnhealthy(scene, error);
+    } finally {
+      await scene.noteAnswers(answers);
     }
   });
 }
@@ -270,6 +281,7 @@ async function serveUnhealthy(scene: Scene, error: unknown): Promise<void> {
 async function takeover(scene: Scene): Promise<void> {
   const { parts, facts } = scene;
   const { service } = parts;
+  let takeoverMs: number | null = null;
   await scene.whileAlive(facts.to, async (alive) => {
     const { signal } = alive;
     if ((await service.inspect()).holder !== facts.to) {
@@ -277,13 +289,14 @@ async function takeover(scene: Scene): Promise<void> {
       await service.prepare(facts.to, signal);
       await parts.boards[facts.to].setPriority("service");
       await scene.note({ takeoverAt: parts.clock.now() });
-      await service.handOver(facts.to, signal);
+      ({ ms: takeoverMs } = await service.handOver(facts.to, signal));
     }
     const { hookTimeoutMs } = parts.settings;
     await alive.within(hookTimeoutMs, "hook-failed", (hook) =>
       parts.boards[facts.to].runHook("activate", hook),
     );
   });
+  if (takeoverMs !== null) await scene.noteForReport({ takeoverMs });
 }
 
 /** `system.json` names the new primary: that replacement is the commit. Then the old board goes dormant. */

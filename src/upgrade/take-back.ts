@@ -25,8 +25,9 @@ export async function takeBack(scene: Scene): Promise<void> {
   if (holder === null || from === null || takeoverAt === null) return;
   // Also if the service had moved back already: the daemon before us may have come no further.
   await activateAgain(scene, from);
-  await drainBoard(scene, to, scene.facts.takenBackAt ?? parts.clock.now());
+  const backDrain = await drainBoard(scene, to, scene.facts.takenBackAt ?? parts.clock.now());
   await service.fence(to);
+  await scene.noteForReport({ backDrain });
 }
 
 async function handBack(scene: Scene, from: BoardName): Promise<void> {

@@ -1,0 +1,164 @@
+/**
+ * The report that a story leaves: everything a person wants to know of it afterwards, from the journal's records alone. Pure, and good for
+ * a story that is still under way. Its keys are stable: docs/report.md tells them.
+ */
+import { type BoardName, otherBoard } from "../board/board.ts";
+import type { DrainResult } from "../service/service.ts";
+import { type CheckReport, checksOf } from "./check-reports.ts";
+import { courseOf, type PhaseRun, type Recovery, type Undo } from "./course.ts";
+import { factsOf, type StoryFacts } from "./facts.ts";
+import type { JournalRecord, Outcome, PhaseName, StoryKind } from "./record.ts";
+import type { StoryResult } from "./status.ts";
+
+export interface InstalledImage {
+  /** Slot class: `kernel`, `initrd`, `rootfs`. */
+  readonly class: string;
+  /** Hex. */
+  readonly sha256: string;
+  /** `null`: not known to this story, which did not install it. */
+  readonly sizeBytes: number | null;
+}
+
+export interface Report {
+  /** Format version. */
+  readonly v: 1;
+  readonly system: string;
+  readonly id: string;
+  readonly kind: StoryKind;
+  /** `null` while the story is under way. */
+  readonly outcome: Outcome | null;
+  /** Who served when the story began; `board` is `null` if nobody did. */
+  readonly from: { readonly board: BoardName | null; readonly version: string | null };
+  /** The board that the story is about; its version is known once a bundle was accepted. */
+  readonly to: { readonly board: BoardName; readonly version: string | null };
+  /** All times are milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** Time of the newest record. */
+  readonly updatedAt: number;
+  /** Each run of a phase, in order: one that was tried again, or gone on with by another daemon, occurs more than once. */
+  readonly phases: readonly PhaseRun[];
+  /** The way back, if it was taken. */
+  readonly undo: Undo | null;
+  readonly service: {
+    /** When the service moved to `to`; `null` if it did not. */
+    readonly movedAt: number | null;
+    /** How long the takeover's transaction took, as the daemon saw it. */
+    readonly takeoverMs: number | null;
+    /** When it was back on `from`. */
+    readonly cameBackAt: number | null;
+  };
+  /** Daemons that took the story up again. */
+  readonly recoveries: readonly Recovery[];
+  /** What became of the flows of `from` after the takeover, and of those of `to` after a take-back. */
+  readonly drain: DrainResult | null;
+  readonly backDrain: DrainResult | null;
+  /** Probation that was served. */
+  readonly probationMs: number;
+  /** Health checks, by phase. */
+  readonly checks: readonly CheckReport[];
+  readonly error: StoryResult["error"];
+  readonly installed: {
+    readonly version: string;
+    /** Hex SHA-256 of the bundle's signed manifest. */
+    readonly digest: string;
+    /** Distinguished name (RFC 4514); `null` if this story did not read the bundle. */
+    readonly signer: string | null;
+    readonly images: readonly InstalledImage[];
+  } | null;
+  /** What went otherwise than usual, as sentences. */
+  readonly remarks: readonly string[];
+}
+
+/** One line of the list of stories. */
+export interface StorySummary {
+  readonly id: string;
+  readonly kind: StoryKind;
+  readonly outcome: Outcome | null;
+  /** Versions. */
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** The newest phase. */
+  readonly phase: PhaseName | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly drain: { readonly finished: number; readonly closedEarly: number; readonly cut: number } | null;
+}
+
+/** @param records those of one story, in order, at least one: any beginning of them makes a report. */
+export function reportOf(system: string, records: readonly JournalRecord[]): Report {
+  const facts = factsOf(records);
+  const { phases, undo, recoveries } = courseOf(records);
+  const { id, kind, result, from, to, takeoverMs, takenBackAt } = facts;
+  const moved =
+    takeoverMs !== null ||
+    takenBackAt !== null ||
+    phases.some(({ phase, end }) => phase === "takeover" && (end === "done" || end === "undone"));
+  return {
+    v: 1,
+    system,
+    id,
+    kind,
+    outcome: result?.outcome ?? null,
+    from: { board: from, version: facts.fromVersion },
+    to: { board: to, version: facts.toVersion },
+    startedAt: facts.startedAt,
+    endedAt: result?.endedAt ?? null,
+    updatedAt: records.at(-1)?.at ?? facts.startedAt,
+    phases,
+    undo,
+    // `takeoverAt` is noted before the transaction, which may have been refused.
+    service: { movedAt: moved ? facts.takeoverAt : null, takeoverMs, cameBackAt: takenBackAt },
+    recoveries,
+    drain: facts.drain,
+    backDrain: facts.backDrain,
+    probationMs: facts.servedMs,
+    checks: checksOf(records, to),
+    error: result?.error ?? facts.error,
+    installed: installedOf(facts),
+    remarks: remarksOf(facts),
+  };
+}
+
+function installedOf({ content, bundle }: StoryFacts): Report["installed"] {
+  if (content === null) return null;
+  const sizes = new Map(bundle?.images?.map((image) => [image.class, image.sizeBytes]));
+  const images = Object.entries(content.sha256).map(([label, sha256]) => ({
+    class: label,
+    sha256,
+    sizeBytes: sizes.get(label) ?? null,
+  }));
+  const { version, digest } = content;
+  return { version, digest, signer: bundle?.signer ?? null, images };
+}
+
+function remarksOf({ from, to, servesUnhealthy, activateFailed, woken }: StoryFacts): string[] {
+  const remarks: string[] = [];
+  if (woken) remarks.push(`Board ${to} was dormant and was woken; it was not booted.`);
+  if (servesUnhealthy !== null)
+    remarks.push(`Board ${to} serves although it is not healthy: ${servesUnhealthy}.`);
+  if (activateFailed !== null)
+    remarks.push(
+      `The hook activate of board ${from ?? otherBoard(to)} failed after it had taken the service back: ${activateFailed}.`,
+    );
+  return remarks;
+}
+
+export function summaryOf(records: readonly JournalRecord[]): StorySummary {
+  const { id, kind, result, fromVersion, toVersion, startedAt, phase, drain, ...facts } = factsOf(records);
+  const error = result?.error ?? facts.error;
+  return {
+    id,
+    kind,
+    outcome: result?.outcome ?? null,
+    from: fromVersion,
+    to: toVersion,
+    startedAt,
+    endedAt: result?.endedAt ?? null,
+    phase,
+    error: error === null ? null : { code: error.code, message: error.message },
+    drain:
+      drain === null ? null : { finished: drain.finished, closedEarly: drain.closedEarly, cut: drain.cut },
+  };
+}
