@@ -22,7 +22,16 @@ interface Kit {
   notify(...lines: string[]): Promise<void>;
 }
 
-async function startKit(context: TestContext, hooks: Readonly<Record<string, string>> = {}): Promise<Kit> {
+interface Image {
+  readonly hooks?: Readonly<Record<string, string>>;
+  /** Text of `/etc/twinboard/alive`. */
+  readonly alive?: string;
+  /** The kernel command line. */
+  readonly cmdline?: string;
+}
+
+async function startKit(context: TestContext, image: Image = {}): Promise<Kit> {
+  const { hooks = {}, alive, cmdline = "quiet" } = image;
   const directory = mkdtempSync(join(tmpdir(), "kit-"));
   const program = (path: string, text: string): void => {
     writeFileSync(join(directory, path), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
@@ -30,6 +39,8 @@ async function startKit(context: TestContext, hooks: Readonly<Record<string, str
   for (const name of ["bin", "hooks", "run"]) mkdirSync(join(directory, name));
   for (const [name, text] of Object.entries(hooks)) program(`hooks/${name}`, text);
   program("bin/date", `echo "$*" >>${directory}/clock`);
+  if (alive !== undefined) program("alive", alive.replaceAll("@DIRECTORY@", directory));
+  writeFileSync(join(directory, "cmdline"), `${cmdline}\n`);
   writeFileSync(join(directory, "os-release"), 'IMAGE_VERSION="1.2.3"\n');
   const env = {
     PATH: `${directory}/bin:${process.env["PATH"]}`,
@@ -38,6 +49,8 @@ async function startKit(context: TestContext, hooks: Readonly<Record<string, str
     TWINBOARD_HOOKS: join(directory, "hooks"),
     TWINBOARD_OS_RELEASE: join(directory, "os-release"),
     TWINBOARD_CONSOLE: join(directory, "console"),
+    TWINBOARD_CMDLINE: join(directory, "cmdline"),
+    TWINBOARD_ALIVE: join(directory, "alive"),
   };
   const command = `stty raw -echo; echo up; exec sh ${import.meta.dirname}/twinboard-kit`;
   const child = spawn("script", ["-qfec", command, "/dev/null"], { env, stdio: ["pipe", "pipe", "inherit"] });
@@ -107,7 +120,7 @@ test("a board that stops is not ready any more", async (t) => {
 });
 
 test("a hook runs, its exit status is told, and one that is not there is absent", async (t) => {
-  const kit = await startKit(t, { activate: "exit 7" });
+  const kit = await startKit(t, { hooks: { activate: "exit 7" } });
   kit.say("hook id-1 activate\nhook id-2 standby\n");
   const said = (await kit.heard("\n\n")) + (await kit.heard("\n\n"));
   assert.match(said, /X_TWINBOARD_HOOK=id-1 7\n\n/);
@@ -115,7 +128,7 @@ test("a hook runs, its exit status is told, and one that is not there is absent"
 });
 
 test("a hook that takes long keeps no other command waiting", async (t) => {
-  const kit = await startKit(t, { quiesce: "sleep 1000" });
+  const kit = await startKit(t, { hooks: { quiesce: "sleep 1000" } });
   await kit.notify("READY=1");
   await kit.heard("\n\n");
   kit.say("hook id-1 quiesce\nstate\n");
@@ -157,4 +170,37 @@ test("a host that does not read keeps no service waiting, and hears the last sta
   kit.listen(true);
   kit.say("state\n");
   await kit.heard("READY=1\n");
+});
+
+test("a board whose host watches over it says again and again that it lives, and nothing but that", async (t) => {
+  const kit = await startKit(t, { cmdline: "quiet twinboard.watchdog=60 twinboard.watchdog=2" });
+  for (const _ of [1, 2]) assert.equal(await kit.heard("\n\n"), "WATCHDOG=1\n\n");
+});
+
+test("what is no number of seconds asks for nothing", async (t) => {
+  for (const value of ["", "2s", "$(reboot)", "1234567"]) {
+    const kit = await startKit(t, { cmdline: `twinboard.watchdog=${value}` });
+    await kit.notify("READY=1");
+    assert.equal(await kit.heard("\n\n"), "READY=1\nX_TWINBOARD_VERSION=1.2.3\n\n");
+  }
+});
+
+test("an image's own sign of life must succeed as well", async (t) => {
+  // It fails twice, is then too slow, and only then well.
+  const alive =
+    "cd @DIRECTORY@; echo >>asked; case $(wc -l <asked) in 1 | 2) exit 1 ;; 3) sleep 1000 ;; esac";
+  const kit = await startKit(t, {
+    alive: `${alive}\n[ "$(wc -l <asked)" -ge 4 ] || exit 1`,
+    cmdline: "twinboard.watchdog=2",
+  });
+  assert.equal(await kit.heard("\n\n"), "WATCHDOG=1\n\n");
+});
+
+test("a host that was not there hears the next sign of life", async (t) => {
+  const kit = await startKit(t, { cmdline: "twinboard.watchdog=2" });
+  kit.listen(false);
+  const text = `STATUS=${"x".repeat(900)}`;
+  for (let count = 0; count < 100; count += 1) await kit.notify(text);
+  kit.listen(true);
+  await kit.heard("WATCHDOG=1\n\n");
 });

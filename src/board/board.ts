@@ -75,6 +75,17 @@ export const hookNames = [
 ] as const;
 export type HookName = (typeof hookNames)[number];
 
+/** A board's console while somebody is attached to it. */
+export interface BoardConsole {
+  /**
+   * What the board writes from now on; ends when the board no longer runs, or with the signal's abort. A reader who is slow misses
+   * some of it, and is told so by a line in its place: the board never waits for a reader.
+   */
+  readonly output: AsyncIterable<Uint8Array>;
+  /** Types on the console; resolves once the board's serial port has room for all of it. Errors: `board-not-running`; the signal's reason. */
+  write(bytes: Uint8Array): Promise<void>;
+}
+
 export interface Board {
   readonly name: BoardName;
   /** Host of the board's mgmt card as `net.connect` takes it, scope included: `fe80::…%card`. */
@@ -116,6 +127,13 @@ export interface Board {
   subscribe(listener: (event: BoardEvent) => void): () => void;
   /** The last lines of the console, at most `lines` of them, also of a board that is off. */
   consoleTail(lines: number): Promise<string[]>;
+  /** The last lines of the console, at most `lines` of them, then each line as it is complete, from one run of the board to the next, until the signal aborts. */
+  followConsole(lines: number, signal: AbortSignal): AsyncIterable<string>;
+  /**
+   * Attaches somebody to the console of a board that runs, until the signal aborts or the board no longer runs; one at a time.
+   * Errors: `board-not-running` (also of a dormant board, to which nobody talks), `console-in-use`.
+   */
+  attachConsole(signal: AbortSignal): Promise<BoardConsole>;
   /** Lets go of the board without touching it: the daemon stops, the board goes on. */
   release(): Promise<void>;
 }

@@ -3,12 +3,14 @@ import { type ErrorCode, TwinboardError } from "../errors.ts";
 import type {
   Board,
   BoardCondition,
+  BoardConsole,
   BoardEvent,
   BoardName,
   BoardStart,
   BoardUsage,
   HookName,
 } from "./board.ts";
+import { SimulatedConsole } from "./simulated-console.ts";
 
 /** What a version of the software does wrong. */
 export interface SoftwareFault {
@@ -26,7 +28,6 @@ interface RunningBoard {
   ready?: true;
   condition: Exclude<BoardCondition, { state: "off" }>;
   cpuNs: number;
-  readonly console: string[];
 }
 
 /** What lives outside the daemon: the boards' processes, and the software's behaviour. */
@@ -44,7 +45,7 @@ export class SimulatedWorld {
   readonly hookRuns: string[] = [];
   readonly priorities = new Map<BoardName, "background" | "service">();
   readonly #running = new Map<BoardName, RunningBoard>();
-  readonly #consoles = new Map<BoardName, string[]>();
+  readonly #consoles = { a: new SimulatedConsole(), b: new SimulatedConsole() };
   readonly #listeners = new Map<BoardName, Set<(event: BoardEvent) => void>>();
   #nextPid = 100;
 
@@ -61,14 +62,15 @@ export class SimulatedWorld {
     return found;
   }
 
-  console(name: BoardName): string[] {
-    return this.#consoles.get(name) ?? [];
+  console(name: BoardName): SimulatedConsole {
+    return this.#consoles[name];
   }
 
   run(name: BoardName, start: BoardStart): void {
     this.#nextPid += 1;
-    const console = [`${start.version} boots`];
-    this.#consoles.set(name, console);
+    const console = this.#consoles[name];
+    console.begin();
+    console.say(`${start.version} boots`);
     this.started.push(`${name} ${start.instance}`);
     this.#running.set(name, {
       start,
@@ -79,12 +81,12 @@ export class SimulatedWorld {
         startTicks: this.#nextPid,
       },
       cpuNs: 1_000_000,
-      console,
     });
   }
 
   end(name: BoardName): void {
     this.#running.delete(name);
+    this.#consoles[name].detach(name);
   }
 
   tell(name: BoardName, event: BoardEvent): void {
@@ -93,6 +95,7 @@ export class SimulatedWorld {
 
   /** The board's process is killed: nothing is left but the console. */
   kill(name: BoardName): void {
+    this.#consoles[name].detach(name);
     if (this.#running.delete(name)) this.tell(name, { type: "died", cause: "exit", detail: "simulated" });
   }
 
@@ -100,9 +103,16 @@ export class SimulatedWorld {
   die(name: BoardName, cause: "panic" | "shutdown" | "reset" = "panic"): void {
     const board = this.#running.get(name);
     if (board === undefined || board.condition.state === "dead") return;
-    board.console.push(`kernel ${cause}`);
+    this.#consoles[name].say(`kernel ${cause}`);
+    this.#consoles[name].detach(name);
     board.condition = { ...board.condition, state: "dead", reason: cause };
     this.tell(name, { type: "died", cause, detail: "simulated" });
+  }
+
+  /** The board is silent for longer than it may be. */
+  hang(name: BoardName): void {
+    if (this.#running.get(name)?.condition.state === "running")
+      this.tell(name, { type: "hung", detail: "simulated" });
   }
 
   /** The host loses power: nothing runs any more. Consoles are on the disk. */
@@ -174,6 +184,7 @@ export class SimulatedBoard implements Board {
   async pause(signal: AbortSignal): Promise<void> {
     await this.#meet("pause", signal);
     const board = this.#alive();
+    this.#world.console(this.name).detach(this.name);
     board.condition = { ...board.condition, state: "dormant" };
   }
 
@@ -215,10 +226,22 @@ export class SimulatedBoard implements Board {
   }
 
   consoleTail(lines: number): Promise<string[]> {
-    return Promise.resolve(this.#world.console(this.name).slice(-lines));
+    return Promise.resolve(this.#world.console(this.name).tail(lines));
+  }
+
+  followConsole(lines: number, signal: AbortSignal): AsyncIterable<string> {
+    return this.#world.console(this.name).follow(lines, signal);
+  }
+
+  async attachConsole(signal: AbortSignal): Promise<BoardConsole> {
+    const { state } = await this.inspect();
+    if (state !== "running")
+      throw new TwinboardError("board-not-running", { detail: `board ${this.name} is ${state}` });
+    return this.#world.console(this.name).attach(this.name, signal);
   }
 
   release(): Promise<void> {
+    this.#world.console(this.name).detach(this.name);
     for (const listener of this.#mine) this.#world.listeners(this.name).delete(listener);
     return Promise.resolve();
   }

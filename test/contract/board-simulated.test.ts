@@ -14,6 +14,8 @@ boardContract("simulated", () => {
     },
     die: (cause) => Promise.resolve(world.die("a", cause)),
     kill: () => Promise.resolve(world.kill("a")),
+    hang: () => Promise.resolve(world.hang("a")),
+    silenceMs: 20,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
 });

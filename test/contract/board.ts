@@ -19,6 +19,10 @@ export interface BoardSubject extends AsyncDisposable {
   readonly die: (cause: "panic" | "shutdown" | "reset") => Promise<void>;
   /** The board's process is killed from outside. */
   readonly kill: () => Promise<void>;
+  /** The board, which says that it lives, falls silent. */
+  readonly hang: () => Promise<void>;
+  /** Longer than the board may be silent, in milliseconds. */
+  readonly silenceMs: number;
 }
 
 export function boardContract(
@@ -215,6 +219,102 @@ export function boardContract(
       assert.equal(events.length, before);
     });
 
+    on(
+      "a board that falls silent hangs; one that sleeps, or was let go of, does not",
+      async ({ board, restart, software, hang, silenceMs }, signal) => {
+        const hung: string[] = [];
+        const listen = (of: Board): Promise<void> =>
+          new Promise((resolve) => {
+            of.subscribe((event) => {
+              if (event.type !== "hung") return;
+              hung.push(event.detail);
+              resolve();
+            });
+          });
+        void listen(board);
+        await board.start(software(), signal);
+        await board.ready(signal);
+        await sleep(silenceMs, undefined, { signal });
+        await board.pause(signal);
+        await sleep(silenceMs, undefined, { signal });
+        await board.resume(signal);
+        await sleep(silenceMs / 2, undefined, { signal });
+        assert.deepEqual(hung, [], "neither at work nor asleep nor waking");
+        await board.release();
+
+        const second = restart();
+        const told = listen(second);
+        await second.ready(signal);
+        await sleep(silenceMs, undefined, { signal });
+        assert.deepEqual(hung, [], "the next daemon begins anew");
+        await hang();
+        await orAborted(told, signal);
+        assert.deepEqual(
+          hung.map((detail) => detail !== ""),
+          [true],
+        );
+        assert.equal((await second.inspect()).state, "running", "what hangs is not dead");
+        await second.stop(signal);
+      },
+    );
+
+    on(
+      "the console of a board that runs: both ways, for one at a time, and nobody's when it sleeps",
+      async ({ board, software }, signal) => {
+        await rejects(board.attachConsole(signal), "board-not-running");
+        await board.start(software(), signal);
+        await board.ready(signal);
+        const leave = new AbortController();
+        const first = await board.attachConsole(AbortSignal.any([signal, leave.signal]));
+        await rejects(board.attachConsole(signal), "console-in-use");
+        await first.write(Buffer.from("echo first-$((40 + 2))\n"));
+        await heard(first.output, /first/);
+        leave.abort();
+        await assert.rejects(first.write(Buffer.from("x")));
+
+        const slow = await board.attachConsole(signal);
+        for (let count = 0; count < 3; count += 1) await slow.write(Buffer.from(`echo unread-${count}\n`));
+        await board.pause(signal);
+        for await (const _ of slow.output);
+        await rejects(slow.write(Buffer.from("x")), "board-not-running");
+        await rejects(board.attachConsole(signal), "board-not-running");
+        await board.resume(signal);
+        const again = await board.attachConsole(signal);
+        await board.stop(signal);
+        for await (const _ of again.output);
+        await rejects(board.attachConsole(signal), "board-not-running");
+      },
+    );
+
+    on("its console is followed from one run to the next", async ({ board, software }, signal) => {
+      const enough = new AbortController();
+      const lines: string[] = [];
+      const waiting = new Set<() => void>();
+      const following = (async () => {
+        for await (const line of board.followConsole(10, enough.signal)) {
+          lines.push(line);
+          for (const wake of waiting) wake();
+        }
+      })();
+      const said = async (text: string): Promise<void> => {
+        const found = Promise.withResolvers<void>();
+        const look = (): void => {
+          if (lines.some((line) => line.includes(text))) found.resolve();
+        };
+        waiting.add(look);
+        look();
+        await orAborted(found.promise, signal);
+      };
+      for (const version of ["3.1", "3.2"]) {
+        await board.start(software({ reports: version }), signal);
+        await said(version);
+        await board.stop(signal);
+      }
+      assert.ok((await board.consoleTail(50)).every((line) => !line.includes("3.1")));
+      enough.abort();
+      await following;
+    });
+
     on("hooks: done, failed, absent, or as long as the caller waits", async ({ board, software }, signal) => {
       await board.start(software(), signal);
       await board.ready(signal);
@@ -241,6 +341,16 @@ async function settledUsage(board: Board, signal: AbortSignal): Promise<{ readon
     if (after.cpuNs === before.cpuNs) return after;
     before = after;
   }
+}
+
+/** Reads until the pattern is found. */
+async function heard(output: AsyncIterable<Uint8Array>, wanted: RegExp): Promise<void> {
+  let text = "";
+  for await (const bytes of output) {
+    text += Buffer.from(bytes).toString();
+    if (wanted.test(text)) return;
+  }
+  assert.fail(`${wanted.source} was not heard, but ${text}`);
 }
 
 async function rejects(promise: Promise<unknown>, code: ErrorCode): Promise<void> {

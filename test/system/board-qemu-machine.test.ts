@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { chmod, copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -174,6 +174,40 @@ describe("QEMU machines", { concurrency: 1 }, () => {
       assert.match((await board.consoleTail(3)).join("\n"), /version 1\.0\.0 is up/);
     },
   );
+
+  on("what is typed on the console is done by the board's own shell", async ({ board, software }, signal) => {
+    await board.start(software(), signal);
+    await board.ready(signal);
+    const console = await board.attachConsole(signal);
+    await console.write(Buffer.from("echo kernel=$(uname -r)\n"));
+    let said = "";
+    for await (const bytes of console.output) {
+      said += Buffer.from(bytes).toString();
+      if (/kernel=\d/.test(said)) break;
+    }
+    assert.match(said, /kernel=\d+\.\d+\.\d+/);
+    // More than the board's serial port, the FIFO and the board's terminal hold: whoever types waits, the board does not.
+    const impatience = AbortSignal.timeout(2000);
+    await assert.rejects(orAborted(console.write(Buffer.alloc(1024 * 1024, "#")), impatience), {
+      name: "TimeoutError",
+    });
+    assert.equal(await board.runHook("activate", signal), "done");
+  });
+
+  on("what is not the console's input is not written to", async ({ board, software, options }, signal) => {
+    await board.start(software(), signal);
+    const input = join(options.names.runDirectory, "board-a", "console.in");
+    const other = join(options.stateDirectory, "other");
+    await writeFile(other, "untouched");
+    await rm(input);
+    await assert.rejects(board.attachConsole(signal), { code: "board-not-running" });
+    await symlink(other, input);
+    await assert.rejects(board.attachConsole(signal), { code: "board-not-running" });
+    await rm(input);
+    await copyFile(other, input);
+    await assert.rejects(board.attachConsole(signal), { code: "board-not-running" });
+    assert.equal(await readFile(input, "utf8"), "untouched");
+  });
 
   on("what cannot be booted is refused with the reason", async ({ board, software, options }, signal) => {
     const start = software();

@@ -59,3 +59,14 @@ test("accelerator, disk and initrd are as they are asked for", () => {
   assert.deepEqual(after("-initrd", other), []);
   assert.ok(after("-blockdev", other).some((arg) => arg.endsWith("aio=threads")));
 });
+
+test("what the board writes goes to the log alone, so that nobody can keep it waiting; what is typed comes from a FIFO", () => {
+  const chardev = after("-chardev").find((arg) => arg.includes("id=console")) ?? "";
+  assert.match(chardev, /^pipe,.*path=console,logfile=\/dev\/fdset\/3,logappend=on$/);
+});
+
+test("the board is asked for signs of life where somebody watches over it", () => {
+  assert.doesNotMatch(after("-append")[0] ?? "", /watchdog/);
+  const watched = after("-append", qemuArguments({ ...machine, watchdogSeconds: 30 }));
+  assert.match(watched[0] ?? "", / twinboard\.watchdog=30$/);
+});

@@ -33,6 +33,8 @@ export interface Machine {
   readonly initrd: boolean;
   /** `native`: the root file system was opened with O_DIRECT, so no worker threads are needed. */
   readonly diskIo: "native" | "threads";
+  /** Within how many seconds the board says again and again that it lives; never, if it is left out. */
+  readonly watchdogSeconds?: number | undefined;
 }
 
 /** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
@@ -40,6 +42,15 @@ export const inherited = { stderr: 2, console: 3, rootfs: 4, kernel: 5, initrd: 
 
 /** Names of the sockets, in the process's working directory. */
 export const sockets = { qmp: "qmp", notify: "notify", agent: "agent" } as const;
+
+/**
+ * Where QEMU's `pipe` chardev reads what is typed on the console (`.in`, a FIFO), in the process's working directory. What the board
+ * writes goes to the log alone: of `.out`, the null device, nobody can be slow to read.
+ */
+export const consolePipe = { path: "console", input: "console.in", output: "console.out" } as const;
+
+/** The kernel argument that asks the board's kit to say that it lives, and how often. */
+export const watchdogArgument = "twinboard.watchdog";
 
 /** QEMU's name for the host's end of the guest agent's port. */
 export const agentChardev = "agent";
@@ -98,7 +109,8 @@ function boot(machine: Machine): string[] {
 }
 
 /** The manifest's arguments first: where the kernel takes the last of a kind, the host's own hold. */
-function kernelCommandLine({ kernelArguments, names, name, identity }: Machine): string {
+function kernelCommandLine(machine: Machine): string {
+  const { kernelArguments, names, name, identity, watchdogSeconds } = machine;
   return [
     kernelArguments.trim(),
     "console=ttyS0",
@@ -115,6 +127,7 @@ function kernelCommandLine({ kernelArguments, names, name, identity }: Machine):
     ...(identity.ipv6 === undefined
       ? []
       : [`twinboard.address6=${identity.ipv6.address}`, `twinboard.gateway6=${identity.ipv6.gateway}`]),
+    ...(watchdogSeconds === undefined ? [] : [`${watchdogArgument}=${watchdogSeconds}`]),
   ]
     .join(" ")
     .trim();
@@ -128,7 +141,10 @@ function control(): string[] {
   return [
     ["-chardev", socketChardev("qmp", sockets.qmp), "-mon", "chardev=qmp,mode=control"],
     ["-add-fd", `fd=${inherited.console},set=${inherited.console}`],
-    ["-chardev", `file,id=console,path=/dev/fdset/${inherited.console},append=on`],
+    [
+      "-chardev",
+      `pipe,id=console,path=${consolePipe.path},logfile=/dev/fdset/${inherited.console},logappend=on`,
+    ],
     ["-serial", "chardev:console"],
     ["-device", "virtio-serial-pci"],
     ["-chardev", socketChardev("notify", sockets.notify)],

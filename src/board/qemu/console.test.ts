@@ -55,3 +55,68 @@ test("the next run begins with an empty console", async () => {
     assert.deepEqual(await log.tail(5), []);
   });
 });
+
+/** What a reader has got until the pattern is found. */
+async function heard(parts: AsyncIterable<Buffer>, wanted: RegExp): Promise<string> {
+  let text = "";
+  for await (const part of parts) {
+    text += part.toString();
+    if (wanted.test(text)) return text;
+  }
+  return text;
+}
+
+test("who follows it gets every byte from then on, across a cut; who is slow is told how much he missed", async () => {
+  await inDirectory(async (log) => {
+    const file = await log.begin();
+    await file.write("before\n");
+    using enough = abortable();
+    const quick = await log.follow(enough.signal);
+    const slow = await log.follow(enough.signal);
+    let written = "";
+    const reading = heard(quick, /the end/);
+    for (let i = 0; i < 12_000; i += 1) {
+      const line = `line ${i} ${"x".repeat(60)}\n`;
+      written += line;
+      await file.write(line);
+      // So that the quick one keeps up with a writer that knows no pause.
+      if (i % 100 === 0) await log.tail(0);
+      if (i === 9000) await log.trim();
+    }
+    await file.write("the end");
+    assert.equal(await reading, `${written}the end`);
+    const late = await heard(slow, /the end/);
+    const left = Number(/^\r\n\[twinboard: (\d+) bytes are left out\]\r\n/.exec(late)?.[1]);
+    assert.equal(late.replace(/^.*\r\n.*\r\n/, ""), `${written}the end`.slice(left));
+    await file.close();
+  });
+});
+
+test("its lines are followed from the last ones on, whole, into the next run, and before there was a first", async () => {
+  await inDirectory(async (log) => {
+    using enough = abortable();
+    const early = log.followLines(5, enough.signal);
+    const first = early.next();
+    const file = await log.begin();
+    await file.write("one\r\ntwo\nthr");
+    assert.equal((await first).value, "one");
+    assert.equal((await early.next()).value, "two");
+    const late = log.followLines(1, enough.signal);
+    assert.equal((await late.next()).value, "two");
+    await file.write("ee\n");
+    for (const lines of [early, late]) assert.equal((await lines.next()).value, "three");
+    await file.close();
+    const next = await log.begin();
+    await next.write(`${"y".repeat(5000)}\n\u001b[1msecond\u001b[0m\r\n`);
+    for (const lines of [early, late]) {
+      assert.equal((await lines.next()).value, "[a line of more than 4096 bytes is left out]");
+      assert.equal((await lines.next()).value, "second");
+    }
+    await next.close();
+  });
+});
+
+function abortable(): AbortController & Disposable {
+  const controller = new AbortController();
+  return Object.assign(controller, { [Symbol.dispose]: () => controller.abort() });
+}

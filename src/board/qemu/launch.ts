@@ -4,6 +4,7 @@ import { constants, type FileHandle, open, readFile, stat } from "node:fs/promis
 import { TwinboardError } from "../../errors.ts";
 import type { BoardStart } from "../board.ts";
 import {
+  consolePipe,
   type Machine,
   qemuArguments,
   qemuPackage,
@@ -47,6 +48,10 @@ exec 9>${lockFile}
 flock -w 2 9 || exit ${lockedExitCode}
 echo "$$ $(cut -d ' ' -f 22 "/proc/$$/stat")" >${processFile}
 [ -z "$group" ] || echo "$$" >"$group/cgroup.procs"
+rm -f ${consolePipe.input} ${consolePipe.output}
+mkfifo -m 600 ${consolePipe.input}
+chown -h "$uid" ${consolePipe.input}
+ln -s /dev/null ${consolePipe.output}
 mkdir -p dev
 mount -t tmpfs -o size=4k,mode=0755,noexec,nosuid none dev
 mknod -m 600 dev/tun c 10 200

@@ -23,9 +23,19 @@ export async function findMachineProcess(path: string): Promise<MachineProcess |
   const [pid, startTicks] = ((await readFileIfThere(path)) ?? "").trim().split(" ").map(Number);
   if (pid === undefined || startTicks === undefined || !(pid > 0)) return undefined;
   if ((await processStartTicks(pid)) !== startTicks) return undefined;
-  const args = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+  const args = await argumentsOf(pid);
   const instance = args[args.indexOf("-uuid") + 1];
   return args.includes("-uuid") && instance !== undefined ? { pid, startTicks, instance } : undefined;
+}
+
+/** The machine's kernel command line; empty if the process is gone. */
+export async function kernelCommandLineOf({ pid }: MachineProcess): Promise<string> {
+  const args = await argumentsOf(pid);
+  return args[args.indexOf("-append") + 1] ?? "";
+}
+
+async function argumentsOf(pid: number): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
 }
 
 export async function isAlive({ pid, startTicks }: MachineProcess): Promise<boolean> {

@@ -2,9 +2,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { orAborted } from "../../system/abort.ts";
 import type { BoardEvent } from "../board.ts";
+import { watchdogArgument } from "./command-line.ts";
 import type { MachineMarks } from "./machine-marks.ts";
-import { isAlive, type MachineProcess } from "./machine-process.ts";
+import { isAlive, kernelCommandLineOf, type MachineProcess } from "./machine-process.ts";
 import { type Death, Session } from "./session.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export interface MachineWatchOptions {
   /** Where the machine's sockets are. */
@@ -17,6 +19,8 @@ export interface MachineWatchOptions {
   readonly tell: (event: BoardEvent) => void;
   /** Called with each look at a machine that runs. */
   readonly tend: () => Promise<void>;
+  /** For how long a board that says that it lives may be silent; `undefined`: for ever. */
+  readonly watchdogMs: number | undefined;
 }
 
 /** How often a look is taken: at a dormant machine that an earlier daemon put to sleep, at a console that grows. Reads /proc alone. */
@@ -31,6 +35,8 @@ export class MachineWatch {
   #timer: NodeJS.Timeout | undefined;
   /** What ran when somebody last looked, so that its end is noticed. */
   #known: MachineProcess | undefined;
+  /** Over the instance that it was made for; it outlives a connection that was lost. */
+  #watchdog: { readonly instance: string; readonly watchdog: Watchdog } | undefined;
   /** The instance whose end is our own doing. */
   #ending: string | undefined;
   /** Counts the times that everything was let go of: what was begun before is nobody's any more. */
@@ -57,6 +63,16 @@ export class MachineWatch {
     return await orAborted(this.#connecting, signal);
   }
 
+  /** The machine is about to be paused. */
+  rest(): void {
+    this.#watchdog?.watchdog.rest();
+  }
+
+  /** The machine runs again. */
+  wake(): void {
+    this.#watchdog?.watchdog.wake();
+  }
+
   /** From here on the end of this machine is no death. */
   expectEnd(machine: MachineProcess): void {
     this.#ending = machine.instance;
@@ -73,6 +89,8 @@ export class MachineWatch {
   #letGo(): void {
     this.#era += 1;
     this.#known = undefined;
+    this.#watchdog?.watchdog.end();
+    this.#watchdog = undefined;
     this.#session?.release();
     this.#session = undefined;
   }
@@ -80,10 +98,12 @@ export class MachineWatch {
   async #connect(machine: MachineProcess): Promise<Session> {
     const era = this.#era;
     const { directory, tell } = this.#options;
+    const watchdog = await this.#watchdogOver(machine);
     const session = await Session.connect({
       directory,
       instance: machine.instance,
       onEvent: tell,
+      onAlive: () => watchdog?.heard(),
       onDeath: (death) => void this.#died(machine, death),
       onEnd: (session) => void this.#ended(machine, session),
     });
@@ -96,9 +116,27 @@ export class MachineWatch {
     return (this.#session = session);
   }
 
+  async #watchdogOver(machine: MachineProcess): Promise<Watchdog | undefined> {
+    const { watchdogMs, marks, tell } = this.#options;
+    if (watchdogMs === undefined) return undefined;
+    if (this.#watchdog?.instance === machine.instance) return this.#watchdog.watchdog;
+    this.#watchdog?.watchdog.end();
+    // The board keeps to what it was started with, also when the configuration asks for more by now.
+    const promised = new RegExp(`\\b${watchdogArgument}=(\\d{1,6})\\b(?!.*${watchdogArgument}=)`).exec(
+      await kernelCommandLineOf(machine),
+    )?.[1];
+    const watchdog = new Watchdog(Math.max(watchdogMs, Number(promised ?? 0) * 1000), (detail) =>
+      tell({ type: "hung", detail }),
+    );
+    if (await marks.isDormant(machine)) watchdog.rest();
+    this.#watchdog = { instance: machine.instance, watchdog };
+    return watchdog;
+  }
+
   /** Writes down what the machine died of before anybody is told, so that whoever inspects then finds it. */
   async #died(machine: MachineProcess, death: Death): Promise<void> {
     const { marks, tell } = this.#options;
+    if (this.#watchdog?.instance === machine.instance) this.#watchdog.watchdog.end();
     // An earlier daemon heard the cause itself; a later one can only ask for the state that it left.
     const known = await marks.death(machine);
     if (known === undefined) await marks.setDeath(machine, death).catch(() => undefined);
@@ -123,8 +161,10 @@ export class MachineWatch {
     if (era !== this.#era || (machine !== undefined && machine.instance === this.#ending)) return;
     const known = this.#known;
     this.#known = machine;
-    if (known !== undefined && machine?.instance !== known.instance)
+    if (known !== undefined && machine?.instance !== known.instance) {
+      if (this.#watchdog?.instance === known.instance) this.#watchdog.watchdog.end();
       tell({ type: "died", cause: "exit", detail: `QEMU ended: ${await lastWords()}` });
+    }
     if (machine !== undefined && !dormant && this.#session === undefined && this.#timer !== undefined)
       await this.session(machine, AbortSignal.timeout(intervalMs)).catch(() => undefined);
   }

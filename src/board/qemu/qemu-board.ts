@@ -9,14 +9,16 @@ import { createTap, deleteTap } from "../../system/tap.ts";
 import type {
   Board,
   BoardCondition,
+  BoardConsole,
   BoardEvent,
   BoardName,
   BoardStart,
   BoardUsage,
   HookName,
 } from "../board.ts";
-import type { Accelerator, BoardIdentity } from "./command-line.ts";
+import { type Accelerator, type BoardIdentity, consolePipe } from "./command-line.ts";
 import { ConsoleLog } from "./console.ts";
+import { ConsoleAttachment } from "./console-attachment.ts";
 import { launch, lockedExitCode, neededPrograms, processFile } from "./launch.ts";
 import { MachineMarks } from "./machine-marks.ts";
 import {
@@ -44,6 +46,8 @@ export interface QemuBoardOptions {
   readonly identity: BoardIdentity;
   /** Where the console is kept. */
   readonly stateDirectory: string;
+  /** How long a board that says that it lives may be silent, 2 s at least; without it nobody minds. */
+  readonly watchdogMs?: number | undefined;
 }
 
 const startTimeoutMs = 15_000;
@@ -61,6 +65,8 @@ export class QemuBoard implements Board {
   readonly #watch: MachineWatch;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
   #cpuGroup: CpuGroup | undefined;
+  /** Ends what somebody who is attached to the console has. */
+  #attached: AbortController | undefined;
 
   constructor(options: QemuBoardOptions) {
     const { name, names, stateDirectory } = options;
@@ -78,9 +84,11 @@ export class QemuBoard implements Board {
       find: () => this.#machine(),
       lastWords: () => this.#lastWords(),
       tell: (event) => {
+        if (event.type === "died") this.#detach();
         for (const listener of this.#listeners) listener(event);
       },
       tend: () => this.#console.trim(),
+      watchdogMs: options.watchdogMs,
     });
   }
 
@@ -149,11 +157,14 @@ export class QemuBoard implements Board {
     await this.#marks.clear();
     await this.setPriority("background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
+    const { watchdogMs } = this.#options;
     const { instance, kernelArguments } = start;
+    const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
+    const watchdogSeconds = watchdogMs === undefined ? undefined : Math.floor(watchdogMs / 1000);
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({
-        machine: { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments },
+        machine: { ...machine, watchdogSeconds },
         images: start.images,
         directory: this.#directory,
         user,
@@ -175,7 +186,15 @@ export class QemuBoard implements Board {
   async pause(signal: AbortSignal): Promise<void> {
     const machine = await this.#running(signal);
     if (await this.#marks.isDormant(machine)) return;
-    await (await this.#watch.session(machine, signal)).pause(signal);
+    const session = await this.#watch.session(machine, signal);
+    this.#detach();
+    this.#watch.rest();
+    try {
+      await session.pause(signal);
+    } catch (error) {
+      this.#watch.wake();
+      throw error;
+    }
     await this.#marks.setDormant(machine);
     await settle(machine.pid, this.mgmtHost, signal);
   }
@@ -185,7 +204,9 @@ export class QemuBoard implements Board {
       const machine = await this.#running(signal);
       // Before it wakes: a mark that is missing is found out by asking the machine, one too many is believed.
       await this.#marks.clearDormant();
-      await (await this.#watch.session(machine, signal)).resume(signal);
+      const session = await this.#watch.session(machine, signal);
+      await session.resume(signal);
+      this.#watch.wake();
     } catch (cause) {
       signal.throwIfAborted();
       throw new TwinboardError("board-resume-failed", { detail: (cause as Error).message, cause });
@@ -194,6 +215,7 @@ export class QemuBoard implements Board {
 
   async stop(signal: AbortSignal): Promise<void> {
     const machine = await this.#machine();
+    this.#detach();
     if (machine !== undefined) {
       this.#watch.expectEnd(machine);
       await endMachineProcess(machine, signal);
@@ -221,7 +243,37 @@ export class QemuBoard implements Board {
     return await this.#console.tail(lines);
   }
 
+  followConsole(lines: number, signal: AbortSignal): AsyncIterable<string> {
+    return this.#console.followLines(lines, signal);
+  }
+
+  async attachConsole(signal: AbortSignal): Promise<BoardConsole> {
+    signal.throwIfAborted();
+    if (this.#attached !== undefined)
+      throw new TwinboardError("console-in-use", { detail: `board ${this.name}` });
+    const attached = new AbortController();
+    this.#attached = attached;
+    const over = AbortSignal.any([signal, attached.signal]);
+    over.addEventListener("abort", () => {
+      if (this.#attached === attached) this.#attached = undefined;
+    });
+    try {
+      const { state } = await this.inspect();
+      if (state !== "running")
+        throw new TwinboardError("board-not-running", { detail: `board ${this.name} is ${state}` });
+      return await ConsoleAttachment.open(join(this.#directory, consolePipe.input), this.#console, over);
+    } catch (error) {
+      attached.abort();
+      throw error;
+    }
+  }
+
+  #detach(): void {
+    this.#attached?.abort(new TwinboardError("board-not-running", { detail: `board ${this.name}` }));
+  }
+
   release(): Promise<void> {
+    this.#detach();
     this.#watch.end();
     return Promise.resolve();
   }

@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly directory: string;
   readonly instance: string;
   readonly onEvent: (event: BoardEvent) => void;
+  /** The board has said that it lives. */
+  readonly onAlive: () => void;
   readonly onDeath: (death: Death) => void;
   /** The machine's end of the connection was closed. */
   readonly onEnd: (session: Session) => void;
@@ -188,8 +190,9 @@ export class Session {
   }
 
   #receive(message: GuestMessage): void {
-    const { ready, status, stopping } = message;
-    const { onEvent } = this.#options;
+    const { ready, status, stopping, watchdog } = message;
+    const { onEvent, onAlive } = this.#options;
+    if (watchdog === true) onAlive();
     if (status !== undefined) onEvent({ type: "status", text: status });
     if (stopping === true) {
       this.#version = undefined;
