@@ -3,6 +3,7 @@
  * width, words are HTML beside them, so that it is as legible on a telephone as on paper.
  */
 import { latencyAxis, type TimeAxis, timeAxis } from "./axis.ts";
+import { spanText } from "./figures.ts";
 import { type Content, html, Markup } from "./markup.ts";
 
 /** How a bar looks: *a* and *b* are the boards, *phase* is plain, *quiet* is what accompanies something, the rest tells how it ended. */
@@ -69,6 +70,7 @@ export function chartMarkup(chart: Chart): Markup {
 ${lanesMarkup(axis, chart.lanes, marks)}
 ${series.length === 0 ? "" : latencyMarkup(axis, series, marks)}
 <div></div>${ticksMarkup(axis)}<div></div>
+${series.length === 0 ? "" : legendMarkup(series)}
 </div>
 `;
 }
@@ -113,7 +115,7 @@ function lanesMarkup(axis: TimeAxis, lanes: readonly Lane[], marks: readonly Mar
   );
   const told = lanes.map(({ name, value }) => (value === undefined ? name : `${name} ${value}`)).join("; ");
   return html`<div class="names" aria-hidden="true">${lanes.map(({ name }) => html`<div>${name}</div>`)}</div>
-<svg class="lanes" width="100%" height="${height}" role="img" aria-label="${told}">${gridMarkup(axis, height)}${bars}${throughMarkup(axis, marks, height)}</svg>
+<svg class="lanes" width="100%" height="${height}" role="img" aria-label="${told}">${gridMarkup(axis, height)}${throughMarkup(axis, marks, height)}${bars}</svg>
 <div class="values" aria-hidden="true">${lanes.map(({ value }) => html`<div>${value ?? " "}</div>`)}</div>`;
 }
 
@@ -121,11 +123,13 @@ function lanesMarkup(axis: TimeAxis, lanes: readonly Lane[], marks: readonly Mar
 function barMarkup(axis: TimeAxis, { from, to, tone, label }: Span, y: number): Markup {
   const start = axis.x(from);
   const width = `${Math.max(0, Number.parseFloat(axis.x(to)) - Number.parseFloat(start)).toFixed(3)}%`;
-  const title = label === undefined ? "" : html`<title>${label}</title>`;
   const edge = html`<line x1="${start}" x2="${start}" y1="${y}" y2="${y + barHeight}" class="edge ${tone}"/>`;
+  // In a drawing of its own, which cuts off what is longer than the bar.
   const text =
-    label === undefined ? "" : labelAt(axis, from, label, html`y="${y + barHeight - 3}" class="in ${tone}"`);
-  return html`<g>${title}<rect x="${start}" y="${y}" width="${width}" height="${barHeight}" class="bar ${tone}"/>${from < axis.from ? "" : edge}${text}</g>`;
+    label === undefined
+      ? ""
+      : html`<svg x="${start}" y="${y}" width="${width}" height="${barHeight}" class="cut"><title>${label}</title><text x="6" y="${barHeight - 3}" class="in">${label}</text></svg>`;
+  return html`<rect x="${start}" y="${y}" width="${width}" height="${barHeight}" class="bar ${tone}"/>${from < axis.from ? "" : edge}${text}`;
 }
 
 function ticksMarkup(axis: TimeAxis): Markup {
@@ -179,8 +183,7 @@ function latencyMarkup(axis: TimeAxis, series: readonly LatencySeries[], marks: 
 <svg class="latency" width="100%" height="${latencyHeight}" role="img" aria-label="answer times in milliseconds">${gridMarkup(axis, latencyHeight)}
 <svg viewBox="0 0 1000 100" preserveAspectRatio="none" width="100%" height="100%" overflow="visible">${lines}${drawn.map(dotsMarkup)}</svg>
 ${failures}${throughMarkup(axis, marks, latencyHeight)}</svg>
-<div class="unit">${unit}</div>
-<div></div><div class="legend">${series.map(legendMarkup)}</div><div></div>`;
+<div class="unit">${unit}</div>`;
 
   /** Strokes of no length with round ends: dots that stay round however the drawing is stretched. */
   function dotsMarkup(points: readonly (readonly [x: number, ms: number])[], index: number): Content {
@@ -190,8 +193,11 @@ ${failures}${throughMarkup(axis, marks, latencyHeight)}</svg>
   }
 }
 
-function legendMarkup({ name, points, failed }: LatencySeries, index: number): Markup {
-  const slowest = points.reduce((most, [, ms]) => Math.max(most, ms), 0);
-  const failures = failed.length === 0 ? "" : html`, <b class="bad">${failed.length} failed</b>`;
-  return html`<span><i class="s${index % seriesColours}"></i>${name}: slowest ${Number(slowest.toFixed(1))} ms${failures}</span>`;
+function legendMarkup(series: readonly LatencySeries[]): Markup {
+  const entries = series.map(({ name, points, failed }, index) => {
+    const slowest = points.reduce((most, [, ms]) => Math.max(most, ms), 0);
+    const failures = failed.length === 0 ? "" : html`, <b>${failed.length} failed</b>`;
+    return html`<span><i class="s${index % seriesColours}"></i>${name}: slowest ${spanText(slowest)}${failures}</span>`;
+  });
+  return html`<div class="legend">${entries}</div>`;
 }

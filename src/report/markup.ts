@@ -3,6 +3,8 @@
  * What comes out is also well-formed XML, so that a test can hold it against a strict parser.
  */
 
+import { printable } from "./printable.ts";
+
 /** Text that is HTML already. Only `html` makes it. */
 export class Markup {
   readonly text: string;
@@ -23,13 +25,10 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Controls, what turns the direction of the text around it, and halves of characters: none of them is shown as itself, or is XML. */
-const unprintable = /[[\p{Cc}\p{Cs}\p{Bidi_Control}\ufeff\ufffe\uffff]--[\t\n]]/gv;
-
 /** Harmless in an element and in a quoted attribute; longer than 20,000 characters it is cut. */
 export function escapeText(text: string): string {
   const cut = text.length > maxTextCharacters ? `${text.slice(0, maxTextCharacters)}…` : text;
-  return cut.replace(unprintable, "\ufffd").replace(/[&<>"']/g, (found) => entities[found] ?? "");
+  return printable(cut).replace(/[&<>"']/g, (found) => entities[found] ?? "");
 }
 
 /** A template whose values are escaped, unless they are Markup. */

@@ -75,23 +75,31 @@ const tones: Readonly<Record<PhaseRun["end"], Tone>> = {
   "under-way": "under-way",
 };
 
+/** The takeover is so short that its colour has to say which way it went. */
+function toneOf({ phase, end }: PhaseRun, { to }: Report): Tone {
+  return phase === "takeover" && end === "done" ? to.board : tones[end];
+}
+
 function phaseLanes(report: Report): Lane[] {
   const end = endOf(report);
   const names = [...new Set(report.phases.map(({ phase }) => phase))];
   return names.map((name) => {
     const runs = report.phases.filter(({ phase }) => phase === name);
-    const spans = runs.map((run) => ({ from: run.startedAt, to: run.endedAt ?? end, tone: tones[run.end] }));
+    const spans = runs.map((run) => ({
+      from: run.startedAt,
+      to: run.endedAt ?? end,
+      tone: toneOf(run, report),
+    }));
     return { name, spans, value: valueOf(runs) };
   });
 }
 
-/** `12.0 s`, `12.0 s failed`, `2 × 12.0 s`. */
+/** What was spent in all runs of a phase, and how the newest ended if it is not as it should: `12.0 s`, `12.0 s failed`. */
 function valueOf(runs: readonly PhaseRun[]): string {
   const newest = runs.at(-1);
   const spent = runs.reduce((sum, { ms }) => sum + (ms ?? 0), 0);
   const plain = newest === undefined || newest.end === "done" || newest.end === "undone";
-  const times = runs.length > 1 ? `${runs.length} × ` : "";
-  return `${times}${spanText(spent)}${plain ? "" : ` ${newest.end}`}`;
+  return `${spanText(spent)}${plain ? "" : ` ${newest.end}`}`;
 }
 
 function otherLanes({ service, drain, backDrain, undo, recoveries, ...report }: Report): Lane[] {

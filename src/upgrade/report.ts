@@ -145,18 +145,23 @@ function remarksOf({ from, to, servesUnhealthy, activateFailed, woken }: StoryFa
   return remarks;
 }
 
-export function summaryOf(records: readonly JournalRecord[]): StorySummary {
-  const { id, kind, result, fromVersion, toVersion, startedAt, phase, drain, ...facts } = factsOf(records);
-  const error = result?.error ?? facts.error;
+/** The reports of all stories of a journal, newest first. */
+export function reportsOf(system: string, records: readonly JournalRecord[]): Report[] {
+  const stories = Map.groupBy(records, ({ story }) => story);
+  return [...stories.values()].map((ofStory) => reportOf(system, ofStory)).toReversed();
+}
+
+export function summaryOf(report: Report): StorySummary {
+  const { id, kind, outcome, from, to, startedAt, endedAt, phases, error, drain } = report;
   return {
     id,
     kind,
-    outcome: result?.outcome ?? null,
-    from: fromVersion,
-    to: toVersion,
+    outcome,
+    from: from.version,
+    to: to.version,
     startedAt,
-    endedAt: result?.endedAt ?? null,
-    phase,
+    endedAt,
+    phase: phases.at(-1)?.phase ?? null,
     error: error === null ? null : { code: error.code, message: error.message },
     drain:
       drain === null ? null : { finished: drain.finished, closedEarly: drain.closedEarly, cut: drain.cut },

@@ -1,10 +1,11 @@
 /** One pair of boards and the service they provide: what can be asked of them. */
-import { type BoardName, boardNames, otherBoard } from "../board/board.ts";
+import { type BoardConsole, type BoardName, boardNames, otherBoard } from "../board/board.ts";
 import type { BundleSource } from "../delivery/delivery.ts";
 import { TwinboardError } from "../errors.ts";
 import { type StoryEvent, storyEvents } from "./event-stream.ts";
 import type { NotedFacts } from "./facts.ts";
 import type { StoryKind } from "./record.ts";
+import { type Report, reportOf, reportsOf, type StorySummary, summaryOf } from "./report.ts";
 import { runStory } from "./runner.ts";
 import type { Parts } from "./scene.ts";
 import type { StoryResult, SystemStatus } from "./status.ts";
@@ -116,6 +117,19 @@ export class System {
     return await this.#stories.result(id);
   }
 
+  /** Every story that is kept, newest first. */
+  stories(): StorySummary[] {
+    const { journal, settings } = this.#parts;
+    return reportsOf(settings.system, journal.records).map(summaryOf);
+  }
+
+  /** What there is to know of a story, also while it runs; `undefined` if there is none of that id. */
+  report(id: string): Report | undefined {
+    const { journal, settings } = this.#parts;
+    const records = journal.records.filter(({ story }) => story === id);
+    return records.length === 0 ? undefined : reportOf(settings.system, records);
+  }
+
   async status(): Promise<SystemStatus> {
     return await statusOfSystem(this.#parts, this.#stories);
   }
@@ -123,6 +137,21 @@ export class System {
   /** Records after `afterSeq`, then everything that happens, until the signal aborts. */
   events(afterSeq: number, signal: AbortSignal): AsyncGenerator<StoryEvent> {
     return storyEvents(this.#parts.journal, this.#stories.progressListeners, afterSeq, signal);
+  }
+
+  /** The last lines of a board's console, at most `lines` of them. */
+  async consoleTail(board: BoardName, lines: number): Promise<string[]> {
+    return await this.#parts.boards[board].consoleTail(lines);
+  }
+
+  /** The same, then each line as it is complete, until the signal aborts. */
+  followConsole(board: BoardName, lines: number, signal: AbortSignal): AsyncIterable<string> {
+    return this.#parts.boards[board].followConsole(lines, signal);
+  }
+
+  /** Errors: `board-not-running`, `console-in-use`. */
+  async attachConsole(board: BoardName, signal: AbortSignal): Promise<BoardConsole> {
+    return await this.#parts.boards[board].attachConsole(signal);
   }
 
   /** Resolves when no story is under way. */
