@@ -49,8 +49,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     say(await listOfBenches());
     return name === undefined ? 64 : 0;
   }
-  if (!names.includes(name))
-    throw new UsageError(`there is no bench ${name}; there are ${names.join(", ")}`);
+  if (!names.includes(name)) throw new UsageError(`there is no bench ${name}; there are ${names.join(", ")}`);
   const bench = await load(name);
   const { values } = parseArgs({
     args: rest,

@@ -1,4 +1,5 @@
-/** The demo's software: three versions as signed bundles, and a fourth to play with. */
+/** The demo's software: four versions as signed bundles, and a fifth to play with. */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createBundle } from "../src/bundle/create.ts";
 import { type BuiltImage, buildImages } from "./images/build.ts";
@@ -7,11 +8,12 @@ import type { SigningKey } from "./signing-key.ts";
 
 export const compatible = "twinboard-demo";
 
-/** 3.0.0 is the bad one; its only defect shows some seconds after it has taken the service over. */
+/** The defect of 3.0.0 shows some seconds after it has taken the service over; 4.0.0 does not come so far. */
 export const versions = {
   first: { version: "1.0.0" },
   good: { version: "2.0.0" },
   bad: { version: "3.0.0", unhealthyAfterSeconds: 3 },
+  silent: { version: "4.0.0", misspelt: true },
   corrected: { version: "3.1.0" },
 } as const satisfies Record<string, ImageVersion>;
 
@@ -20,6 +22,40 @@ const cacheDirectory = join(import.meta.dirname, "../.cache");
 /** Builds the images, or finds them in the cache. Needs no root. Errors: as `buildImages`. */
 export async function demoImages(log: (line: string) => void): Promise<BuiltImage[]> {
   return await buildImages({ versions: Object.values(versions), cacheDirectory, log });
+}
+
+/** Builds an image of one version and writes its bundle; the bundle alone is left in `directory`. Returns its path. */
+export async function ownBundle(
+  version: string,
+  signing: SigningKey,
+  directory: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const of = { versions: [{ version }], cacheDirectory, rootfsDirectory: directory, log: () => undefined };
+  const [image] = await buildImages(of);
+  if (image === undefined) throw new Error(`no image of version ${version} was built`);
+  const bundle = await demoBundle(image, signing, directory, signal);
+  await rm(image.images.rootfs);
+  return bundle;
+}
+
+/** Path of the bundle of a version. */
+export type Bundles = (of: { readonly version: string }) => string;
+
+/** Writes a bundle of each image into `directory`. Errors: as `createBundle`. */
+export async function demoBundles(
+  images: readonly BuiltImage[],
+  signing: SigningKey,
+  directory: string,
+  signal: AbortSignal,
+): Promise<Bundles> {
+  const paths = new Map<string, string>();
+  for (const image of images) paths.set(image.version, await demoBundle(image, signing, directory, signal));
+  return ({ version }) => {
+    const path = paths.get(version);
+    if (path === undefined) throw new Error(`no image of version ${version} was built`);
+    return path;
+  };
 }
 
 /** Writes a bundle into `directory`; returns its path. Errors: as `createBundle`. */

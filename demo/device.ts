@@ -5,8 +5,9 @@ import { open, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Client } from "../src/cli/client.ts";
 import { type RunResult, run } from "../src/system/process.ts";
-import type { JournalRecord } from "../src/upgrade/record.ts";
+import type { JournalRecord, StoryKind } from "../src/upgrade/record.ts";
 import type { StoryResult, SystemStatus } from "../src/upgrade/status.ts";
 import type { Namespace } from "../test/fixtures/namespaces.ts";
 
@@ -15,7 +16,7 @@ export const program = resolve(import.meta.dirname, "../bin/twinboard");
 /** Exit codes of the command: 1 failed, 2 rejected, 3 stuck. */
 const refusals = [1, 2, 3];
 const startTimeoutMs = 60_000;
-const upgradeTimeoutMs = 180_000;
+const storyTimeoutMs = 180_000;
 const downTimeoutMs = 60_000;
 
 export interface DeviceFiles {
@@ -24,6 +25,8 @@ export interface DeviceFiles {
   /** Where the daemon's output goes. */
   readonly log: string;
 }
+
+export type OnRecord = (record: JournalRecord) => void;
 
 export class Device implements AsyncDisposable {
   readonly #namespace: Namespace;
@@ -66,6 +69,20 @@ export class Device implements AsyncDisposable {
     await this.#serving(signal);
   }
 
+  /** Ends the daemon by SIGTERM and starts another, which reads the configuration anew; boards and rules stay. */
+  async restartDaemon(signal: AbortSignal): Promise<void> {
+    const ended = once(this.#daemon, "exit");
+    this.#daemon.kill("SIGTERM");
+    await ended;
+    this.#daemon = await spawnDaemon(this.#namespace, this.#files);
+    await this.#serving(signal);
+  }
+
+  /** Process id of the daemon. */
+  get pid(): number {
+    return this.#daemon.pid ?? 0;
+  }
+
   async #serving(signal: AbortSignal): Promise<void> {
     const deadline = performance.now() + startTimeoutMs;
     while ((await this.#run(["status"], signal)).exitCode !== 0) {
@@ -81,15 +98,36 @@ export class Device implements AsyncDisposable {
   }
 
   /** Runs `twinboard upgrade BUNDLE` to its end, whatever that is; `onRecord` sees the journal's records as they come. */
-  async upgrade(
-    bundle: string,
-    onRecord: (record: JournalRecord) => void,
+  async upgrade(bundle: string, onRecord: OnRecord, signal: AbortSignal): Promise<StoryResult> {
+    return await this.#story(["upgrade", bundle], onRecord, signal);
+  }
+
+  /** Runs `twinboard rollback` to its end, as `upgrade`. */
+  async rollback(onRecord: OnRecord, signal: AbortSignal): Promise<StoryResult> {
+    return await this.#story(["rollback"], onRecord, signal);
+  }
+
+  /** Resolves with the result of the next story of this kind that begins by itself after the record `afterSeq`. */
+  async storyOfItself(
+    kind: StoryKind,
+    afterSeq: number,
+    onRecord: OnRecord,
     signal: AbortSignal,
   ): Promise<StoryResult> {
-    const [command, args] = this.#enter(["upgrade", bundle, "--json"]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(storyTimeoutMs)]);
+    for await (const event of new Client(this.#files.socket).events(afterSeq, limit)) {
+      if (!("record" in event) || event.record.kind !== kind) continue;
+      onRecord(event.record);
+      if (event.record.event === "story-ended") return event.record.data["result"] as StoryResult;
+    }
+    throw new Error(`the daemon ended before a ${kind} had`);
+  }
+
+  async #story(verb: readonly string[], onRecord: OnRecord, signal: AbortSignal): Promise<StoryResult> {
+    const [command, args] = this.#enter([...verb, "--json"]);
     const child = spawn(command, args, {
       stdio: ["ignore", "pipe", "ignore"],
-      signal: AbortSignal.any([signal, AbortSignal.timeout(upgradeTimeoutMs)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(storyTimeoutMs)]),
     });
     const ended = once(child, "close");
     let result: StoryResult | undefined;
@@ -101,7 +139,7 @@ export class Device implements AsyncDisposable {
       result ??= said.result;
     });
     await ended;
-    if (result === undefined) throw new Error(`twinboard upgrade ended without a result: ${last}`);
+    if (result === undefined) throw new Error(`twinboard ${verb.join(" ")} ended without a result: ${last}`);
     return result;
   }
 

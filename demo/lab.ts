@@ -1,10 +1,11 @@
 /** The demo's lab: a device, an outside with its clients, and a directory for all that is only this lab's. */
-import { chmod, lstat, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { processStartTicks } from "../src/system/host.ts";
 import { run } from "../src/system/process.ts";
 import {
+  addIpv6,
   isLeftover,
   link,
   makeNamespaces,
@@ -12,12 +13,13 @@ import {
   type Namespaces,
   ownName,
 } from "../test/fixtures/namespaces.ts";
+import { type ServiceAddress, serviceAddresses } from "./addresses.ts";
 import { compatible } from "./bundles.ts";
 import { Device, program } from "./device.ts";
 import { makeSigningKey, type SigningKey } from "./signing-key.ts";
 
-export const serviceAddress = "198.51.100.10";
 export const drainMs = 8000;
+export const boardMemoryMiB = 128;
 
 const purpose = "demo";
 const configFile = "demo.yaml";
@@ -30,15 +32,27 @@ export interface Lab extends AsyncDisposable {
   readonly directory: string;
   readonly socket: string;
   readonly device: Device;
+  /** Restarts the daemon with these settings changed; nobody who is served notices. */
+  configure(settings: Partial<LabSettings>, signal: AbortSignal): Promise<void>;
+  /** Copies what a failure can be explained by (the daemon's log, journal, consoles) to a directory that stays; returns its path. */
+  keepLogs(): Promise<string>;
 }
 
-/**
- * Makes the lab, and starts its daemon. What an earlier lab left whose process was killed is removed first.
- * @param probation as the configuration takes it.
- */
-export async function openLab(signal: AbortSignal, probation = "10s"): Promise<Lab> {
+/** What differs from lab to lab, as the configuration takes it. */
+export interface LabSettings {
+  readonly probation: string;
+  readonly bootTimeout: string;
+  /** How often a board is booted before the story gives up. */
+  readonly attempts: number;
+}
+
+const usual: LabSettings = { probation: "10s", bootTimeout: "60s", attempts: 2 };
+
+/** Makes the lab, and starts its daemon. What an earlier lab left whose process was killed is removed first. */
+export async function openLab(signal: AbortSignal, settings: Partial<LabSettings> = {}): Promise<Lab> {
   await using partial = new AsyncDisposableStack();
   const namespaces = partial.use(await makeNamespaces(purpose));
+  await addIpv6(namespaces);
   await removeLeftovers(namespaces.device);
   const directory = join(tmpdir(), await ownName(purpose));
   await mkdir(directory);
@@ -47,7 +61,9 @@ export async function openLab(signal: AbortSignal, probation = "10s"): Promise<L
   await chmod(directory, 0o755);
   const signing = await makeSigningKey(directory);
   const config = join(directory, configFile);
-  await writeFile(config, await configuration(directory, signing, probation));
+  const write = async (changes: Partial<LabSettings>): Promise<void> =>
+    await writeFile(config, await configuration(directory, signing, { ...usual, ...settings, ...changes }));
+  await write({});
   const socket = join(directory, "twinboard.sock");
   const log = join(directory, "daemon.log");
   const device = partial.use(await Device.start(namespaces.device, { config, socket, log }, signal));
@@ -58,8 +74,23 @@ export async function openLab(signal: AbortSignal, probation = "10s"): Promise<L
     directory,
     socket,
     device,
+    configure: async (changes, signal) => {
+      await write(changes);
+      await device.restartDaemon(signal);
+    },
+    keepLogs: async () => await keepLogs(directory),
     [Symbol.asyncDispose]: async () => await made.disposeAsync(),
   };
+}
+
+async function keepLogs(directory: string): Promise<string> {
+  const kept = await mkdtemp(join(tmpdir(), "twinboard-logs-"));
+  const wanted = /^(daemon\.log|state|journal|.*\.(console|qemu|jsonl|json))$/;
+  await cp(directory, kept, {
+    recursive: true,
+    filter: (path) => path === directory || path.includes("/journal/") || wanted.test(basename(path)),
+  });
+  return kept;
 }
 
 /** Of demos whose processes were killed: what their systems still have on this host, and their directories. */
@@ -77,17 +108,25 @@ async function removeLeftovers(device: Namespace): Promise<void> {
 }
 
 /** The system's name is this process's own, so that two demos do not meet on one host. */
-async function configuration(directory: string, signing: SigningKey, probation: string): Promise<string> {
+async function configuration(
+  directory: string,
+  signing: SigningKey,
+  { probation, bootTimeout, attempts }: LabSettings,
+): Promise<string> {
   return `system: demo-${process.pid}-${await processStartTicks(process.pid)}
 compatible: ${compatible}
 state-directory: ${directory}/state
 trust: { keyring: ${signing.keyring} }
-boards: { kind: qemu, accelerator: auto, memory: 128MiB }
+boards: { kind: qemu, accelerator: auto, memory: ${boardMemoryMiB}MiB }
 network: { mode: routed, uplink: ${link.card} }
 services:
-  - { name: web, protocol: tcp, address: ${serviceAddress}, port: 80, drain: ${drainMs}ms }
+${serviceAddresses.map(serviceLine).join("\n")}
 health:
   - { name: web, http: ":80/healthz", interval: 200ms, timeout: 1s, failures: 3 }
-upgrade: { boot-timeout: 60s, verify-timeout: 30s, probation: ${probation} }
+upgrade: { boot-timeout: ${bootTimeout}, verify-timeout: 30s, probation: ${probation}, attempts: ${attempts} }
 `;
+}
+
+function serviceLine({ name, address }: ServiceAddress): string {
+  return `  - { name: ${name}, protocol: tcp, address: "${address}", port: 80, drain: ${drainMs}ms }`;
 }

@@ -6,15 +6,30 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { durationText, tableLines } from "../src/cli/format.ts";
-import { phaseNames } from "../src/upgrade/record.ts";
-import { demoBundle, demoImages, versions } from "./bundles.ts";
+import { hosts, serviceAddress } from "./addresses.ts";
+import { type Bundles, demoBundles, demoImages, versions } from "./bundles.ts";
 import { program } from "./device.ts";
 import { asRoot, inForeground } from "./foreground.ts";
-import type { BuiltImage } from "./images/build.ts";
-import { type Lab, openLab, serviceAddress } from "./lab.ts";
+import { type Lab, openLab } from "./lab.ts";
+import { startLoad } from "./load/load.ts";
+import { fullLoad } from "./load/plans.ts";
 import { chapter, say } from "./narrate.ts";
-import { complaints, type DemoReport, phaseRows, tableRows } from "./report.ts";
-import { intended, play } from "./scenes.ts";
+import { type DemoReport, demoReport } from "./report.ts";
+import { baseline } from "./scenes/baseline.ts";
+import { dormantBoard } from "./scenes/dormant.ts";
+import { firstInstallation } from "./scenes/first-installation.ts";
+import { rollback } from "./scenes/rollback.ts";
+import { traditional } from "./scenes/traditional.ts";
+import { upgrade } from "./scenes/upgrade.ts";
+import { factRows, phaseRows, storyRows } from "./tables.ts";
+import { complaints } from "./verdict.ts";
+
+/** For a board that never gets ready: several times what a boot takes, also under emulation. */
+const impatient = { bootTimeout: "15s", attempts: 1 } as const;
+const baselineMs = 15_000;
+const dormantSeconds = 10;
+
+const { first, good, bad, silent, corrected } = versions;
 
 interface Options {
   readonly keep: boolean;
@@ -27,41 +42,86 @@ function options(): Options {
 }
 
 async function main({ keep, json }: Options, signal: AbortSignal): Promise<number> {
-  chapter("Set-up: images of three versions, from Debian's kernel, busybox and nginx");
+  chapter("Set-up: images of five versions, from Debian's kernel, busybox and nginx");
   const images = await demoImages((line) => say(`  ${line}`));
   if (process.getuid?.() !== 0) return asRoot();
   say("  a throw-away signing key, and a lab of two network namespaces: the device, and the outside");
   await using lab = await openLab(signal);
+  const bundles = await demoBundles(images, lab.signing, lab.directory, signal);
   const startedAt = performance.now();
-  const report = await play(lab, images, signal);
-  conclude(report, performance.now() - startedAt);
+  const report = await play(lab, bundles, signal);
+  const complaints = conclude(report, performance.now() - startedAt);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
-  if (keep) await keepLab(lab, images, signal);
+  if (keep) await keepLab(lab, bundles(corrected), signal);
   chapter("Taking the lab down");
-  return complaints(report, intended).length === 0 ? 0 : 1;
+  return complaints.length === 0 ? 0 : 1;
 }
 
-function conclude(report: DemoReport, ms: number): void {
-  const { upgrades, dormant } = report;
-  chapter(`Result, after ${durationText(ms)}`);
-  const rows = [...tableLines(tableRows(upgrades)), "", ...tableLines(phaseRows(upgrades, phaseNames))];
-  const mebibytes = (dormant.residentBytes / 1024 ** 2).toFixed(1);
-  rows.push(
-    "",
-    `dormant board: ${dormant.cpuNs} ns of processor time in ${dormant.seconds.toFixed(1)} s, ${mebibytes} MiB resident`,
-    "",
+/** The demo's story. */
+async function play(lab: Lab, bundles: Bundles, signal: AbortSignal): Promise<DemoReport> {
+  chapter(`First installation: ${first.version} on a device that has nothing yet`);
+  await firstInstallation(lab, bundles(first), signal);
+
+  chapter("Load: 50 new connections a second, downloads of five seconds, and clients that keep theirs");
+  await using load = startLoad(fullLoad(hosts), (command, args) =>
+    lab.namespaces.outside.enter(command, args),
   );
-  for (const row of rows) say(row === "" ? "" : `  ${row}`);
-  const wrong = complaints(report, intended);
+  const stage = { lab, load, signal };
+  const before = await baseline(stage, baselineMs);
+
+  chapter(`Upgrade ${first.version} → ${good.version}: good software`);
+  const committed = await upgrade(stage, bundles(good));
+
+  chapter("The board that was relieved is dormant: it keeps its memory, and uses no processor time");
+  const dormant = await dormantBoard(lab, dormantSeconds, signal);
+
+  chapter(`Rollback ${good.version} → ${first.version}: somebody asks for the previous software`);
+  const back = await rollback(stage);
+
+  chapter(`Upgrade ${good.version} → ${bad.version}: its /healthz fails once it is in service`);
+  const takenBack = await upgrade(stage, bundles(bad));
+
+  chapter(`Upgrade ${good.version} → ${silent.version}: it never says that it is ready`);
+  say(`  the daemon is restarted, to wait for a board no longer than ${impatient.bootTimeout}`);
+  await lab.configure(impatient, signal);
+  const refused = await upgrade(stage, bundles(silent));
+  await load[Symbol.asyncDispose]();
+
+  chapter("The traditional way: one board is stopped, installed and booted, under the same load");
+  const contrast = await traditional(lab, [bundles(first), bundles(good)], signal);
+
+  return demoReport(
+    {
+      baseline: before,
+      committed,
+      rollback: back,
+      failover: null,
+      takenBack,
+      refused,
+      dormant,
+      traditional: contrast,
+    },
+    load.records,
+  );
+}
+
+/** Returns what is not as it was intended. */
+function conclude(report: DemoReport, ms: number): string[] {
+  chapter(`Result, after ${durationText(ms)}`);
+  for (const rows of [storyRows(report), phaseRows(report), factRows(report)])
+    say(
+      `${tableLines(rows)
+        .map((line) => `  ${line}`)
+        .join("\n")}\n`,
+    );
+  const wrong = complaints(report);
   if (wrong.length === 0)
     say("Nobody noticed: no request failed, none was reset, and every outcome is as intended.");
   else say(`NOT AS INTENDED:\n${wrong.map((line) => `  - ${line}`).join("\n")}`);
+  return wrong;
 }
 
-async function keepLab(lab: Lab, images: readonly BuiltImage[], signal: AbortSignal): Promise<void> {
-  const corrected = images.find(({ version }) => version === versions.corrected.version);
-  if (corrected === undefined) throw new Error("no corrected image was built");
-  const bundle = await demoBundle(corrected, lab.signing, lab.directory, signal);
+async function keepLab(lab: Lab, bundle: string, signal: AbortSignal): Promise<void> {
   const [command, args] = lab.namespaces.outside.enter("curl", ["-i", `http://${serviceAddress}/`]);
   chapter("The lab is kept. Play with it from another terminal, as root");
   say(`  a client:  ${command} ${args.join(" ")}`);

@@ -1,51 +1,102 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { StoryResult } from "../src/upgrade/status.ts";
+import type { Act, Seen } from "./act.ts";
+import type { RequestRecord } from "./load/request.ts";
 import type { Window } from "./load/window.ts";
-import { complaints, type DemoReport, phaseRows, tableRows, upgradeReport } from "./report.ts";
+import { type Acts, type DemoReport, demoReport, type UpgradeReport } from "./report.ts";
+import { phaseRows, storyRows } from "./tables.ts";
+import { complaints } from "./verdict.ts";
 
 const window: Window = {
   requests: 1000,
   failed: 0,
   resets: 0,
   deadlineResets: 0,
-  longestGapMs: 24.13,
-  p99Ms: 5.08,
-  versions: { "1.0.0": 400, "2.0.0": 600 },
+  connections: 900,
+  longestGapMs: 30.06,
+  p99Ms: 5.14,
+  versions: { "1.0.0": 500 },
 };
-const result = {
-  kind: "upgrade",
-  outcome: "committed",
-  from: "1.0.0",
-  to: "2.0.0",
-  phases: { boot: 3000.26, takeover: 4 },
-} as StoryResult;
-const dormant = { seconds: 10, cpuNs: 0, residentBytes: 200 * 1024 ** 2 };
-const good: DemoReport = { upgrades: [upgradeReport(result, window, window)], dormant };
+const seen: Seen = { all: window, keptAlive: { ...window, requests: 300, connections: 20 }, troubles: [] };
 
-function changed(upgrade: Partial<DemoReport["upgrades"][number]>): DemoReport {
-  return { ...good, upgrades: good.upgrades.map((one) => ({ ...one, ...upgrade })) };
-}
-
-test("an upgrade is told by exactly these keys", () => {
-  assert.deepEqual(good.upgrades[0], {
+function act(result: Partial<StoryResult>, span = { from: 1000, to: 2000 }): Act {
+  const story: StoryResult = {
+    id: "000002-upgrade",
+    kind: "upgrade",
+    outcome: "committed",
     from: "1.0.0",
     to: "2.0.0",
-    outcome: "committed",
-    phases: { boot: 3000.3, takeover: 4 },
+    phases: { boot: 3000.26, probation: 10_000 },
+    error: null,
+    drain: null,
+    endedAt: 0,
+    ...result,
+  };
+  return { span, result: story, records: [], seen };
+}
+
+const drain = { left: 0, finished: 3, closedEarly: 14, cut: 2, services: {}, ms: 8000, remarks: [] };
+const acts: Acts = {
+  baseline: seen,
+  committed: act({ drain }),
+  rollback: act({ kind: "rollback", from: "2.0.0", to: "1.0.0", drain }),
+  failover: { ...act({ kind: "failover" }), takeoverMs: 61.23, firstAnswerMs: null },
+  takenBack: act({ outcome: "rolled-back" }),
+  refused: act({ outcome: "failed", to: "4.0.0" }, { from: 5000, to: 6000 }),
+  dormant: { seconds: 10, cpuNs: 0, residentBytes: 1 },
+  traditional: {
+    span: { from: 0, to: 9000 },
+    times: { stop: 1000, write: 1060, boot: 1500, ready: 5500 },
+    seen: { ...seen, all: { ...window, failed: 7, resets: 2, longestGapMs: 4567.89 } },
+    records: [],
+  },
+};
+const request: RequestRecord = {
+  kind: "quick",
+  scheduledAt: 1500,
+  endedAt: 1501,
+  outcome: "ok",
+  version: "1.0.0",
+};
+const good = demoReport(acts, [request, { ...request, ipv6: true }, { ...request, scheduledAt: 3000 }]);
+
+test("figures have one digit after the point", () => {
+  const [upgrade] = good.upgrades;
+  assert.deepEqual(
+    [upgrade?.longestGapMs, upgrade?.baselineP99Ms, upgrade?.phases.boot],
+    [30.1, 5.1, 3000.3],
+  );
+  assert.deepEqual([good.failover?.takeoverMs, good.failover?.firstAnswerMs], [61.2, null]);
+  assert.deepEqual(good.traditional, {
+    downMs: 4567.9,
     requests: 1000,
-    failed: 0,
-    resets: 0,
-    deadlineResets: 0,
-    longestGapMs: 24.1,
-    baselineLongestGapMs: 24.1,
-    p99Ms: 5.1,
-    baselineP99Ms: 5.1,
+    failed: 9,
+    stopMs: 60,
+    writeMs: 440,
+    bootMs: 4000,
   });
 });
 
-test("nothing is complained of when all is as intended", () => {
-  assert.deepEqual(complaints(good, ["committed"]), []);
+test("kept-alive clients and families are counted over the acts in which no board died", () => {
+  const { requests, closedEarly, cut, connections } = good.keptAlive;
+  assert.deepEqual(
+    { requests, closedEarly, cut, connections },
+    { requests: 1200, closedEarly: 28, cut: 4, connections: 80 },
+  );
+  assert.deepEqual(good.families, { ipv4: 1, ipv6: 1 });
+});
+
+test("nothing is complained of when all is as intended; what was lost with a board that died is not", () => {
+  assert.deepEqual(complaints(good), []);
+  const lost = { ...good, failover: { ...(good.failover as UpgradeReport), failed: 9 } } as DemoReport;
+  assert.deepEqual(complaints(lost), []);
+});
+
+const [committed, takenBack] = good.upgrades as [UpgradeReport, UpgradeReport];
+const changed = (changes: Partial<UpgradeReport>): DemoReport => ({
+  ...good,
+  upgrades: [{ ...committed, ...changes }, takenBack],
 });
 
 for (const [what, report, words] of [
@@ -54,17 +105,26 @@ for (const [what, report, words] of [
   ["a reset", changed({ resets: 2 }), /2 requests were reset/],
   ["a reset at the deadline", changed({ deadlineResets: 3 }), /3 requests were reset/],
   ["no load", changed({ requests: 0 }), /no requests were made/],
-  ["an upgrade that is missing", { ...good, upgrades: [] }, /is missing/],
-  ["a dormant board that runs", { ...good, dormant: { ...dormant, cpuNs: 7 } }, /used 7 ns/],
-] as const) {
+  ["an upgrade that is missing", { ...good, upgrades: [committed] }, /is missing/],
+  ["a dormant board that runs", { ...good, dormant: { ...good.dormant, cpuNs: 7 } }, /used 7 ns/],
+  ["a failed rollback", { ...good, rollback: { ...good.rollback, outcome: "stuck" } }, /rollback was to be/],
+  [
+    "a refused one that answers",
+    { ...good, refused: { ...good.refused, answeredBy: { "4.0.0": 3 } } },
+    /3 requests/,
+  ],
+  ["no kept-alive clients", { ...good, keptAlive: { ...good.keptAlive, requests: 0 } }, /kept-alive/],
+] as [string, DemoReport, RegExp][]) {
   test(`${what} is complained of`, () => {
-    const found = complaints(report, ["committed"]);
-    assert.equal(found.length, 1);
+    const found = complaints(report);
+    assert.equal(found.length, 1, found.join("; "));
     assert.match(found[0] ?? "", words);
   });
 }
 
-test("the tables have a row an upgrade, and a dash for a phase that was not reached", () => {
-  assert.equal(tableRows(good.upgrades).length, 2);
-  assert.deepEqual(phaseRows(good.upgrades, ["boot", "commit"])[1], ["1.0.0 → 2.0.0", "3000.3", "–"]);
+test("the tables have a row a story, and a dash for a phase that was not reached", () => {
+  assert.equal(storyRows(good).length, 6);
+  const [heading, row] = phaseRows(good);
+  assert.equal(row?.[(heading ?? []).indexOf("boot")], "3000.3");
+  assert.equal(row?.[(heading ?? []).indexOf("verify")], "–");
 });

@@ -1,15 +1,14 @@
-/** What the demo ends with: a table and a verdict for people, and the same as JSON. */
+/** The content of `npm run demo -- --json FILE`. */
 import type { Outcome } from "../src/upgrade/record.ts";
 import type { StoryResult } from "../src/upgrade/status.ts";
-import type { DormantCost } from "./dormant.ts";
-import type { Window } from "./load/window.ts";
+import type { Act, Seen } from "./act.ts";
+import { keptAliveClients } from "./load/plans.ts";
+import type { RequestRecord } from "./load/request.ts";
+import type { DormantCost } from "./scenes/dormant.ts";
+import type { Traditional } from "./scenes/traditional.ts";
 
-export interface UpgradeReport {
-  readonly from: string | null;
-  readonly to: string | null;
-  readonly outcome: Outcome;
-  /** Phase → ms. */
-  readonly phases: StoryResult["phases"];
+/** What the clients saw of one act, all kinds together. */
+interface SeenReport {
   readonly requests: number;
   readonly failed: number;
   /** Before the drain's deadline, and from it on. */
@@ -21,83 +20,165 @@ export interface UpgradeReport {
   readonly baselineP99Ms: number;
 }
 
-/** The content of `--json FILE`. */
-export interface DemoReport {
-  readonly upgrades: readonly UpgradeReport[];
-  readonly dormant: DormantCost;
+export interface UpgradeReport extends SeenReport {
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly outcome: Outcome;
+  /** Phase → ms. */
+  readonly phases: StoryResult["phases"];
 }
 
-export function upgradeReport(result: StoryResult, window: Window, baseline: Window): UpgradeReport {
+export interface RefusedReport extends UpgradeReport {
+  /** Version → good answers: the service never left the old one. */
+  readonly answeredBy: Readonly<Record<string, number>>;
+  readonly error: string | null;
+}
+
+export interface FailoverReport extends UpgradeReport {
+  /** From the kill to the takeover, and to the first good answer to a client that began after it. */
+  readonly takeoverMs: number | null;
+  readonly firstAnswerMs: number | null;
+}
+
+export interface KeptAliveReport {
+  readonly clients: number;
+  readonly requests: number;
+  readonly failed: number;
+  readonly resets: number;
+  readonly deadlineResets: number;
+  /** Connections that a drain closed between two requests, and those that it cut at its deadline; of all clients. */
+  readonly closedEarly: number;
+  readonly cut: number;
+  /** Connections that these clients made. */
+  readonly connections: number;
+}
+
+export interface TraditionalReport {
+  /** Between the last good answer before the stop and the first after it, as the clients saw it. */
+  readonly downMs: number;
+  readonly requests: number;
+  /** Not answered, or reset. */
+  readonly failed: number;
+  readonly stopMs: number;
+  readonly writeMs: number;
+  readonly bootMs: number;
+}
+
+export interface DemoReport {
+  /** The upgrade that is committed, and the one that is taken back. */
+  readonly upgrades: readonly UpgradeReport[];
+  readonly rollback: UpgradeReport;
+  readonly failover: FailoverReport | null;
+  readonly refused: RefusedReport;
+  readonly dormant: DormantCost;
+  /** In all acts without a board's death. */
+  readonly keptAlive: KeptAliveReport;
+  /** Requests in these acts over each family. */
+  readonly families: { readonly ipv4: number; readonly ipv6: number };
+  readonly traditional: TraditionalReport;
+}
+
+/** A board was killed; times are from then on. */
+export interface Failover extends Act {
+  /** To the takeover's transaction, by the journal. */
+  readonly takeoverMs: number | null;
+  /** To the first good answer to a client that began after it. */
+  readonly firstAnswerMs: number | null;
+}
+
+/** What was played. */
+export interface Acts {
+  readonly baseline: Seen;
+  readonly committed: Act;
+  readonly rollback: Act;
+  readonly failover: Failover | null;
+  readonly takenBack: Act;
+  readonly refused: Act;
+  readonly dormant: DormantCost;
+  readonly traditional: Traditional;
+}
+
+/** @param records of the whole load. */
+export function demoReport(acts: Acts, records: readonly RequestRecord[]): DemoReport {
+  const { baseline, committed, rollback, failover, takenBack, refused, dormant, traditional } = acts;
+  const upgrades = [committed, takenBack].map((one) => upgradeReport(one, baseline));
+  const unharmed = [committed, rollback, takenBack, refused];
+  return {
+    upgrades,
+    rollback: upgradeReport(rollback, baseline),
+    failover: failover === null ? null : failoverReport(failover, baseline),
+    refused: {
+      ...upgradeReport(refused, baseline),
+      answeredBy: refused.seen.all.versions,
+      error: refused.result.error?.code ?? null,
+    },
+    dormant,
+    keptAlive: keptAliveReport(unharmed),
+    families: families(unharmed, records),
+    traditional: traditionalReport(traditional),
+  };
+}
+
+function upgradeReport({ result, seen }: Act, baseline: Seen): UpgradeReport {
   const { from, to, outcome, phases } = result;
+  const { requests, failed, resets, deadlineResets, longestGapMs, p99Ms } = seen.all;
   return {
     from,
     to,
     outcome,
-    phases: rounded(phases),
-    requests: window.requests,
-    failed: window.failed,
-    resets: window.resets,
-    deadlineResets: window.deadlineResets,
-    longestGapMs: tenth(window.longestGapMs),
-    baselineLongestGapMs: tenth(baseline.longestGapMs),
-    p99Ms: tenth(window.p99Ms),
-    baselineP99Ms: tenth(baseline.p99Ms),
+    phases: Object.fromEntries(Object.entries(phases).map(([name, ms]) => [name, tenth(ms)])),
+    requests,
+    failed,
+    resets,
+    deadlineResets,
+    longestGapMs: tenth(longestGapMs),
+    baselineLongestGapMs: tenth(baseline.all.longestGapMs),
+    p99Ms: tenth(p99Ms),
+    baselineP99Ms: tenth(baseline.all.p99Ms),
   };
 }
 
-/** What is not as it was intended; nothing if all is well. `intended` are the outcomes, in order. */
-export function complaints({ upgrades, dormant }: DemoReport, intended: readonly Outcome[]): string[] {
-  const found: string[] = [];
-  for (const [index, outcome] of intended.entries()) {
-    const upgrade = upgrades[index];
-    const name = upgrade === undefined ? `upgrade ${index + 1}` : `${upgrade.from} → ${upgrade.to}`;
-    if (upgrade?.outcome !== outcome)
-      found.push(`${name} was to be ${outcome}, and is ${upgrade?.outcome ?? "missing"}`);
-    if (upgrade === undefined) continue;
-    if (upgrade.requests === 0) found.push(`${name}: no requests were made`);
-    if (upgrade.failed > 0) found.push(`${name}: ${upgrade.failed} requests failed`);
-    const resets = upgrade.resets + upgrade.deadlineResets;
-    if (resets > 0) found.push(`${name}: ${resets} requests were reset`);
-  }
-  if (dormant.cpuNs !== 0) found.push(`the dormant board used ${dormant.cpuNs} ns of processor time`);
-  return found;
+function failoverReport(failover: Failover, baseline: Seen): FailoverReport {
+  const { takeoverMs, firstAnswerMs } = failover;
+  return {
+    ...upgradeReport(failover, baseline),
+    takeoverMs: takeoverMs === null ? null : tenth(takeoverMs),
+    firstAnswerMs: firstAnswerMs === null ? null : tenth(firstAnswerMs),
+  };
 }
 
-function against(ms: number, baselineMs: number): string {
-  return `${ms.toFixed(1)} ms (without: ${baselineMs.toFixed(1)})`;
+function keptAliveReport(acts: readonly Act[]): KeptAliveReport {
+  const sum = (of: (act: Act) => number): number => acts.reduce((total, act) => total + of(act), 0);
+  return {
+    clients: keptAliveClients,
+    requests: sum(({ seen }) => seen.keptAlive.requests),
+    failed: sum(({ seen }) => seen.keptAlive.failed),
+    resets: sum(({ seen }) => seen.keptAlive.resets),
+    deadlineResets: sum(({ seen }) => seen.keptAlive.deadlineResets),
+    closedEarly: sum(({ result }) => result.drain?.closedEarly ?? 0),
+    cut: sum(({ result }) => result.drain?.cut ?? 0),
+    connections: sum(({ seen }) => seen.keptAlive.connections),
+  };
 }
 
-/** Rows of cells for people; the first is the heading. */
-export function tableRows(upgrades: readonly UpgradeReport[]): string[][] {
-  const heading = ["upgrade", "outcome", "requests", "failed", "resets", "longest gap", "p99"];
-  const rows = upgrades.map((upgrade) => [
-    `${upgrade.from} → ${upgrade.to}`,
-    upgrade.outcome,
-    String(upgrade.requests),
-    String(upgrade.failed),
-    upgrade.deadlineResets === 0
-      ? String(upgrade.resets)
-      : `${upgrade.resets} + ${upgrade.deadlineResets} at the deadline`,
-    against(upgrade.longestGapMs, upgrade.baselineLongestGapMs),
-    against(upgrade.p99Ms, upgrade.baselineP99Ms),
-  ]);
-  return [heading, ...rows];
+function families(acts: readonly Act[], records: readonly RequestRecord[]): DemoReport["families"] {
+  const inside = records.filter(({ scheduledAt }) =>
+    acts.some(({ span }) => scheduledAt >= span.from && scheduledAt < span.to),
+  );
+  const ipv6 = inside.filter((record) => record.ipv6 === true).length;
+  return { ipv4: inside.length - ipv6, ipv6 };
 }
 
-/** Rows of cells: each phase's milliseconds; a phase that was not reached is a dash. */
-export function phaseRows(
-  upgrades: readonly UpgradeReport[],
-  names: readonly (keyof StoryResult["phases"])[],
-): string[][] {
-  const rows = upgrades.map((upgrade) => [
-    `${upgrade.from} → ${upgrade.to}`,
-    ...names.map((name) => String(upgrade.phases[name] ?? "–")),
-  ]);
-  return [["phases, ms", ...names], ...rows];
-}
-
-function rounded(phases: StoryResult["phases"]): StoryResult["phases"] {
-  return Object.fromEntries(Object.entries(phases).map(([name, ms]) => [name, tenth(ms)]));
+function traditionalReport({ seen, times }: Traditional): TraditionalReport {
+  const { requests, failed, resets, deadlineResets, longestGapMs } = seen.all;
+  return {
+    downMs: tenth(longestGapMs),
+    requests,
+    failed: failed + resets + deadlineResets,
+    stopMs: times.write - times.stop,
+    writeMs: times.boot - times.write,
+    bootMs: times.ready - times.boot,
+  };
 }
 
 function tenth(value: number): number {

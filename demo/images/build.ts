@@ -28,9 +28,11 @@ const rootfsPackages = ["nginx", "libc6", "libcrypt1", "libpcre2-8-0", "libssl3"
 export async function buildImages(options: {
   readonly versions: readonly ImageVersion[];
   readonly cacheDirectory: string;
+  /** Where the root file systems go; in the cache if it is left out. */
+  readonly rootfsDirectory?: string;
   readonly log: (line: string) => void;
 }): Promise<BuiltImage[]> {
-  const { versions, cacheDirectory, log } = options;
+  const { versions, cacheDirectory, rootfsDirectory, log } = options;
   if (process.arch !== "x64")
     throw new Error(`the demo's images are for x86-64 hosts, this is ${process.arch}`);
   const kernelName = await kernelPackage(metaPackage, cacheDirectory);
@@ -44,11 +46,12 @@ export async function buildImages(options: {
     name: string,
     ingredients: unknown,
     build: (target: string) => Promise<void>,
+    within = directory,
   ): Promise<string> => {
     const digest = createHash("sha256")
       .update(JSON.stringify([ours, ingredients]))
       .digest("hex");
-    const target = join(directory, `${name}-${digest.slice(0, 16)}`);
+    const target = join(within, `${name}-${digest.slice(0, 16)}`);
     if (existsSync(target)) return target;
     log(`building ${name}`);
     const partial = `${target}.${process.pid}.partial`;
@@ -64,9 +67,12 @@ export async function buildImages(options: {
   const packageNames = rootfsPackages.map((name) => basename(packages[name] ?? ""));
   const built: BuiltImage[] = [];
   for (const image of versions) {
-    const rootfs = await made(`rootfs-${image.version}`, [image, packageNames], async (target) => {
-      await buildRootfs(image, packages, `${target}.stage`, target);
-    });
+    const rootfs = await made(
+      `rootfs-${image.version}`,
+      [image, packageNames],
+      async (target) => await buildRootfs(image, packages, `${target}.stage`, target),
+      rootfsDirectory,
+    );
     built.push({ version: image.version, images: { kernel, initrd, rootfs }, kernelArguments });
   }
   return built;

@@ -7,8 +7,10 @@ import type { UnpackedPackages } from "./debian.ts";
 export interface ImageVersion {
   /** `IMAGE_VERSION`, and what the page, `/healthz` and each answer's `Image-Version` say. */
   readonly version: string;
-  /** The image's one defect: `/healthz` turns unhealthy so long after the board's `activate` hook ran. Whole seconds. */
+  /** A defect: `/healthz` turns unhealthy so long after the board's `activate` hook ran. Whole seconds. */
   readonly unhealthyAfterSeconds?: number;
+  /** A defect: a word of nginx's configuration is misspelt, so it does not start, and the board never says READY. */
+  readonly misspelt?: boolean;
 }
 
 const slowFileBytes = 1024 * 1024;
@@ -40,6 +42,7 @@ export async function buildRootfs(
   await copyBusybox(join(packages["busybox-static"] ?? "", "bin/busybox"), stage);
   await copyNginx(packages, stage);
   await copySkeleton(image.version, stage);
+  if (image.misspelt === true) await misspell(join(stage, "etc/nginx/nginx.conf"));
   const programs = (await readdir(kit)).filter((name) => !name.includes("."));
   for (const program of programs) await copyProgram(join(kit, program), stage, `usr/sbin/${program}`);
   await writeFile(join(stage, "srv/www/slow"), slowFile());
@@ -100,6 +103,11 @@ async function copySkeleton(version: string, stage: string): Promise<void> {
     await writeFile(target, (await readFile(from, "utf8")).replaceAll("@VERSION@", version));
     await chmod(target, from.includes("/init.d/") ? 0o755 : 0o644);
   }
+}
+
+async function misspell(file: string): Promise<void> {
+  const text = await readFile(file, "utf8");
+  await writeFile(file, text.replace("worker_processes", "worker_proceses"));
 }
 
 async function writeHook(seconds: number, stage: string): Promise<void> {

@@ -90,7 +90,7 @@ export function makeRequest(
   sent.on("socket", (socket) => {
     // Not `reusedSocket`: Node leaves it unset where the request waited for the one before.
     reused = connected = !socket.connecting;
-    socket.once("connect", () => (connected = true));
+    if (socket.connecting) socket.once("connect", () => (connected = true));
   });
   sent.on("error", wentWrong);
   sent.end();

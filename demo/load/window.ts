@@ -20,6 +20,8 @@ export interface Window {
   /** Quick requests alone: the longest time between two good answers, and the latency, counted from when each was to begin. */
   readonly longestGapMs: number;
   readonly p99Ms: number;
+  /** Connections that these requests made. */
+  readonly connections: number;
   /** Version → how many good answers. */
   readonly versions: Readonly<Record<string, number>>;
 }
@@ -37,6 +39,7 @@ export function cutWindow(records: readonly RequestRecord[], span: Span): Window
     failed: inside.filter(({ outcome }) => outcome === "failed").length,
     resets: early,
     deadlineResets: resets.length - early,
+    connections: inside.filter(({ reused }) => reused !== true).length,
     longestGapMs: longestGap(records, span),
     p99Ms: percentile99(good.filter(({ kind }) => kind === "quick")),
     versions,

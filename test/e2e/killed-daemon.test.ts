@@ -1,8 +1,9 @@
 /** The daemon gets SIGKILL in every phase of real upgrades of real machines under load: no request is lost, and each story ends as its row says. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { serviceAddress } from "../../demo/addresses.ts";
 import { demoBundle, demoImages, versions } from "../../demo/bundles.ts";
-import { openLab, serviceAddress } from "../../demo/lab.ts";
+import { openLab } from "../../demo/lab.ts";
 import { startLoad } from "../../demo/load/load.ts";
 import { now, type Plan } from "../../demo/load/request.ts";
 import { cutWindow } from "../../demo/load/window.ts";
@@ -21,7 +22,7 @@ test("a daemon that is killed in any phase loses no request, and the next one br
 }, async (t) => {
   const signal = AbortSignal.any([t.signal, AbortSignal.timeout(limitMs)]);
   const images = await demoImages(() => undefined);
-  await using lab = await openLab(signal, "2s");
+  await using lab = await openLab(signal, { probation: "2s" });
   const bundle = async (version: string): Promise<string> => {
     const image = images.find((one) => one.version === version);
     assert.ok(image, `an image of ${version}`);

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { serviceAddress } from "../../demo/addresses.ts";
 import { demoBundle, demoImages, versions } from "../../demo/bundles.ts";
-import { type Lab, openLab, serviceAddress } from "../../demo/lab.ts";
+import { type Lab, openLab } from "../../demo/lab.ts";
 import { startLoad } from "../../demo/load/load.ts";
 import { now, type Plan } from "../../demo/load/request.ts";
 import { cutWindow } from "../../demo/load/window.ts";
@@ -91,7 +92,7 @@ test("the host loses power in probation: the old software boots and serves, and 
   skip: reason,
 }, async (t) => {
   const signal = AbortSignal.any([t.signal, AbortSignal.timeout(limitMs)]);
-  await using lab = await openLab(signal, "2s");
+  await using lab = await openLab(signal, { probation: "2s" });
   const [first, good] = [versions.first.version, versions.good.version];
   await lab.device.upgrade(await bundleOf(lab, first, signal), ignore, signal);
   const bundle = await bundleOf(lab, good, signal);

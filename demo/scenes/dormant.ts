@@ -1,6 +1,9 @@
-/** What a dormant board costs, by the kernel's own account and without asking the daemon. */
+/** What the dormant board costs, by the kernel's own account and without asking the daemon. */
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { otherBoard } from "../../src/board/board.ts";
+import type { Lab } from "../lab.ts";
+import { say } from "../narrate.ts";
 
 export interface DormantCost {
   readonly seconds: number;
@@ -9,12 +12,21 @@ export interface DormantCost {
   readonly residentBytes: number;
 }
 
-/** @param pid of the board's process. */
-export async function measureDormant(
-  pid: number,
-  seconds: number,
-  signal: AbortSignal,
-): Promise<DormantCost> {
+/** Errors: no board is dormant. */
+export async function dormantBoard(lab: Lab, seconds: number, signal: AbortSignal): Promise<DormantCost> {
+  const { holder, boards } = await lab.device.status(signal);
+  const name = holder === null ? "a" : otherBoard(holder);
+  const { role, pid } = boards[name];
+  if (role !== "dormant" || pid === null) throw new Error(`board ${name} is ${role}, not dormant`);
+  const cost = await measure(pid, seconds, signal);
+  const mebibytes = (cost.residentBytes / 1024 ** 2).toFixed(0);
+  say(
+    `  board ${name}, process ${pid}: ${cost.cpuNs} ns in ${cost.seconds.toFixed(1)} s, ${mebibytes} MiB resident`,
+  );
+  return cost;
+}
+
+async function measure(pid: number, seconds: number, signal: AbortSignal): Promise<DormantCost> {
   const startedAt = performance.now();
   const before = await cpuNs(pid);
   await sleep(seconds * 1000, undefined, { signal });

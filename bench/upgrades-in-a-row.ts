@@ -1,0 +1,180 @@
+/** Upgrades of real machines one after the other under steady load, and then as long a time without any. */
+import { readFile, rm } from "node:fs/promises";
+import { lastMoveOf } from "../demo/act.ts";
+import { hosts } from "../demo/addresses.ts";
+import { ownBundle } from "../demo/bundles.ts";
+import { UsageError } from "../demo/foreground.ts";
+import { drainMs, type Lab, openLab } from "../demo/lab.ts";
+import { type Load, startLoad } from "../demo/load/load.ts";
+import { fullLoad } from "../demo/load/plans.ts";
+import { now } from "../demo/load/request.ts";
+import { cutWindow, type Span, type Window } from "../demo/load/window.ts";
+import type { JournalRecord } from "../src/upgrade/record.ts";
+import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
+
+/**
+ * As short as is honest: longer than a download of the load, so that probation sees the whole drain, and twenty health checks in a row.
+ */
+const probation = "5s";
+const settleMs = 2000;
+const shownTroubles = 20;
+
+export const bench: Bench = {
+  name: "upgrades-in-a-row",
+  summary: "upgrades of real machines one after the other under load: what fails, and what the daemon grows",
+  options: {
+    boards: { value: "KIND", meaning: "what runs the boards: qemu", default: "qemu" },
+    count: { value: "N", meaning: "upgrades, 1 to 1000", default: "10" },
+  },
+  needsRoot: true,
+  run: upgradesInARow,
+};
+
+interface OneUpgrade {
+  readonly from: number;
+  readonly movedAt: number | null;
+}
+
+async function upgradesInARow({ options, signal, say }: BenchRun): Promise<BenchResult> {
+  const count = wholeNumber(options, "count", 1, 1000);
+  refuseOtherBoards(options["boards"]);
+  await using lab = await openLab(signal, { probation });
+  try {
+    const bundles = await makeBundles(lab, count + 1, say, signal);
+    const [first = "", ...others] = bundles;
+    await upgrade(lab, first, signal);
+    await using load = startLoad(fullLoad(hosts), (command, args) =>
+      lab.namespaces.outside.enter(command, args),
+    );
+    await load.settled(now() + settleMs, signal);
+    const upgrades: OneUpgrade[] = [];
+    const rssMiB: number[] = [];
+    for (const [index, bundle] of others.entries()) {
+      upgrades.push(await upgrade(lab, bundle, signal));
+      rssMiB.push(await residentMiB(lab.device.pid));
+      await rm(bundle);
+      const took = (now() - (upgrades.at(-1)?.from ?? 0)) / 1000;
+      say(`upgrade ${index + 1} of ${count}: committed after ${took.toFixed(1)} s`);
+    }
+    const to = now() + settleMs;
+    say("as long again, without an upgrade");
+    const baseline = await measureBaseline(
+      load,
+      { from: to, to: to + to - (upgrades[0]?.from ?? to) },
+      signal,
+    );
+    const result = resultOf(load, upgrades, to, baseline, rssMiB);
+    if (result.complaints.length > 0) say(`logs are kept in ${await lab.keepLogs()}`);
+    return result;
+  } catch (error) {
+    if (!signal.aborted) say(`logs are kept in ${await lab.keepLogs()}`);
+    throw error;
+  }
+}
+
+function refuseOtherBoards(boards: string | undefined): void {
+  if (boards === "qemu") return;
+  if (boards === "container") throw new UsageError("--boards container: there are no container boards yet");
+  throw new UsageError(`--boards is qemu, not ${JSON.stringify(boards)}`);
+}
+
+/** All of them before the load: making them would take processor time from what is measured. */
+async function makeBundles(
+  lab: Lab,
+  count: number,
+  say: BenchRun["say"],
+  signal: AbortSignal,
+): Promise<string[]> {
+  say(`building ${count} bundles, of versions 1.0.0 to ${count}.0.0`);
+  const paths: string[] = [];
+  for (let number = 1; number <= count; number += 1)
+    paths.push(await ownBundle(`${number}.0.0`, lab.signing, lab.directory, signal));
+  return paths;
+}
+
+/** Errors: it is not committed. */
+async function upgrade(lab: Lab, bundle: string, signal: AbortSignal): Promise<OneUpgrade> {
+  const records: JournalRecord[] = [];
+  const from = now();
+  const { outcome, error } = await lab.device.upgrade(bundle, (record) => records.push(record), signal);
+  if (outcome !== "committed")
+    throw new Error(
+      `${new Date().toISOString()}: the upgrade to ${bundle} is ${outcome} after ` +
+        `${((now() - from) / 1000).toFixed(1)} s: ${error?.message ?? "no reason given"}`,
+    );
+  return { from, movedAt: lastMoveOf(records) };
+}
+
+async function measureBaseline(load: Load, span: Span, signal: AbortSignal): Promise<Window> {
+  await load.settled(span.to, signal);
+  return cutWindow(load.records, span);
+}
+
+/** proc(5), `VmRSS` of status, which is in kB. */
+async function residentMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Math.round(Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 102.4) / 10;
+}
+
+function resultOf(
+  load: Load,
+  upgrades: readonly OneUpgrade[],
+  to: number,
+  baseline: Window,
+  rssMiB: readonly number[],
+): BenchResult {
+  // Each upgrade with what follows it until the next, because each has a drain of its own.
+  const windows = upgrades.map(({ from, movedAt }, index) =>
+    cutWindow(load.records, {
+      from,
+      to: upgrades[index + 1]?.from ?? to,
+      ...(movedAt === null ? {} : { drainDeadline: movedAt + drainMs }),
+    }),
+  );
+  const sum = (key: "requests" | "failed" | "resets" | "deadlineResets"): number =>
+    windows.reduce((total, window) => total + window[key], 0);
+  const figures = {
+    upgrades: upgrades.length,
+    requests: sum("requests"),
+    failed: sum("failed"),
+    resets: sum("resets"),
+    deadlineResets: sum("deadlineResets"),
+    longestGapMs: tenth(Math.max(...windows.map(({ longestGapMs }) => longestGapMs))),
+    baselineLongestGapMs: tenth(baseline.longestGapMs),
+    daemonRssMiB: [rssMiB[0] ?? 0, rssMiB.at(-1) ?? 0],
+  };
+  const rows = Object.entries(figures).map(([name, value]) => [name, [value].flat().join(" → ")]);
+  return {
+    figures,
+    table: [["figure", "value"], ...rows],
+    complaints: complaintsOf(figures, load, upgrades[0]?.from ?? to, to),
+  };
+}
+
+function complaintsOf(
+  {
+    requests,
+    failed,
+    resets,
+    deadlineResets,
+  }: Record<"requests" | "failed" | "resets" | "deadlineResets", number>,
+  load: Load,
+  from: number,
+  to: number,
+): string[] {
+  const lost = failed + resets + deadlineResets;
+  if (requests === 0) return ["no requests were made"];
+  if (lost === 0) return [];
+  const troubles = load.records
+    .filter(({ outcome, scheduledAt }) => outcome !== "ok" && scheduledAt >= from && scheduledAt < to)
+    .slice(0, shownTroubles)
+    .map(({ kind, outcome, scheduledAt, endedAt, detail }) => {
+      const at = new Date(scheduledAt).toISOString();
+      return `${outcome}: ${kind}, began ${at}, ended ${(endedAt - scheduledAt).toFixed(0)} ms later: ${detail}`;
+    });
+  return [`${failed} requests failed, ${resets + deadlineResets} were reset`, ...troubles];
+}
+
+function tenth(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,0 +1,95 @@
+/** The demo's report as rows of cells for people; the first of each table is the heading. */
+import { phaseNames } from "../src/upgrade/record.ts";
+import type { DemoReport, UpgradeReport } from "./report.ts";
+
+/** The report's stories, in the order in which they were played. */
+export function stories({
+  upgrades,
+  rollback,
+  failover,
+  refused,
+}: DemoReport): (readonly [string, UpgradeReport])[] {
+  const [committed, takenBack] = upgrades;
+  return [
+    ...(committed === undefined ? [] : [["upgrade", committed] as const]),
+    ["rollback", rollback],
+    ...(failover === null ? [] : [["failover", failover] as const]),
+    ...(takenBack === undefined ? [] : [["upgrade", takenBack] as const]),
+    ["upgrade", refused],
+  ];
+}
+
+function nameOf([kind, { from, to }]: readonly [string, UpgradeReport]): string {
+  return `${kind} ${from ?? "–"} → ${to ?? "–"}`;
+}
+
+function against(ms: number, baselineMs: number): string {
+  return `${ms.toFixed(1)} ms (without: ${baselineMs.toFixed(1)})`;
+}
+
+export function storyRows(report: DemoReport): string[][] {
+  const heading = ["story", "outcome", "requests", "failed", "resets", "longest gap", "p99"];
+  const rows = stories(report).map((named) => {
+    const [, story] = named;
+    const { resets, deadlineResets } = story;
+    return [
+      nameOf(named),
+      story.outcome,
+      String(story.requests),
+      String(story.failed),
+      deadlineResets === 0 ? String(resets) : `${resets} + ${deadlineResets} at the deadline`,
+      against(story.longestGapMs, story.baselineLongestGapMs),
+      against(story.p99Ms, story.baselineP99Ms),
+    ];
+  });
+  return [heading, ...rows];
+}
+
+/** Each phase's milliseconds; a phase that was not reached is a dash. */
+export function phaseRows(report: DemoReport): string[][] {
+  const rows = stories(report).map((named) => [
+    nameOf(named),
+    ...phaseNames.map((name) => String(named[1].phases[name] ?? "–")),
+  ]);
+  return [["phases, ms", ...phaseNames], ...rows];
+}
+
+function ms(value: number | null): string {
+  return value === null ? "–" : `${value.toFixed(0)} ms`;
+}
+
+/** Everything else, a line each. */
+export function factRows({ dormant, keptAlive, families, failover, traditional }: DemoReport): string[][] {
+  const mebibytes = (dormant.residentBytes / 1024 ** 2).toFixed(1);
+  return [
+    [
+      "dormant board",
+      `${dormant.cpuNs} ns of processor time in ${dormant.seconds.toFixed(1)} s, ${mebibytes} MiB resident`,
+    ],
+    [
+      "kept alive",
+      `${keptAlive.requests} requests of ${keptAlive.clients} clients on ${keptAlive.connections} connections: ` +
+        `${keptAlive.failed} failed, ${keptAlive.resets + keptAlive.deadlineResets} reset`,
+    ],
+    [
+      "drains",
+      `${keptAlive.closedEarly} connections closed between two requests, ${keptAlive.cut} cut at the deadline`,
+    ],
+    ["families", `${families.ipv4} requests over IPv4, ${families.ipv6} over IPv6`],
+    ...killedRows(failover),
+    [
+      "traditional",
+      `${(traditional.downMs / 1000).toFixed(1)} s without an answer, ${traditional.failed} of ` +
+        `${traditional.requests} requests failed (stop ${ms(traditional.stopMs)}, write ${ms(traditional.writeMs)}, ` +
+        `boot ${ms(traditional.bootMs)})`,
+    ],
+  ];
+}
+
+function killedRows(failover: DemoReport["failover"]): string[][] {
+  if (failover === null) return [];
+  const { takeoverMs, firstAnswerMs, failed, resets, deadlineResets } = failover;
+  const lost = `${failed + resets + deadlineResets} requests lost with the board`;
+  const text = `takeover after ${ms(takeoverMs)}, first answer after ${ms(firstAnswerMs)}; ${lost}`;
+  return [["board killed", text]];
+}
