@@ -5,6 +5,7 @@ import type { Server } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApi } from "./api/api.ts";
+import { consoleUpgrade } from "./api/console-upgrade.ts";
 import { listen } from "./api/listen.ts";
 import type { BoardName } from "./board/board.ts";
 import { chooseAccelerator } from "./board/qemu/accelerator.ts";
@@ -23,6 +24,8 @@ import { TwinboardError } from "./errors.ts";
 import { Checks } from "./health/checks.ts";
 import { HttpCheck } from "./health/http-check.ts";
 import { TcpCheck } from "./health/tcp-check.ts";
+import { ReportFiles } from "./report/files.ts";
+import { leaveReports } from "./report/leave.ts";
 import { RoutedService } from "./service/routed/routed.ts";
 import { DirectorySlot } from "./slot/directory.ts";
 import { findUser } from "./system/accounts.ts";
@@ -103,10 +106,14 @@ async function serveApi(system: System, config: Config, socket: string, end: End
     await removeRunDirectory(config);
     taken.resolve("down");
   };
-  const server = await listen(socket, createApi(system, { down, closing: end.signal, version }).fetch);
+  const { fetch } = createApi(system, { down, closing: end.signal, version });
+  const server = await listen(socket, fetch, consoleUpgrade(system, end.signal));
   narrate(system, log, end.signal).catch((error: unknown) =>
     log("error", "the journal is no longer logged", { reason: String(error) }),
   );
+  const untold = (error: unknown): void => log("error", "a report was not left", { reason: String(error) });
+  const files = ReportFiles.of(config.stateDirectory);
+  const reporting = leaveReports(system, files, end.signal, untold).catch(untold);
   feedWatchdog(end.signal);
   log("notice", "serving", { system: config.system, socket, version });
   await told(log, "READY=1", `STATUS=serving ${config.system}`);
@@ -115,6 +122,7 @@ async function serveApi(system: System, config: Config, socket: string, end: End
   log("notice", `stopping; ${left}`, { reason });
   await told(log, "STOPPING=1");
   await close(server, end);
+  await reporting;
   await rm(socket, { force: true });
 }
 

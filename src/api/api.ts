@@ -5,8 +5,10 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { TwinboardError } from "../errors.ts";
+import type { Report } from "../upgrade/report.ts";
+import { consoleProtocol } from "./console-protocol.ts";
 import { errorBody, requestError } from "./error-body.ts";
-import { eventStream } from "./event-stream.ts";
+import { eventStream, logStream } from "./event-stream.ts";
 import * as routes from "./routes.ts";
 import { upgradeRequestSchema } from "./schemas.ts";
 import type { ServedSystem } from "./served-system.ts";
@@ -84,23 +86,54 @@ export function createApi(system: ServedSystem, { down, closing, version }: ApiO
     return c.json(result, 200);
   });
 
+  api.openapi(routes.storiesRoute, (c) => {
+    const { limit } = c.req.valid("query");
+    return c.json({ stories: system.stories().slice(0, limit) }, 200);
+  });
+  api.openapi(routes.reportRoute, (c) => c.json(reportOrThrow(system, c.req.valid("param").id), 200));
+  api.openapi(routes.reportPageRoute, async (c) => {
+    const report = reportOrThrow(system, c.req.valid("param").id);
+    const { renderReport } = await import("../report/page.ts");
+    return c.html(renderReport(report), 200);
+  });
+
   let watchers = 0;
-  api.openapi(routes.eventsRoute, (c) => {
+  /** Streams to one client more, until it goes away or the daemon stops. Errors: `too-many-watchers`. */
+  const streaming = (request: Request, events: (gone: AbortSignal) => AsyncIterable<string>) => {
     if (watchers >= maxWatchers) throw new TwinboardError("too-many-watchers");
-    const after = c.req.valid("header")["last-event-id"] ?? c.req.valid("query").after ?? 0;
-    const gone = AbortSignal.any([closing, c.req.raw.signal]);
     watchers += 1;
-    const stream = Readable.from(eventStream(system, after, gone), { objectMode: false });
+    const stream = Readable.from(events(AbortSignal.any([closing, request.signal])), { objectMode: false });
     stream.once("close", () => {
       watchers -= 1;
     });
-    return c.body(Readable.toWeb(stream) as ReadableStream, 200, {
-      "content-type": "text/event-stream",
-      "cache-control": "no-store",
-    });
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
+    return new Response(Readable.toWeb(stream) as ReadableStream, { headers });
+  };
+  api.openapi(routes.eventsRoute, (c) => {
+    const after = c.req.valid("header")["last-event-id"] ?? c.req.valid("query").after ?? 0;
+    return streaming(c.req.raw, (gone) => eventStream(system, after, gone));
+  });
+  api.openapi(routes.logRoute, async (c) => {
+    const { board } = c.req.valid("param");
+    const { lines, follow } = c.req.valid("query");
+    if (follow === "true") return streaming(c.req.raw, (gone) => logStream(system, board, lines, gone));
+    return c.json({ board, lines: await system.consoleTail(board, lines) }, 200);
+  });
+  api.openapi(routes.consoleRoute, () => {
+    // What asks for it as it should never comes here (console-upgrade.ts).
+    throw requestError(`expected the headers Connection: Upgrade and Upgrade: ${consoleProtocol}`);
   });
   api.doc31("/v1/openapi.json", { openapi: "3.1.0", info: { title: "Twinboard", version } });
   return api;
+}
+
+/** Errors: `not-found`. */
+function reportOrThrow(system: ServedSystem, id: string): Report {
+  const report = system.report(id);
+  if (report !== undefined) return report;
+  throw new TwinboardError("not-found", {
+    detail: `story ${id}; twinboard history lists those that are kept`,
+  });
 }
 
 /** Errors: `request-too-large`, `request-invalid` for a body whose length is not told beforehand. */

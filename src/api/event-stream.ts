@@ -2,6 +2,7 @@
  * Server-sent events (HTML Living Standard, "Server-sent events"). Records carry their sequence number as id, so that a client that
  * lost its connection goes on where it was; progress is not numbered, and lost when nobody listens.
  */
+import type { BoardName } from "../board/board.ts";
 import type { StoryEvent } from "../upgrade/event-stream.ts";
 import type { ServedSystem } from "./served-system.ts";
 
@@ -21,9 +22,28 @@ export async function* eventStream(
   afterSeq: number,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
+  yield* told(system.events(afterSeq, signal), text, signal);
+}
+
+/** The last lines of a board's console and each that follows, as `event: line` with a JSON string; heartbeats and end as of `eventStream`. */
+export async function* logStream(
+  system: ServedSystem,
+  board: BoardName,
+  lines: number,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const log = system.followConsole(board, lines, signal);
+  yield* told(log, (line) => `event: line\ndata: ${JSON.stringify(line)}\n\n`, signal);
+}
+
+async function* told<Event>(
+  source: AsyncIterable<Event>,
+  text: (event: Event) => string,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
   // The first byte tells the client that its request was accepted, however long nothing happens.
   yield heartbeat;
-  const events = system.events(afterSeq, signal)[Symbol.asyncIterator]();
+  const events = source[Symbol.asyncIterator]();
   try {
     let next = events.next();
     while (!signal.aborted) {

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import { TwinboardError } from "../errors.ts";
 import { findGroup } from "../system/accounts.ts";
+import type { Upgrade } from "./console-upgrade.ts";
 
 /** sun_path of sockaddr_un, with its terminating zero byte. */
 const maxSocketPathBytes = 108;
@@ -25,7 +26,11 @@ function endIfSlow(request: IncomingMessage): void {
  * Listens on `path`. A socket that is left there from an earlier daemon is replaced, so the caller holds the system's lock.
  * Errors: `address-in-use`.
  */
-export async function listen(path: string, fetch: Parameters<typeof getRequestListener>[0]): Promise<Server> {
+export async function listen(
+  path: string,
+  fetch: Parameters<typeof getRequestListener>[0],
+  upgrade: Upgrade,
+): Promise<Server> {
   if (Buffer.byteLength(path) >= maxSocketPathBytes)
     throw new TwinboardError("address-in-use", {
       detail: `${path}: a socket's path has at most ${maxSocketPathBytes - 1} bytes`,
@@ -36,10 +41,17 @@ export async function listen(path: string, fetch: Parameters<typeof getRequestLi
     void listener(request, answer);
   };
   const server = createServer(
-    // A bundle may take long to arrive; the headers of a request may not.
-    { requestTimeout: 0, headersTimeout: 10_000, keepAliveTimeout: 5000, maxHeaderSize: 16_384 },
+    {
+      // A bundle may take long to arrive; the headers of a request may not.
+      requestTimeout: 0,
+      headersTimeout: 10_000,
+      keepAliveTimeout: 5000,
+      maxHeaderSize: 16_384,
+      shouldUpgradeCallback: upgrade.wants,
+    },
     handle,
   );
+  server.on("upgrade", upgrade.take);
   // Node would answer `100 Continue` before anybody has looked at the request; upload.ts does it when the body is wanted.
   server.on("checkContinue", handle);
   server.maxConnections = 128;

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type * as record from "../upgrade/record.ts";
+import type * as report from "../upgrade/report.ts";
 import type * as status from "../upgrade/status.ts";
+import type * as reportSchemas from "./report-schemas.ts";
 import * as schemas from "./schemas.ts";
 
 /** zod reads an optional key as one that may be `undefined`; JSON has no such value, so that the two are the same here. */
@@ -19,10 +21,12 @@ const same: {
   result: Same<status.StoryResult, schemas.StoryResult>;
   progress: Same<record.ProgressEvent, schemas.Progress>;
   record: Same<record.JournalRecord, schemas.JournalRecord>;
-} = { status: true, result: true, progress: true, record: true };
+  report: Same<report.Report, reportSchemas.Report>;
+  summary: Same<report.StorySummary, reportSchemas.StorySummary>;
+} = { status: true, result: true, progress: true, record: true, report: true, summary: true };
 
 test("the schemas describe the story's own types", () => {
-  assert.deepEqual(Object.values(same), [true, true, true, true]);
+  assert.deepEqual(Object.values(same), [true, true, true, true, true, true]);
   const event: schemas.Progress = { story: "s", phase: "install", bytes: 1, totalBytes: 2 };
   assert.deepEqual(schemas.progressSchema.parse(event), event);
 });

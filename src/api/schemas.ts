@@ -3,12 +3,12 @@ import { z } from "@hono/zod-openapi";
 import { boardNames } from "../board/board.ts";
 import { outcomes, phaseNames, recordEvents, storyKinds } from "../upgrade/record.ts";
 
-const board = z.enum(boardNames);
-const phase = z.enum(phaseNames);
-const kind = z.enum(storyKinds);
-const version = z.string().nullable();
-const epochMs = z.number().describe("Milliseconds since 1970");
-const lines = z.array(z.string()).readonly();
+export const board = z.enum(boardNames);
+export const phase = z.enum(phaseNames);
+export const kind = z.enum(storyKinds);
+export const version = z.string().nullable();
+export const epochMs = z.number().describe("Milliseconds since 1970");
+export const lines = z.array(z.string()).readonly();
 
 export const recordSchema = z
   .object({
@@ -35,6 +35,16 @@ const drainSchema = drainCounts.extend({
   services: z.record(z.string(), drainCounts).describe("The same by service name"),
 });
 
+export const drainResultSchema = drainSchema.extend({ ms: z.number(), remarks: lines });
+
+export const storyErrorSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  remedy: z.string(),
+  phase: z.string().nullable(),
+  console: lines.describe("Last console lines of a board that failed"),
+});
+
 export const progressSchema = z
   .object({
     story: z.string(),
@@ -54,16 +64,8 @@ export const storyResultSchema = z
     from: version,
     to: version,
     phases: z.partialRecord(phase, z.number()).describe("Milliseconds spent in each phase that was entered"),
-    error: z
-      .object({
-        code: z.string(),
-        message: z.string(),
-        remedy: z.string(),
-        phase: z.string().nullable(),
-        console: lines.describe("Last console lines of a board that failed"),
-      })
-      .nullable(),
-    drain: drainSchema.extend({ ms: z.number(), remarks: lines }).nullable(),
+    error: storyErrorSchema.nullable(),
+    drain: drainResultSchema.nullable(),
     endedAt: epochMs,
   })
   .openapi("StoryResult");
@@ -119,6 +121,8 @@ export const upgradeRequestSchema = z
   })
   .openapi("UpgradeRequest");
 
+export const logSchema = z.object({ board, lines }).openapi("Log");
+
 export const begunSchema = z.object({ id: z.string().describe("Id of the story") }).openapi("Begun");
 
 export const errorSchema = z
@@ -137,5 +141,6 @@ export type Status = z.infer<typeof statusSchema>;
 export type StoryResult = z.infer<typeof storyResultSchema>;
 export type JournalRecord = z.infer<typeof recordSchema>;
 export type Progress = z.infer<typeof progressSchema>;
+export type Log = z.infer<typeof logSchema>;
 export type Begun = z.infer<typeof begunSchema>;
 export type ErrorBody = z.infer<typeof errorSchema>;

@@ -1,9 +1,13 @@
 /** The daemon's API from outside: HTTP over its unix socket. Types are the API's; an error of the API is thrown as what it was. */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { Begun, ErrorBody, JournalRecord, Progress, Status, StoryResult } from "../api/schemas.ts";
+import { consoleProtocol } from "../api/console-protocol.ts";
+import type { Report, StoryList } from "../api/report-schemas.ts";
+import type { Begun, ErrorBody, JournalRecord, Log, Progress, Status, StoryResult } from "../api/schemas.ts";
 import { type ErrorCode, errorTable, TwinboardError } from "../errors.ts";
-import { parseEvents } from "./event-parser.ts";
+import { parseEvents, type ServerEvent } from "./event-parser.ts";
 
 const maxAnswerBytes = 4 * 1024 * 1024;
 const answerTimeoutMs = 30_000;
@@ -12,6 +16,7 @@ const downTimeoutMs = 5 * 60_000;
 /** The API sends something at least every ten seconds. */
 const silenceTimeoutMs = 30_000;
 
+export type BoardName = Log["board"];
 export type StoryEvent = { readonly record: JournalRecord } | { readonly progress: Progress };
 
 interface Ask {
@@ -97,12 +102,75 @@ export class Client {
     return (await this.#ask({ method: "GET", path: `/v1/stories/${encodeURIComponent(id)}` })) as StoryResult;
   }
 
+  async stories(limit: number): Promise<StoryList> {
+    return (await this.#ask({ method: "GET", path: `/v1/stories?limit=${limit}` })) as StoryList;
+  }
+
+  async report(id: string): Promise<Report> {
+    return (await this.#ask({ method: "GET", path: reportPath(id) })) as Report;
+  }
+
+  /** The report as HTML. */
+  async reportPage(id: string): Promise<string> {
+    const request = this.#request({ method: "GET", path: `${reportPath(id)}.html` });
+    request.end();
+    const response = await answer(request, this.socket);
+    if ((response.statusCode ?? 500) >= 400) throw errorOf(await readJson(response));
+    return await readText(response);
+  }
+
   /** Records after `after`, and progress, until the connection ends. Errors: `daemon-unreachable`, also when it is lost. */
   async *events(after: number, signal: AbortSignal): AsyncGenerator<StoryEvent> {
+    for await (const { event, data } of this.#stream("/v1/events", String(after), signal)) {
+      if (event === "record") yield { record: JSON.parse(data) as JournalRecord };
+      else if (event === "progress") yield { progress: JSON.parse(data) as Progress };
+    }
+  }
+
+  /** The last lines of a board's console, at most `lines` of them. */
+  async log(board: BoardName, lines: number): Promise<readonly string[]> {
+    const { lines: found } = (await this.#ask({ method: "GET", path: logPath(board, lines) })) as Log;
+    return found;
+  }
+
+  /** The same, then each line as it is complete, until the connection ends. Errors: `daemon-unreachable`, also when it is lost. */
+  async *followLog(board: BoardName, lines: number, signal: AbortSignal): AsyncGenerator<string> {
+    for await (const { event, data } of this.#stream(
+      `${logPath(board, lines)}&follow=true`,
+      undefined,
+      signal,
+    ))
+      if (event === "line") yield JSON.parse(data) as string;
+  }
+
+  /** Both directions of a board's console; ends when the board no longer runs. Errors: `board-not-running`, `console-in-use`. */
+  async attachConsole(board: BoardName): Promise<Duplex> {
+    const request = this.#request({
+      method: "POST",
+      path: `/v1/boards/${board}/console`,
+      headers: { connection: "Upgrade", upgrade: consoleProtocol },
+    });
+    const upgraded = new Promise<[socket: Socket, head: Buffer]>((resolve) => {
+      request.once("upgrade", (_, socket, head) => resolve([socket, head]));
+    });
+    request.end();
+    const refused = answer(request, this.socket).then(async (response) => {
+      throw errorOf(await readJson(response));
+    });
+    const [socket, head] = await Promise.race([upgraded, refused]);
+    socket.setTimeout(0);
+    if (head.length > 0) socket.unshift(head);
+    return socket;
+  }
+
+  async *#stream(path: string, after: string | undefined, signal: AbortSignal): AsyncGenerator<ServerEvent> {
     const request = this.#request({
       method: "GET",
-      path: "/v1/events",
-      headers: { "last-event-id": String(after), accept: "text/event-stream" },
+      path,
+      headers: {
+        accept: "text/event-stream",
+        ...(after === undefined ? {} : { "last-event-id": after }),
+      },
       signal,
       timeoutMs: silenceTimeoutMs,
     });
@@ -110,10 +178,7 @@ export class Client {
     try {
       const response = await answer(request, this.socket);
       if (response.statusCode !== 200) throw errorOf(await readJson(response));
-      for await (const { event, data } of parseEvents(response.setEncoding("utf8"))) {
-        if (event === "record") yield { record: JSON.parse(data) as JournalRecord };
-        else if (event === "progress") yield { progress: JSON.parse(data) as Progress };
-      }
+      yield* parseEvents(response.setEncoding("utf8"));
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       // A daemon that has fallen silent is as good as gone, and its connection is made anew.
@@ -152,6 +217,10 @@ export class Client {
   }
 }
 
+function logPath(board: BoardName, lines: number): string {
+  return `/v1/boards/${board}/log?lines=${lines}`;
+}
+
 async function answer(request: ClientRequest, socket: string): Promise<IncomingMessage> {
   return await new Promise((resolve, reject) => {
     request.once("response", resolve);
@@ -176,12 +245,19 @@ function unreachable(socket: string, cause: unknown): Error {
   });
 }
 
-async function readJson(response: IncomingMessage): Promise<unknown> {
+const reportPath = (id: string): string => `/v1/stories/${encodeURIComponent(id)}/report`;
+
+async function readText(response: IncomingMessage): Promise<string> {
   let text = "";
   for await (const chunk of response.setEncoding("utf8")) {
     text += String(chunk);
     if (text.length > maxAnswerBytes) throw new TwinboardError("request-too-large", { detail: "the answer" });
   }
+  return text;
+}
+
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  const text = await readText(response);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import type { Followed } from "./follow.ts";
 import { bytesText, durationText } from "./format.ts";
+import { fit, InPlace } from "./in-place.ts";
 import type { PhaseProgress, StoryProgress } from "./story-progress.ts";
 
 type Style = (style: Parameters<typeof styleText>[0], text: string) => string;
@@ -67,17 +68,12 @@ export function frame(
   return lines;
 }
 
-function fit(text: string, width: number): string {
-  if (text.length <= width) return text;
-  return width < 2 ? "" : `${text.slice(0, width - 1)}…`;
-}
-
 export class LiveView {
   readonly #out: NodeJS.WriteStream;
+  readonly #place: InPlace;
   readonly #title: string;
   readonly #timer: NodeJS.Timeout;
   #story: StoryProgress | undefined;
-  #drawn = 0;
   #tick = 0;
   #closed = false;
   /** How far this clock is ahead of the one in the records, which comes with the first of them. */
@@ -85,12 +81,12 @@ export class LiveView {
 
   constructor(out: NodeJS.WriteStream, title: string) {
     this.#out = out;
+    this.#place = new InPlace(out);
     this.#title = title;
     this.#timer = setInterval(() => {
       this.#tick += 1;
       this.#draw();
     }, redrawMs);
-    out.write("\u001B[?25l");
   }
 
   show(event: Followed, story: StoryProgress): void {
@@ -104,23 +100,14 @@ export class LiveView {
     this.#draw();
     this.#closed = true;
     clearInterval(this.#timer);
-    this.#out.write("\u001B[?25h");
+    this.#place.close();
   }
 
   #draw(): void {
     if (this.#closed || this.#story === undefined) return;
     const style: Style = (format, text) => styleText(format, text, { stream: this.#out });
-    // The last column is left free: some terminals wrap when it is written.
-    const columns = Math.max(20, (this.#out.columns || 80) - 1);
-    const rows = Math.max(2, (this.#out.rows || 24) - 1);
     const now = Date.now() - this.#aheadMs;
-    const lines = frame(this.#title, this.#story, now, columns, { tick: this.#tick, style });
-    // On a low terminal the newest lines are worth more than the oldest.
-    const shown =
-      lines.length > rows ? [...lines.slice(0, 1), ...lines.slice(lines.length - rows + 1)] : lines;
-    const up = this.#drawn === 0 ? "" : `\u001B[${this.#drawn}A`;
-    // Each line clears what is left of the one before it: clearing all first would flicker.
-    this.#out.write(`${up}\r${shown.map((line) => `${line}\u001B[K\n`).join("")}\u001B[J`);
-    this.#drawn = shown.length;
+    const options = { tick: this.#tick, style };
+    this.#place.draw(frame(this.#title, this.#story, now, this.#place.columns, options));
   }
 }

@@ -2,7 +2,10 @@
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { addBundle } from "./bundle.ts";
 import { addCancel } from "./cancel.ts";
+import { addConsole } from "./console.ts";
 import { addDown, type TakeDown } from "./down.ts";
+import { addHistory } from "./history.ts";
+import { addLogs } from "./logs.ts";
 import { addRollback } from "./rollback.ts";
 import { addServe, type Serve } from "./serve.ts";
 import { addStatus } from "./status.ts";
@@ -35,8 +38,11 @@ export async function runProgram(argv: readonly string[], { serve, takeDown }: C
   addServe(program, serve);
   addUpgrade(program);
   addStatus(program);
+  addHistory(program);
   addRollback(program);
   addCancel(program);
+  addLogs(program);
+  addConsole(program);
   addDown(program, takeDown);
   addBundle(program);
   try {

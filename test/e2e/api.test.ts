@@ -133,7 +133,12 @@ test("status is what its schema says, and the API describes itself", async () =>
     "/v1/cancel",
     "/v1/down",
     "/v1/stories/{id}",
+    "/v1/stories",
+    "/v1/stories/{id}/report",
+    "/v1/stories/{id}/report.html",
     "/v1/events",
+    "/v1/boards/{board}/log",
+    "/v1/boards/{board}/console",
   ]);
 });
 

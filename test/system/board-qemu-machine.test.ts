@@ -183,7 +183,7 @@ describe("QEMU machines", { concurrency: 1 }, () => {
     let said = "";
     for await (const bytes of console.output) {
       said += Buffer.from(bytes).toString();
-      if (/kernel=\d/.test(said)) break;
+      if (/kernel=\d\S*\r\n/.test(said)) break;
     }
     assert.match(said, /kernel=\d+\.\d+\.\d+/);
     // More than the board's serial port, the FIFO and the board's terminal hold: whoever types waits, the board does not.

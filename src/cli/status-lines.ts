@@ -1,0 +1,67 @@
+/** What `status` shows a person. */
+import type { Progress, Status } from "../api/schemas.ts";
+import { bytesText, cpuText, durationText, tableLines } from "./format.ts";
+
+const none = "–";
+
+function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number): string[] {
+  const { role, version, slot, usage, dormantSince, dormantCpuNs } = board;
+  const dormant =
+    dormantSince === null || dormantCpuNs === null
+      ? undefined
+      : `${cpuText(dormantCpuNs)} in ${durationText(Math.max(0, nowMs - dormantSince))}`;
+  return [
+    name,
+    role,
+    version ?? none,
+    slot ?? "empty",
+    dormant ?? (usage === null ? none : cpuText(usage.cpuNs)),
+    usage === null ? none : bytesText(usage.residentBytes),
+  ];
+}
+
+/** Flows of the board that drains, by service. */
+function drainLines({ services }: NonNullable<Progress["drain"]>): string[] {
+  const rows = Object.entries(services).map(([name, { left, finished, closedEarly, cut }]) => [
+    `  ${name}`,
+    ...[left, finished, closedEarly, cut].map(String),
+  ]);
+  return tableLines([["  drain of", "left", "finished", "closed early", "reset"], ...rows]);
+}
+
+/** What a person sees of a system. `nowMs`: milliseconds since 1970. Pure. */
+export function statusLines(status: Status, nowMs: number): string[] {
+  const { system, holder, boards, story, lastStory, stuck, floor, failover } = status;
+  const lines = [
+    `${system}: ${holder === null ? "NO BOARD IS IN SERVICE" : `board ${holder} is in service with ${boards[holder].version ?? "unknown software"}`}`,
+  ];
+  if (stuck !== null) lines.push(`STUCK (${stuck.code}): ${stuck.reason}`);
+  lines.push(
+    "",
+    ...tableLines([
+      ["board", "role", "version", "slot", "processor", "memory"],
+      boardRow("a", boards.a, nowMs),
+      boardRow("b", boards.b, nowMs),
+    ]),
+    "",
+  );
+  if (story !== null) {
+    const { kind, phase, from, to, startedAt, progress } = story;
+    const awaiting = progress?.awaiting === undefined ? "" : `, awaiting ${progress.awaiting}`;
+    lines.push(
+      `Under way: ${kind} ${from ?? none} → ${to ?? "?"}, ${phase ?? "beginning"}${awaiting}, for ${durationText(Math.max(0, nowMs - startedAt))}`,
+    );
+    if (progress?.drain !== undefined) lines.push(...drainLines(progress.drain));
+  }
+  if (lastStory !== null) {
+    const { kind, outcome, from, to, endedAt, error } = lastStory;
+    lines.push(
+      `Last: ${kind} ${from ?? none} → ${to ?? "?"} ${outcome}, ${durationText(Math.max(0, nowMs - endedAt))} ago${error === null ? "" : `: ${error.message}`}`,
+    );
+  }
+  lines.push(
+    `Failover: ${failover.ready ? "ready" : `not ready, ${failover.reason ?? "without a reason"}`}`,
+    `Version floor: ${floor ?? "none"}`,
+  );
+  return lines;
+}

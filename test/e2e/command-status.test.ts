@@ -1,0 +1,100 @@
+/** `twinboard status`, once and with `--watch`, over a real socket. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Status } from "../../src/api/schemas.ts";
+import { runCommand, startCommand } from "../fixtures/command.ts";
+import { ScriptedDaemon } from "../fixtures/scripted-system.ts";
+
+const counts = { left: 12, finished: 3, closedEarly: 40, cut: 0 };
+const draining = {
+  id: "000007-upgrade",
+  kind: "upgrade",
+  phase: "probation",
+  from: "1.0.0",
+  to: "2.0.0",
+  startedAt: Date.UTC(2026, 0, 1),
+  progress: {
+    story: "000007-upgrade",
+    phase: "probation",
+    drain: { ...counts, services: { web: counts, telemetry: { ...counts, left: 0 } } },
+  },
+} as const;
+
+test("status tells whether failover is ready, and the drain by service", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const ask = async () => (await runCommand(["status", "--socket", daemon.socket])).stdout;
+  assert.match(await ask(), /^Failover: ready$/m);
+  daemon.system.changes = { failover: { ready: false, reason: "slot b is bad" }, story: draining };
+  const told = await ask();
+  assert.match(told, /^Failover: not ready, slot b is bad$/m);
+  assert.match(
+    told,
+    /^ {2}drain of {3}left {2}finished {2}closed early {2}reset\n {2}web {8}12 {4}3 {9}40 {12}0\n {2}telemetry {2}0 {5}3 {9}40 {12}0$/m,
+  );
+});
+
+test("status --watch: what changes is told below, a daemon that is restarted is waited for", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const { system } = daemon;
+  const command = startCommand(["status", "--watch", "--socket", daemon.socket]);
+  await command.said("Failover: ready");
+  system.changes = { failover: { ready: false, reason: "board b is off" } };
+  system.record("000001-upgrade", "story-began");
+  await command.said("not ready, board b is off");
+  await daemon.stop();
+  await command.said("THE DAEMON HAS NOT ANSWERED FOR");
+  system.changes = { floor: "3.1.4" };
+  await daemon.serve();
+  await command.said("Version floor: 3.1.4");
+  command.kill("SIGINT");
+  const { exitCode, stdout, stderr } = await command.ended;
+  assert.deepEqual([exitCode, stderr], [130, ""]);
+  assert.equal(stdout.match(/is in service/g)?.length, 4, stdout);
+});
+
+test("status --watch --json: one status a line, at each event and each second; an error when the daemon is lost", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const { system } = daemon;
+  const command = startCommand(["status", "--watch", "--json", "--socket", daemon.socket]);
+  await command.said('"seq":0');
+  for (const seq of [1, 2]) {
+    system.record("000001-upgrade", "story-began");
+    await command.said(`"seq":${seq}`);
+  }
+  system.changes = { floor: "9" };
+  await command.said('"floor":"9"');
+  await daemon.stop();
+  await command.said("daemon-unreachable");
+  await daemon.serve();
+  system.changes = { floor: "10" };
+  await command.said('"floor":"10"');
+  command.kill("SIGTERM");
+  const { exitCode, stdout } = await command.ended;
+  assert.equal(exitCode, 130);
+  const lines = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Partial<Status> & { error?: unknown });
+  assert.equal(lines.filter(({ error }) => error !== undefined).length, 1);
+});
+
+test("status --watch without a daemon to begin with is an error at once", async () => {
+  const { exitCode, stderr } = await runCommand(["status", "--watch", "--socket", "/nonexistent.sock"]);
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /no daemon answers on the socket/);
+});
+
+test("status --watch on a terminal is drawn in place, and the cursor comes back", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const terminal = startCommand([], { TERM: "xterm" }, (program) => [
+    "script",
+    ["-qfec", `stty rows 30 cols 60; ${program} status --watch --socket ${daemon.socket}`, "/dev/null"],
+  ]);
+  await terminal.said("Version floor");
+  daemon.system.changes = { floor: "3.1.4" };
+  await terminal.said("Version floor: 3.1.4");
+  terminal.stdin.write("\u0003");
+  const { stdout } = await terminal.ended;
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  assert.match(stdout, /\u001b\[\?25l.*\u001b\[8A\r.*\u001b\[\?25h/s);
+});
