@@ -19,7 +19,10 @@ export async function leaveReports(
   signal: AbortSignal,
   onTrouble: (error: unknown) => void,
 ): Promise<void> {
-  const kept = await files.ids();
+  const kept = await files.ids().catch((error: unknown) => {
+    onTrouble(error);
+    return [];
+  });
   const left = new Set(kept);
   const [oldest] = kept;
   for await (const event of system.events(0, signal)) {

@@ -71,6 +71,7 @@ function undoAfter(undo: Undo | null, { event, phase, at }: JournalRecord): Undo
 function follow(phases: PhaseRun[], record: JournalRecord, lastAt: number): void {
   const { event, phase, at } = record;
   if (event === "phase-began" && phase !== null) {
+    close(phases, lastAt, "interrupted");
     const attempt = phases.filter((run) => run.phase === phase).length + 1;
     phases.push({ phase, attempt, startedAt: at, endedAt: null, ms: null, end: "under-way", reason: null });
   } else if (event === "phase-done") close(phases, at, "done");

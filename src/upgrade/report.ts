@@ -115,7 +115,7 @@ export function reportOf(system: string, records: readonly JournalRecord[]): Rep
     backDrain: facts.backDrain,
     probationMs: facts.servedMs,
     checks: checksOf(records, to),
-    error: result?.error ?? facts.error,
+    error: result?.error ?? facts.error ?? null,
     installed: installedOf(facts),
     remarks: remarksOf(facts),
   };

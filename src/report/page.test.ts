@@ -1,0 +1,124 @@
+/** A page of reports is well-formed, needs nothing from elsewhere, and takes everything that it is given for text. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { at, serving } from "../../test/fixtures/simulation/scenes.ts";
+import { type Report, reportsOf } from "../upgrade/report.ts";
+import { renderReport, renderReports } from "./page.ts";
+
+/** Names of the elements of a document, in order; throws where it is not well-formed XML. */
+function elementsOf(page: string): string[] {
+  const names: string[] = [];
+  const open: string[] = [];
+  const text = page.replace(/^<!DOCTYPE html>/, "").replace(/<style>[^<]*<\/style>/, "");
+  for (const [, between = "", tag = ""] of text.matchAll(/([^<]*)(<[^>]*>|$)/g)) {
+    assert.doesNotMatch(between, />|&(?!(?:amp|lt|gt|quot|#39);)/, between);
+    if (tag === "") continue;
+    const [, close, name = "", attributes = "", empty] =
+      /^<(\/?)([a-z0-9]+)((?: [a-zA-Z][a-zA-Z0-9-]*="[^"<&]*(?:&(?:amp|lt|gt|quot|#39);[^"<&]*)*")*)(\/?)>$/.exec(
+        tag.replace(/ >$/, ">").replace(/ \/>$/, "/>"),
+      ) ?? assert.fail(`no tag: ${tag}`);
+    if (close === "/") assert.equal(open.pop(), name, tag);
+    else {
+      names.push(name);
+      // An event handler, or anything to fetch.
+      assert.doesNotMatch(attributes, / (?:on\w+|src|href|srcset|action|background|data)=/, tag);
+      if (empty !== "/") open.push(name);
+    }
+  }
+  assert.deepEqual(open, []);
+  return names;
+}
+
+async function sample(): Promise<readonly Report[]> {
+  const { host, system } = await serving("1", "2");
+  await host.rollback(system);
+  at(host, { phase: "probation" }, () => host.health.setUnhealthy("b"));
+  await host.upgrade(system, "3");
+  await system.close();
+  return reportsOf("simulated", host.records);
+}
+
+const reports = await sample();
+const [rolledBack] = reports.filter(({ outcome }) => outcome === "rolled-back");
+assert.ok(rolledBack !== undefined);
+const elements = elementsOf(renderReport(rolledBack));
+
+test("every story's page is well-formed, with a drawing, and nothing to load or to run", () => {
+  for (const report of reports) {
+    const page = renderReport(report);
+    const found = elementsOf(page);
+    assert.ok(found.includes("svg"));
+    for (const name of ["script", "link", "img", "iframe", "a", "use", "object"])
+      assert.ok(!found.includes(name), name);
+    assert.doesNotMatch(page, /https?:|url\(|@import|javascript:/i);
+  }
+});
+
+test("strings of others do not change the page's structure", () => {
+  const hostile = fc.oneof(
+    fc.constantFrom(
+      "</pre><script>alert(1)</script>",
+      `" onload="alert(1)`,
+      "'><img src=x onerror=alert(1)>",
+      "]]>&lt;&amp",
+      "\u001b[31mred\u001b[0m\u0000\u202eevil\ud800",
+    ),
+    fc.string({ unit: "binary" }),
+  );
+  const version = hostile.filter((text) => text !== "");
+  fc.assert(
+    fc.property(version, hostile, hostile, (to, line, name) => {
+      const page = renderReport({
+        ...rolledBack,
+        system: name,
+        to: { board: "a", version: to },
+        error: { code: "board-died", message: line, remedy: line, phase: "probation", console: [line, to] },
+        checks: rolledBack.checks.map((check) => ({ ...check, name, reason: line })),
+        remarks: [line],
+      });
+      assert.deepEqual(
+        elementsOf(page).filter((element) => !known.has(element)),
+        [],
+      );
+      assert.doesNotMatch(page, /[\0\u001b\u202e]/);
+    }),
+  );
+});
+const known = new Set([...elements, "li", "ul", "h4", "pre"]);
+
+test("any report's beginning, and a page of several sections with series of others", () => {
+  const series = [
+    {
+      name: "load",
+      unit: "ms" as const,
+      points: Array.from(
+        { length: 50_000 },
+        (_, index) => [rolledBack.startedAt + index, index % 7] as const,
+      ),
+      failed: [rolledBack.startedAt + 3, Number.NaN, rolledBack.startedAt - 1e9],
+    },
+    { name: "nothing", unit: "ms" as const, points: [], failed: [] },
+  ];
+  const page = renderReports("Several", [
+    ...reports.map((report) => ({ report, series, heading: report.id })),
+    { heading: "Else", paragraphs: ["<p>"], table: { head: ["one"], rows: [["<b>"]] } },
+    { report: { ...rolledBack, outcome: null, endedAt: null, phases: [], checks: [] } },
+  ]);
+  const found = elementsOf(page);
+  assert.equal(found.filter((name) => name === "article").length, reports.length + 1);
+  assert.ok(page.length < 1_000_000, `${page.length} characters`);
+  assert.doesNotMatch(page, /NaN|Infinity|undefined/);
+});
+
+test("the sentence says what happened", () => {
+  const sentences = reports.map(
+    (report) => /class="sentence">([^<]*)</.exec(renderReport(report))?.[1] ?? "",
+  );
+  // Newest first: what was taken back, the rollback, an upgrade, the first installation.
+  const [takenBack = "", rollback = "", upgrade = "", first = ""] = sentences;
+  assert.match(takenBack, /^Board a serves 1 again since .*: board b with 3 was relieved after .*, because /);
+  assert.match(rollback, /^Board a serves 1 again since \d\d:\d\d:\d\d UTC; /);
+  assert.match(upgrade, /^Board b serves 2 since .*(?:nothing was lost|nothing to drain)/);
+  assert.match(first, /^Board a serves 1 since .*; this was the first installation\.$/);
+});
