@@ -199,6 +199,7 @@ chain from_mgmt {
 chain answer_to_host {
   ct mark & ${hex(serviceMask)} != 0 goto service_answer
   ct direction reply ct state established,related accept
+  ${families.includes(ipv6) ? "# what `speak` let pass\n  icmpv6 type nd-neighbor-solicit accept" : ""}
   drop
 }
 chain output {
