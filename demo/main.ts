@@ -1,5 +1,5 @@
 /**
- * `npm run demo [-- --keep] [-- --json FILE]`: a live service moves from one real machine to another and nobody notices.
+ * `npm run demo [-- --keep] [--json FILE] [--html FILE]`: a live service moves from one real machine to another and nobody notices.
  * Exit codes: 0 all as intended, 1 not, 64 usage, 130 ended by Ctrl-C.
  */
 import { once } from "node:events";
@@ -13,8 +13,10 @@ import { asRoot, inForeground } from "./foreground.ts";
 import { type Lab, openLab } from "./lab.ts";
 import { startLoad } from "./load/load.ts";
 import { fullLoad } from "./load/plans.ts";
+import type { RequestRecord } from "./load/request.ts";
 import { chapter, say } from "./narrate.ts";
-import { type DemoReport, demoReport } from "./report.ts";
+import { demoPage } from "./page.ts";
+import { type Acts, type DemoReport, demoReport } from "./report.ts";
 import { baseline } from "./scenes/baseline.ts";
 import { dormantBoard } from "./scenes/dormant.ts";
 import { firstInstallation } from "./scenes/first-installation.ts";
@@ -34,14 +36,17 @@ const { first, good, bad, silent, corrected } = versions;
 interface Options {
   readonly keep: boolean;
   readonly json: string | undefined;
+  readonly html: string | undefined;
 }
 
 function options(): Options {
-  const { values } = parseArgs({ options: { keep: { type: "boolean" }, json: { type: "string" } } });
-  return { keep: values.keep ?? false, json: values.json };
+  const { values } = parseArgs({
+    options: { keep: { type: "boolean" }, json: { type: "string" }, html: { type: "string" } },
+  });
+  return { keep: values.keep ?? false, json: values.json, html: values.html };
 }
 
-async function main({ keep, json }: Options, signal: AbortSignal): Promise<number> {
+async function main({ keep, json, html }: Options, signal: AbortSignal): Promise<number> {
   chapter("Set-up: images of five versions, from Debian's kernel, busybox and nginx");
   const images = await demoImages((line) => say(`  ${line}`));
   if (process.getuid?.() !== 0) return asRoot();
@@ -49,16 +54,28 @@ async function main({ keep, json }: Options, signal: AbortSignal): Promise<numbe
   await using lab = await openLab(signal);
   const bundles = await demoBundles(images, lab.signing, lab.directory, signal);
   const startedAt = performance.now();
-  const report = await play(lab, bundles, signal);
-  const complaints = conclude(report, performance.now() - startedAt);
+  const { acts, records } = await play(lab, bundles, signal);
+  const report = demoReport(acts, records);
+  const wrong = conclude(report, performance.now() - startedAt);
+  const { system } = await lab.device.status(signal);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
+  if (html !== undefined)
+    await writeFile(html, demoPage({ system, acts, records, report, complaints: wrong }));
+  if (wrong.length > 0)
+    say(`The daemon's log, its journal and the consoles are kept in ${await lab.keepLogs()}`);
   if (keep) await keepLab(lab, bundles(corrected), signal);
   chapter("Taking the lab down");
-  return complaints.length === 0 ? 0 : 1;
+  return wrong.length === 0 ? 0 : 1;
+}
+
+interface Played {
+  readonly acts: Acts;
+  /** Of the whole load. */
+  readonly records: readonly RequestRecord[];
 }
 
 /** The demo's story. */
-async function play(lab: Lab, bundles: Bundles, signal: AbortSignal): Promise<DemoReport> {
+async function play(lab: Lab, bundles: Bundles, signal: AbortSignal): Promise<Played> {
   chapter(`First installation: ${first.version} on a device that has nothing yet`);
   await firstInstallation(lab, bundles(first), signal);
 
@@ -90,19 +107,17 @@ async function play(lab: Lab, bundles: Bundles, signal: AbortSignal): Promise<De
   chapter("The traditional way: one board is stopped, installed and booted, under the same load");
   const contrast = await traditional(lab, [bundles(first), bundles(good)], signal);
 
-  return demoReport(
-    {
-      baseline: before,
-      committed,
-      rollback: back,
-      failover: null,
-      takenBack,
-      refused,
-      dormant,
-      traditional: contrast,
-    },
-    load.records,
-  );
+  const acts = {
+    baseline: before,
+    committed,
+    rollback: back,
+    failover: null,
+    takenBack,
+    refused,
+    dormant,
+    traditional: contrast,
+  };
+  return { acts, records: load.records };
 }
 
 /** Returns what is not as it was intended. */
@@ -133,6 +148,6 @@ async function keepLab(lab: Lab, bundle: string, signal: AbortSignal): Promise<v
 
 await inForeground(
   "demo",
-  "usage: npm run demo [-- --keep] [-- --json FILE]",
+  "usage: npm run demo [-- --keep] [--json FILE] [--html FILE]",
   async (signal) => await main(options(), signal),
 );

@@ -49,6 +49,8 @@ export interface Chart {
   readonly lanes: readonly Lane[];
   readonly marks: readonly Mark[];
   readonly series: readonly LatencySeries[];
+  /** Answer times that the scale has room for, though none was measured here: two charts with the same ones can be compared. */
+  readonly scaleMs?: readonly number[];
 }
 
 const laneHeight = 26;
@@ -68,7 +70,7 @@ export function chartMarkup(chart: Chart): Markup {
   return html`<div class="chart">
 <div></div>${marksMarkup(axis, marks)}<div></div>
 ${lanesMarkup(axis, chart.lanes, marks)}
-${series.length === 0 ? "" : latencyMarkup(axis, series, marks)}
+${series.length === 0 ? "" : latencyMarkup(axis, series, marks, chart.scaleMs)}
 <div></div>${ticksMarkup(axis)}<div></div>
 ${series.length === 0 ? "" : legendMarkup(series)}
 </div>
@@ -165,9 +167,14 @@ function slowestOfCells(
   return [...slowest.values()].toSorted(([one], [other]) => one - other);
 }
 
-function latencyMarkup(axis: TimeAxis, series: readonly LatencySeries[], marks: readonly Mark[]): Markup {
+function latencyMarkup(
+  axis: TimeAxis,
+  series: readonly LatencySeries[],
+  marks: readonly Mark[],
+  scaleMs: readonly number[] = [],
+): Markup {
   const drawn = series.map(({ points }) => slowestOfCells(points, axis));
-  const values = drawn.flat().map(([, ms]) => ms);
+  const values = [...drawn.flat().map(([, ms]) => ms), ...scaleMs];
   const { y, ticks, logarithmic } = latencyAxis(values.length === 0 ? [1] : values);
   const scale = ticks.map((ms) => html`<span style="top:${px(y(ms))}%">${String(ms)}</span>`);
   const lines = ticks.map(
