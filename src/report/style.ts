@@ -71,7 +71,7 @@ table{border-collapse:collapse;font-size:.88rem}
 th{font-weight:500;color:var(--soft);text-align:left;font-size:.8rem}
 th,td{padding:.28rem 1.4rem .28rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 td{overflow-wrap:break-word;font-variant-numeric:tabular-nums}
-.n{text-align:right}td.n{white-space:nowrap}th.n{min-width:3.2rem;max-width:7.5rem}th{vertical-align:bottom}
+.n{text-align:right}td.n{white-space:nowrap}th{white-space:nowrap}th{vertical-align:bottom}
 .sum td{font-weight:600;border-bottom:0}
 ul{padding-left:1.1rem}.note{font-size:.85rem;color:var(--soft);margin-top:.4rem}
 .failure{background:var(--badwash);border-left:3px solid var(--bad);padding:.9rem 1.1rem}
@@ -79,7 +79,7 @@ ul{padding-left:1.1rem}.note{font-size:.85rem;color:var(--soft);margin-top:.4rem
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--wash);padding:.7rem .9rem;line-height:1.45}
 .failure pre{background:none;padding:0}
 details{margin-top:1rem;font-size:.88rem;color:var(--soft)}summary{cursor:pointer}details pre{margin-top:.6rem;color:var(--ink)}
-@media (max-width:36rem){html{font-size:14px}main{padding:1.2rem 1rem 3rem}.chart{column-gap:.55rem;font-size:.76rem}.tick.odd{display:none}th,td{padding-right:.9rem}h1,.sentence{font-size:1.15rem}.facts{gap:.4rem 1.3rem}.facts.wide>div{grid-template-columns:1fr}}
+@media (max-width:36rem){html{font-size:14px}main{padding:1.2rem 1rem 3rem}.chart{column-gap:.55rem;font-size:.76rem}.tick.odd{display:none}th,td{padding-right:.9rem}h1,.sentence{font-size:1.15rem}th{white-space:normal;min-width:2.6rem}.facts{gap:.4rem 1.3rem}.facts.wide>div{grid-template-columns:1fr}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--wash:#f5f6f7;--a:#5b7083;--b:#0b7a75;--phase:#9aa7b3;--quiet:#cfd6dc;--mark:#000;--on:#fff;--bad:#b3261e;--badwash:#fff;--warn:#96590b;--s0:#0b7a75;--s1:#a15c07;--s2:#6a4fa3;--s3:#5b7083}
 html{font-size:11px}main{max-width:none;padding:0}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}figure,tr,.failure,header{break-inside:avoid}article{break-before:page}main>:first-child{break-before:auto}details{display:none}}
 `);

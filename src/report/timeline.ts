@@ -35,7 +35,10 @@ export function aroundTakeover(report: Report, series: readonly LatencySeries[])
   const [from, to] = [movedAt - lensMs, movedAt + lensMs];
   const seen = series.flatMap(({ points }) => points).filter(([at]) => at >= from && at <= to);
   if (seen.length < lensPoints) return undefined;
-  const lanes = [serviceLane(report, from, to), ...otherLanes(report).filter(({ name }) => name === "drain")];
+  const lanes = [
+    serviceLane(report, from, to),
+    ...otherLanes(report).filter(({ name }) => name.startsWith("drain")),
+  ];
   return { from, to, zero: movedAt, lanes, marks: marksOf(report), series };
 }
 
@@ -77,7 +80,7 @@ const tones: Readonly<Record<PhaseRun["end"], Tone>> = {
 
 /** The takeover is so short that its colour has to say which way it went. */
 function toneOf({ phase, end }: PhaseRun, { to }: Report): Tone {
-  return phase === "takeover" && end === "done" ? to.board : tones[end];
+  return phase === "takeover" && (end === "done" || end === "undone") ? to.board : tones[end];
 }
 
 function phaseLanes(report: Report): Lane[] {
@@ -99,22 +102,31 @@ function valueOf(runs: readonly PhaseRun[]): string {
   const newest = runs.at(-1);
   const spent = runs.reduce((sum, { ms }) => sum + (ms ?? 0), 0);
   const plain = newest === undefined || newest.end === "done" || newest.end === "undone";
-  return `${spanText(spent)}${plain ? "" : ` ${newest.end}`}`;
+  return `${spanText(spent)}${plain ? "" : ` ${newest.end.replace("-", " ")}`}`;
 }
 
-function otherLanes({ service, drain, backDrain, undo, recoveries, ...report }: Report): Lane[] {
+function otherLanes({
+  from,
+  to: fresh,
+  service,
+  drain,
+  backDrain,
+  undo,
+  recoveries,
+  ...report
+}: Report): Lane[] {
   const lanes: Lane[] = [];
-  const drained = (name: string, from: number | null, ms: number | undefined): void => {
-    if (from === null || ms === undefined) return;
-    lanes.push({ name, spans: [{ from, to: from + ms, tone: "quiet" }], value: spanText(ms) });
+  const drained = (name: string, at: number | null, ms: number | undefined): void => {
+    if (at === null || ms === undefined) return;
+    lanes.push({ name, spans: [{ from: at, to: at + ms, tone: "quiet" }], value: spanText(ms) });
   };
-  drained("drain", service.movedAt, drain?.ms);
+  drained(`drain of ${from.board ?? "?"}`, service.movedAt, drain?.ms);
   if (undo !== null) {
     const to = undo.endedAt ?? report.endedAt ?? report.updatedAt;
     const span = { from: undo.startedAt, to, tone: "quiet" as const };
     lanes.push({ name: "way back", spans: [span], value: spanText(Math.max(0, to - undo.startedAt)) });
   }
-  drained("drain back", service.cameBackAt, backDrain?.ms);
+  drained(`drain of ${fresh.board}`, service.cameBackAt, backDrain?.ms);
   if (recoveries.length > 0) {
     const spans = recoveries.map(({ at, lastSeenAt }) => ({
       from: lastSeenAt,

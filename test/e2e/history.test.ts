@@ -28,13 +28,12 @@ const error = {
 };
 
 /** Three stories: one that is committed, one that is rolled back, one under way. */
-async function tell(system: ScriptedSystem): Promise<void> {
+function tell(system: ScriptedSystem): void {
   const facts = { ...unknownFacts, from: "a", to: "b", fromVersion: "1.0.0", toVersion: "2.0.0" };
-  const at = (second: number): number => Date.UTC(2026, 0, 1) + second * 1000;
   const first = "000001-upgrade";
   system.record(first, "story-began", null, facts);
   system.record(first, "phase-began", "takeover");
-  system.record(first, "noted", "takeover", { takeoverAt: at(2) });
+  system.record(first, "noted", "takeover", { takeoverAt: Date.UTC(2026, 0, 1, 0, 0, 2) });
   system.record(first, "noted", "takeover", { takeoverMs: 0.8 });
   system.record(first, "phase-done", "takeover");
   system.record(first, "phase-began", "probation");
@@ -52,7 +51,7 @@ async function tell(system: ScriptedSystem): Promise<void> {
 
 async function told(): Promise<ScriptedDaemon> {
   const daemon = await ScriptedDaemon.start();
-  await tell(daemon.system);
+  tell(daemon.system);
   return daemon;
 }
 

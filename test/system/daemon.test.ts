@@ -4,6 +4,8 @@ import { access, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { StoryList } from "../../src/api/report-schemas.ts";
+import { ReportFiles } from "../../src/report/files.ts";
 import { systemNames } from "../../src/system/names.ts";
 import { run } from "../../src/system/process.ts";
 import { type CommandRun, type Command as Running, runCommand, startCommand } from "../fixtures/command.ts";
@@ -136,10 +138,30 @@ test(
     const rollback = await ask("rollback");
     assert.match(rollback.stderr, /no dormant board holds good software/);
     assert.equal((await ask("cancel")).exitCode, 2);
+    const history = await ask("history", "last");
+    assert.match(
+      history.stdout,
+      /^Nothing was changed: the upgrade was refused, because this is not a RAUC bundle/,
+    );
     await ask("down");
     assert.equal((await daemon.ended).exitCode, 0);
   },
 );
+
+test("a report that is not there is written by the next daemon, and read without one", withRoot, async () => {
+  const files = ReportFiles.of(join(directory, "state"));
+  await rm(join(directory, "state", "reports"), { recursive: true, force: true });
+  const daemon = await serving();
+  while ((await files.ids()).length === 0) await new Promise(setImmediate);
+  await ask("down");
+  assert.equal((await daemon.ended).exitCode, 0);
+  const list = await inDevice("history", "--config", config, "--json");
+  const { stories } = JSON.parse(list.stdout) as StoryList;
+  assert.deepEqual(
+    stories.map(({ outcome, error }) => [outcome, error?.code]),
+    [["rejected", "bundle-not-a-bundle"]],
+  );
+});
 
 test("systemd is told READY, STOPPING, and that the watchdog may rest", withRoot, async () => {
   const programs = join(directory, "programs");
