@@ -6,7 +6,7 @@ import type { Board } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import type { Check } from "./check.ts";
 import { Checks } from "./checks.ts";
-import type { HealthReport } from "./health.ts";
+import type { CheckAnswer, HealthReport } from "./health.ts";
 import { HttpCheck } from "./http-check.ts";
 import { TcpCheck } from "./tcp-check.ts";
 
@@ -122,6 +122,30 @@ test("verify resolves with the first round in which everything passes", async (t
     healthy: true,
     checks: [{ name: "web", healthy: true, failures: 0, threshold: 3 }],
   });
+});
+
+test("every answer is told as it comes, with how long it took and why it failed", async (t) => {
+  let asked = 0;
+  const port = await http(t, (_request, response) => {
+    asked += 1;
+    response.writeHead(asked < 3 ? 503 : 200).end();
+  });
+  const checks = new Checks([new HttpCheck("web", port, "/", timing)]);
+  const verified: CheckAnswer[] = [];
+  await checks.verify(board(), AbortSignal.timeout(10_000), (answer) => verified.push(answer));
+  assert.deepEqual(
+    verified.map(({ check, reason }) => [check, reason]),
+    [
+      ["web", "HTTP status 503"],
+      ["web", "HTTP status 503"],
+      ["web", undefined],
+    ],
+  );
+  assert.ok(verified.every(({ ms }) => ms > 0));
+  const watched = Promise.withResolvers<CheckAnswer>();
+  const stop = checks.watch(board(), () => undefined, watched.resolve);
+  assert.equal((await watched.promise).check, "web");
+  stop();
 });
 
 test("verify without checks is content with READY alone", async () => {

@@ -182,7 +182,7 @@ function latencyMarkup(
   );
   const failures = series.map(({ failed }) =>
     [...new Set(failed.map((at) => axis.x(at)))].map(
-      (x) => html`<line x1="${x}" x2="${x}" y1="0" y2="9" class="failure"/>`,
+      (x) => html`<line x1="${x}" x2="${x}" y1="-11" y2="-2" class="failure"/>`,
     ),
   );
   const unit = logarithmic ? "ms, logarithmic" : "ms";

@@ -83,15 +83,16 @@ function flowCells(name: string, { finished, closedEarly, cut, left }: DrainCoun
 
 function flows(heading: string, drain: DrainResult | null): Markup | "" {
   if (drain === null) return "";
-  const services = Object.entries(drain.services).map(
-    ([name, counts]) => html`<tr>${flowCells(name, counts)}</tr>\n`,
-  );
-  return html`<section><h3>${heading}</h3>
-<div class="scroll"><table><thead>${flowHead}</thead><tbody>
-${services}<tr class="sum">${flowCells("all", drain)}</tr>
+  const { finished, closedEarly, cut, left, ms, services, remarks: told } = drain;
+  const some = finished + closedEarly + cut + left > 0;
+  const rows = Object.entries(services).map(([name, counts]) => html`<tr>${flowCells(name, counts)}</tr>\n`);
+  const table = html`<div class="scroll"><table><thead>${flowHead}</thead><tbody>
+${rows}<tr class="sum">${flowCells("all", drain)}</tr>
 </tbody></table></div>
-<p class="note">Drained in ${spanText(drain.ms)}.</p>
-${drain.remarks.length === 0 ? "" : html`<ul>${drain.remarks.map((remark) => html`<li>${remark}</li>`)}</ul>`}
+<p class="note">Drained in ${spanText(ms)}.</p>`;
+  return html`<section><h3>${heading}</h3>
+${some ? table : html`<p class="note">None was open.</p>`}
+${told.length === 0 ? "" : html`<ul>${told.map((remark) => html`<li>${remark}</li>`)}</ul>`}
 </section>
 `;
 }

@@ -42,7 +42,7 @@ figure{margin-top:1.6rem}
 figcaption{font-size:.85rem;color:var(--soft);margin-bottom:.4rem}
 .chart{display:grid;grid-template-columns:max-content minmax(0,1fr) max-content;column-gap:.9rem;font-size:.82rem}
 .names>div,.values>div{height:26px;line-height:26px;white-space:nowrap}
-.values{color:var(--soft);text-align:right;font-variant-numeric:tabular-nums}
+.names>div{max-width:11rem;overflow:hidden;text-overflow:ellipsis}.values{color:var(--soft);text-align:right;font-variant-numeric:tabular-nums}
 .chart svg{display:block;overflow:visible}.chart svg.cut{overflow:hidden}
 .chart text{font:11px system-ui,"Segoe UI",Roboto,Arial,sans-serif;fill:var(--soft)}
 .chart text.mark{fill:var(--ink);font-weight:600}.chart text.bad{fill:var(--bad);font-weight:600}
@@ -66,7 +66,7 @@ line.failure{stroke:var(--bad);stroke-width:2}
 .legend i{display:inline-block;width:8px;height:8px;border-radius:50%;margin-right:.45em;background:var(--s0)}
 .legend i.s1{background:var(--s1)}.legend i.s2{background:var(--s2)}.legend i.s3{background:var(--s3)}
 .legend b,td.bad{color:var(--bad);font-weight:600}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}figure+.scroll{margin-top:1.2rem}
 table{border-collapse:collapse;font-size:.88rem}
 th{font-weight:500;color:var(--soft);text-align:left;font-size:.8rem}
 th,td{padding:.28rem 1.4rem .28rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
@@ -79,7 +79,7 @@ ul{padding-left:1.1rem}.note{font-size:.85rem;color:var(--soft);margin-top:.4rem
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--wash);padding:.7rem .9rem;line-height:1.45}
 .failure pre{background:none;padding:0}
 details{margin-top:1rem;font-size:.88rem;color:var(--soft)}summary{cursor:pointer}details pre{margin-top:.6rem;color:var(--ink)}
-@media (max-width:36rem){html{font-size:14px}main{padding:1.2rem 1rem 3rem}.chart{column-gap:.55rem;font-size:.76rem}.tick.odd{display:none}th,td{padding-right:.9rem}h1,.sentence{font-size:1.15rem}th{white-space:normal;min-width:2.6rem}.facts{gap:.4rem 1.3rem}.facts.wide>div{grid-template-columns:1fr}}
+@media (max-width:36rem){html{font-size:14px}main{padding:1.2rem 1rem 3rem}.chart{column-gap:.55rem;font-size:.76rem}.tick.odd{display:none}th,td{padding-right:.9rem}h1,.sentence{font-size:1.15rem}th{white-space:normal;min-width:2.6rem}.names>div{max-width:5.4rem}.facts{gap:.4rem 1.3rem}.facts.wide>div{grid-template-columns:1fr}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--wash:#f5f6f7;--a:#5b7083;--b:#0b7a75;--phase:#9aa7b3;--quiet:#cfd6dc;--mark:#000;--on:#fff;--bad:#b3261e;--badwash:#fff;--warn:#96590b;--s0:#0b7a75;--s1:#a15c07;--s2:#6a4fa3;--s3:#5b7083}
 html{font-size:11px}main{max-width:none;padding:0}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}figure,tr,.failure,header{break-inside:avoid}article{break-before:page}main>:first-child{break-before:auto}details{display:none}}
 `);
