@@ -7,9 +7,10 @@ import { dirname, relative, resolve } from "node:path";
 
 /** Folder (or file) below src/ → what it may import besides itself; Node's own modules are always allowed. */
 const allowed: Record<string, string[]> = {
-  "main.ts": ["cli", "daemon.ts"],
+  "main.ts": ["cli", "daemon.ts", "check.ts"],
   cli: ["api", "upgrade/record.ts", "report", "bundle", "config", "system", "errors.ts"],
   "daemon.ts": ["*"],
+  "check.ts": ["*"],
   api: [
     "errors.ts",
     "upgrade",

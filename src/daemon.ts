@@ -12,12 +12,12 @@ import { chooseAccelerator } from "./board/qemu/accelerator.ts";
 import type { BoardIdentity, CardAddress } from "./board/qemu/command-line.ts";
 import { QemuBoard } from "./board/qemu/qemu-board.ts";
 import { compareVersions } from "./bundle/version.ts";
+import { findingsOn, routedPlan } from "./check.ts";
 import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
 import type { BoardAddresses, CheckConfig, Config } from "./config/config.ts";
-import { missingOnHost } from "./config/host.ts";
 import { loadConfig } from "./config/load.ts";
 import { LocalDelivery } from "./delivery/local.ts";
 import { TwinboardError } from "./errors.ts";
@@ -55,9 +55,7 @@ const bundleOverheadBytes = 64 * 1024 * 1024;
 export async function serve(options: ServeOptions): Promise<void> {
   const config = await loadConfig(options.config);
   const log = stdoutLog();
-  const [first, ...others] = await missingOnHost(config);
-  for (const { message, remedy } of others) log("error", message, { remedy });
-  if (first !== undefined) throw first;
+  await requireHost(config, log);
   await using lock = await enter(config);
   using end = endOnSignals();
   const system = new System(await partsOf(config, log));
@@ -71,6 +69,22 @@ export async function serve(options: ServeOptions): Promise<void> {
     end.now("failed");
     await system.close();
   }
+}
+
+/** Logs all that stands in the way, and throws the first. Errors: `need-root`, and those of what the host lacks. */
+async function requireHost(config: Config, log: Log): Promise<void> {
+  if (process.geteuid?.() !== 0) throw new TwinboardError("need-root", { detail: "twinboard serve" });
+  const cache = { acceleratorCache: acceleratorCache(config) };
+  const findings = await findingsOn(config, { daemon: null, ...cache });
+  const [first, ...others] = findings.filter(({ error }) => error !== undefined);
+  for (const { what, remedy } of others) log("error", what, { remedy });
+  if (first?.error !== undefined) throw first.error;
+  for (const { severity, where, what, remedy } of findings)
+    if (severity !== "ok") log("warning", `${where}: ${what}`, { remedy });
+}
+
+function acceleratorCache({ stateDirectory }: Config): string {
+  return join(stateDirectory, "accelerator.json");
 }
 
 interface End extends Disposable {
@@ -167,7 +181,7 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
   const { accelerator, reason } = await chooseAccelerator(
     boards.accelerator,
     probe,
-    join(stateDirectory, "accelerator.json"),
+    acceleratorCache(config),
   );
   log("info", "accelerator", { accelerator, reason });
   const board = (name: BoardName): QemuBoard => {
@@ -188,13 +202,7 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
   return {
     boards: both(board),
     slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
-    service: new RoutedService({
-      names,
-      uplink: network.uplink,
-      links: { ipv4: network.boards, ...(network.boards6 === undefined ? {} : { ipv6: network.boards6 }) },
-      services: config.services,
-      stateDirectory,
-    }),
+    service: new RoutedService(routedPlan(config)),
     delivery: new LocalDelivery({
       directory: stateDirectory,
       trust: { ...trust, maxSignatureBytes },

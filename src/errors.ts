@@ -58,8 +58,16 @@ export const errorTable = {
   // the host
   "need-root": rejected("this needs root", "run it as root or with sudo"),
   "missing-program": rejected("a program is missing on this host", "install the package that is named"),
+  "missing-kernel-feature": rejected(
+    "the kernel lacks something that the configuration needs",
+    "load the module that is named, or use a kernel that has it",
+  ),
   "no-kvm": rejected("KVM runs no guest here", "use accelerator: auto or tcg, or mend /dev/kvm"),
   "missing-card": rejected("a network card is missing", "name a card that exists, see ip link"),
+  "no-ipv6": rejected(
+    "a service has an IPv6 address, and this host does not speak IPv6",
+    "switch it on (see disable_ipv6 in ip-sysctl), or give services IPv4 addresses alone",
+  ),
   "too-little-memory": rejected("the host has too little memory for two boards", "lower boards.memory"),
   "too-little-disk": rejected("the disk has too little room", "free space in the state directory"),
   "already-running": rejected("another daemon serves this system", "stop it first, or use its socket", 409),

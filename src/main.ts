@@ -5,4 +5,5 @@ import { runProgram } from "./cli/program.ts";
 process.exitCode = await runProgram(process.argv, {
   serve: async (options) => await (await import("./daemon.ts")).serve(options),
   takeDown: async (options) => await (await import("./daemon.ts")).takeDown(options),
+  check: async (options) => await (await import("./check.ts")).check(options),
 });

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { addBundle } from "./bundle.ts";
 import { addCancel } from "./cancel.ts";
+import { addCheck, type Check } from "./check.ts";
 import { addConsole } from "./console.ts";
 import { addDown, type TakeDown } from "./down.ts";
 import { addHistory } from "./history.ts";
@@ -22,10 +23,14 @@ Exit codes: 0 done, 1 failed and rolled back, 2 rejected and nothing changed, 3 
 export interface Composition {
   readonly serve: Serve;
   readonly takeDown: TakeDown;
+  readonly check: Check;
 }
 
 /** Runs one command line to its end; returns the exit code. */
-export async function runProgram(argv: readonly string[], { serve, takeDown }: Composition): Promise<number> {
+export async function runProgram(
+  argv: readonly string[],
+  { serve, takeDown, check }: Composition,
+): Promise<number> {
   // Whoever read the output may go away; the work, and its exit code, do not depend on being read.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   const program = new Command("twinboard")
@@ -36,6 +41,7 @@ export async function runProgram(argv: readonly string[], { serve, takeDown }: C
     .addHelpText("after", exitCodesHelp)
     .exitOverride();
   addServe(program, serve);
+  addCheck(program, check);
   addUpgrade(program);
   addStatus(program);
   addHistory(program);

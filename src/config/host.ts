@@ -1,10 +1,9 @@
-/** What a configuration needs of its host: every missing thing, each with its remedy, before anything is touched. */
-import { access, constants, mkdir, statfs } from "node:fs/promises";
+/** What a configuration needs of its host whatever drivers it names: programs, the user, memory, room, cores. Changes nothing. */
+import { access, constants, readFile, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
-import { delimiter, join } from "node:path";
-import { TwinboardError } from "../errors.ts";
+import { delimiter, dirname, join } from "node:path";
 import { findUser } from "../system/accounts.ts";
-import { cards } from "../system/ip.ts";
+import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
 import type { Config } from "./config.ts";
 
 /** Program → the Debian package that brings it. */
@@ -14,10 +13,15 @@ const programs: Readonly<Record<string, string>> = {
   getent: "libc-bin",
   ionice: "util-linux",
   ip: "iproute2",
+  mkfifo: "coreutils",
+  mount: "mount",
   nft: "nftables",
   openssl: "openssl",
   "qemu-system-x86_64": "qemu-system-x86",
   setpriv: "util-linux",
+  ss: "iproute2",
+  taskset: "util-linux",
+  unshare: "util-linux",
   unsquashfs: "squashfs-tools",
 };
 
@@ -28,62 +32,143 @@ const leastFreeBytes = 16 * 1024 * 1024;
 
 const mebi = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)} MiB`;
 
-async function isInstalled(program: string): Promise<boolean> {
+/** `serving`: a daemon serves this system already, so its boards have their memory. */
+export async function hostFindings(config: Config, serving: boolean): Promise<Finding[]> {
+  return [
+    rights(),
+    await programFinding(),
+    await memoryFinding(config, serving),
+    await roomFinding(config),
+    await userFinding(config),
+    ...(await coreFindings(config)),
+  ];
+}
+
+export async function isInstalled(program: string): Promise<boolean> {
   for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
-    try {
-      await access(join(directory, program), constants.X_OK);
-      return true;
-    } catch {
-      // Then in the next directory.
-    }
+    if (await allows(join(directory, program), constants.X_OK)) return true;
   }
   return false;
 }
 
-async function missingPrograms(): Promise<string | undefined> {
-  const missing: string[] = [];
+function rights(): Finding {
+  if (process.geteuid?.() === 0) return fine("user", "root, as the daemon must be");
+  return unseen(
+    "user",
+    "the daemon runs as root, and this does not: not all was looked at",
+    "run this as root",
+  );
+}
+
+async function programFinding(): Promise<Finding> {
+  const missing: [program: string, debianPackage: string][] = [];
   for (const [program, debianPackage] of Object.entries(programs))
-    if (!(await isInstalled(program))) missing.push(`${program} (Debian package ${debianPackage})`);
-  return missing.length === 0 ? undefined : missing.join(", ");
+    if (!(await isInstalled(program))) missing.push([program, debianPackage]);
+  if (missing.length === 0) return fine("PATH", `all ${Object.keys(programs).length} programs are there`);
+  const told = missing.map(([program, debianPackage]) => `${program} (Debian package ${debianPackage})`);
+  const packages = [...new Set(missing.map(([, debianPackage]) => debianPackage))].join(" ");
+  return lacking("PATH", "missing-program", told.join(", "), `on Debian: apt-get install ${packages}`);
 }
 
-async function freeBytes(directory: string): Promise<number> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { bavail, bsize } = await statfs(directory);
-  return bavail * bsize;
+async function userFinding({ boards: { user }, file }: Config): Promise<Finding> {
+  const where = "boards.user";
+  if (!(await isInstalled("getent")))
+    return unseen(where, `${user} was not looked for without getent`, "install libc-bin");
+  const found = await findUser(user);
+  if (found === undefined) {
+    const remedy = `make it (useradd --system ${user}), or name another`;
+    return lacking(where, "config-invalid", `${file}: boards.user: this host has no user ${user}`, remedy);
+  }
+  if (found.uid === 0)
+    return doubtful(where, "QEMU would run as root", "name an unprivileged user of its own");
+  return fine(where, `${user} is user ${found.uid}`);
 }
 
-/**
- * Everything that this host lacks for the configuration; empty if it lacks nothing. Makes the state directory.
- * Codes: `need-root` (then nothing else is looked at), `missing-program`, `missing-card`, `too-little-memory`, `too-little-disk`,
- * `config-invalid` (the user).
- */
-export async function missingOnHost(config: Config): Promise<TwinboardError[]> {
-  if (process.geteuid?.() !== 0) return [new TwinboardError("need-root", { detail: "twinboard serve" })];
-  const found: TwinboardError[] = [];
-  const lack = (code: ConstructorParameters<typeof TwinboardError>[0], detail: string): void =>
-    void found.push(new TwinboardError(code, { detail }));
-
-  const programs = await missingPrograms();
-  if (programs !== undefined) lack("missing-program", programs);
-
-  const { uplink } = config.network;
-  if ((await isInstalled("ip")) && !(await cards()).has(uplink))
-    lack("missing-card", `${uplink}, the uplink of ${config.file}`);
-
-  const { memoryBytes, user } = config.boards;
-  const neededBytes = 2 * (memoryBytes + overheadBytes);
-  if (neededBytes > totalmem())
-    lack("too-little-memory", `they need ${mebi(neededBytes)}, the host has ${mebi(totalmem())}`);
-
-  const disk = await freeBytes(config.stateDirectory);
-  if (disk < leastFreeBytes)
-    lack(
-      "too-little-disk",
-      `${config.stateDirectory} has ${mebi(disk)} free, ${mebi(leastFreeBytes)} are needed`,
+async function memoryFinding({ boards }: Config, serving: boolean): Promise<Finding> {
+  const where = "boards.memory";
+  const needed = 2 * (boards.memoryBytes + overheadBytes);
+  const both = `two boards need ${mebi(needed)}`;
+  if (needed > totalmem())
+    return lacking(where, "too-little-memory", `they need ${mebi(needed)}, the host has ${mebi(totalmem())}`);
+  const meminfo = await readFile("/proc/meminfo", "utf8").catch(() => "");
+  const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? Number.NaN) * 1024;
+  if (!serving && available < needed)
+    return doubtful(
+      where,
+      `${both}, and ${mebi(available)} are available now`,
+      "end other programs, or lower boards.memory",
     );
+  return fine(
+    where,
+    serving ? `${both}, and have what they need` : `${both}, ${mebi(available)} are available`,
+  );
+}
 
-  if ((await isInstalled("getent")) && (await findUser(user)) === undefined)
-    lack("config-invalid", `${config.file}: boards.user: this host has no user ${user}`);
-  return found;
+async function roomFinding({ stateDirectory, boards: { slotBytes } }: Config): Promise<Finding> {
+  const where = "state-directory";
+  const there = await nearest(stateDirectory);
+  const { bavail, bsize } = await statfs(there);
+  const free = bavail * bsize;
+  const has = `${stateDirectory} has ${mebi(free)} free`;
+  if (free < leastFreeBytes)
+    return lacking(where, "too-little-disk", `${has}, ${mebi(leastFreeBytes)} are needed`);
+  if (process.geteuid?.() === 0 && !(await allows(there, constants.W_OK)))
+    return lacking(
+      where,
+      "config-invalid",
+      `${there} cannot be written to`,
+      "name a directory on a disk that can",
+    );
+  if (free < slotBytes)
+    return doubtful(
+      where,
+      `${has}, a slot may take ${mebi(slotBytes)}`,
+      "free space, or lower boards.slots.size",
+    );
+  return fine(where, has);
+}
+
+/** The directory itself, or the one above it that exists. */
+async function nearest(directory: string): Promise<string> {
+  for (let at = directory; at !== dirname(at); at = dirname(at))
+    if (await allows(at, constants.F_OK)) return at;
+  return "/";
+}
+
+async function coreFindings({ placement, file }: Config): Promise<Finding[]> {
+  const online = parseCores(await readFile("/sys/devices/system/cpu/online", "utf8").catch(() => ""));
+  const findings: Finding[] = [];
+  for (const [board, cores] of Object.entries(placement.cores)) {
+    const where = `placement.cores.${board}`;
+    const missing = cores.filter((core) => !online.has(core));
+    if (online.size === 0) findings.push(unseen(where, "this host does not tell its cores", "see lscpu"));
+    else if (missing.length === 0) findings.push(fine(where, `the host has ${cores.join(", ")}`));
+    else
+      findings.push(
+        lacking(
+          where,
+          "config-invalid",
+          `${file}: ${where}: this host has no core ${missing.join(", ")}`,
+          `it has ${[...online].join(", ")}`,
+        ),
+      );
+  }
+  return findings;
+}
+
+/** A list as the kernel prints it (cpuset(7), "List format"): `0-2,4`. */
+export function parseCores(text: string): ReadonlySet<number> {
+  const cores = new Set<number>();
+  for (const part of text.trim().split(",")) {
+    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part) ?? [];
+    for (let core = Number(from); core <= Number(to); core += 1) cores.add(core);
+  }
+  return cores;
+}
+
+async function allows(path: string, mode: number): Promise<boolean> {
+  return await access(path, mode).then(
+    () => true,
+    () => false,
+  );
 }

@@ -2,7 +2,8 @@
  * The door to processor shares: a control group for each board, so that a booting board's whole group can be of the idle class
  * (kernel documentation, admin-guide/cgroup-v2, `cpu.idle`). Version 2 is the normal case; a hybrid tree has `cpu` in version 1.
  */
-import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { release } from "node:os";
 import { join } from "node:path";
 
 /** How a board is kept out of the other's way, best first; `none`: this host offers no way, and both get equal shares. */
@@ -16,6 +17,10 @@ export interface CpuGroup {
   readonly path: string | undefined;
 }
 
+const noController = "no cpu controller is mounted";
+const noIdle = "this kernel has no cpu.idle (Linux 5.15)";
+const unifiedTree = "version 2";
+
 /** The two files that give shares where `cpu.idle` is missing: [background, service] (default weights of the kernel). */
 const shares = { "cpu.weight": ["1", "100"], "cpu.shares": ["2", "1024"] } as const;
 
@@ -24,8 +29,10 @@ const shares = { "cpu.weight": ["1", "100"], "cpu.shares": ["2", "1024"] } as co
  * board is to yield to everything. Repeatable.
  */
 export async function makeCpuGroup(name: string, root = "/sys/fs/cgroup"): Promise<CpuGroup> {
-  const hierarchy = await findCpuHierarchy(root);
-  if (hierarchy === undefined) return none("no cpu controller is mounted");
+  const { hierarchy, tree } = await findCpuHierarchy(root);
+  if (hierarchy === undefined) return none(noController);
+  if (tree === unifiedTree)
+    await writeFile(join(hierarchy, "cgroup.subtree_control"), "+cpu").catch(() => undefined);
   const path = join(hierarchy, name);
   try {
     await mkdir(path, { recursive: true });
@@ -33,8 +40,7 @@ export async function makeCpuGroup(name: string, root = "/sys/fs/cgroup"): Promi
     return none(`${path}: ${(error as Error).message}`);
   }
   for (const way of ["cpu.idle", "cpu.weight", "cpu.shares"] as const) {
-    if (await isThere(join(path, way)))
-      return { way, path, reason: way === "cpu.idle" ? "" : "this kernel has no cpu.idle (Linux 5.15)" };
+    if (await isThere(join(path, way))) return { way, path, reason: way === "cpu.idle" ? "" : noIdle };
   }
   await rmdir(path).catch(() => undefined);
   return none(`${path} has no file for processor shares`);
@@ -51,29 +57,54 @@ export async function setCpuPriority(group: CpuGroup, priority: "background" | "
 
 /** Removes the group, which must be empty. Repeatable. */
 export async function removeCpuGroup(name: string, root = "/sys/fs/cgroup"): Promise<void> {
-  const hierarchy = await findCpuHierarchy(root);
+  const { hierarchy } = await findCpuHierarchy(root);
   if (hierarchy === undefined) return;
   await rmdir(join(hierarchy, name)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
 }
 
-/** Where groups with processor shares are made; in a version 2 tree `cpu` is handed to the top-level groups first. */
-async function findCpuHierarchy(root: string): Promise<string | undefined> {
-  for (const unified of [root, join(root, "unified")]) {
-    const controllers = await readFile(join(unified, "cgroup.controllers"), "utf8").catch(() => "");
-    if (!controllers.split(/\s/).includes("cpu")) continue;
-    await writeFile(join(unified, "cgroup.subtree_control"), "+cpu").catch(() => undefined);
-    return unified;
-  }
-  for (const name of ["cpu", "cpu,cpuacct"]) {
-    if (await isThere(join(root, name, "cgroup.procs"))) return join(root, name);
-  }
-  return undefined;
+/** By what means boards could be given shares here, as far as that is seen without making a group. */
+export async function lookForCpuGroups(
+  root = "/sys/fs/cgroup",
+): Promise<{ readonly way: PriorityWay; readonly reason: string; readonly tree: string }> {
+  const { hierarchy, tree } = await findCpuHierarchy(root);
+  if (hierarchy === undefined) return { way: "none", reason: noController, tree };
+  if (process.geteuid?.() === 0 && !(await isThere(hierarchy, constants.W_OK)))
+    return { way: "none", reason: `${hierarchy} cannot be written to`, tree };
+  const groups = (await readdir(hierarchy, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  const shown = async (file: string): Promise<boolean> => {
+    for (const { name } of groups) if (await isThere(join(hierarchy, name, file))) return true;
+    return await isThere(join(hierarchy, file));
+  };
+  if (await shown("cpu.idle")) return { way: "cpu.idle", reason: "", tree };
+  const way = tree === unifiedTree ? "cpu.weight" : "cpu.shares";
+  // Where no group shows its files, the kernel's age tells.
+  if (!(await shown(way)) && isAtLeast(release(), [5, 15])) return { way: "cpu.idle", reason: "", tree };
+  return { way, reason: noIdle, tree };
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return await access(path).then(
+function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [first = 0, second = 0] = version.split(".").map(Number);
+  return first > major || (first === major && second >= minor);
+}
+
+/** Where groups with processor shares are made. */
+async function findCpuHierarchy(root: string): Promise<{ hierarchy: string | undefined; tree: string }> {
+  for (const unified of [root, join(root, "unified")]) {
+    const controllers = await readFile(join(unified, "cgroup.controllers"), "utf8").catch(() => "");
+    // Its top-level groups have the controller once it is handed down to them.
+    if (controllers.split(/\s/).includes("cpu")) return { hierarchy: unified, tree: unifiedTree };
+  }
+  for (const name of ["cpu", "cpu,cpuacct"]) {
+    if (await isThere(join(root, name, "cgroup.procs")))
+      return { hierarchy: join(root, name), tree: "version 1" };
+  }
+  return { hierarchy: undefined, tree: "none" };
+}
+
+async function isThere(path: string, mode = constants.F_OK): Promise<boolean> {
+  return await access(path, mode).then(
     () => true,
     () => false,
   );

@@ -1,0 +1,65 @@
+/** `twinboard check`: what a configuration finds on this host, put together from what each driver needs of it. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { machineFindings } from "./board/qemu/host.ts";
+import { keyringFinding } from "./bundle/keyring.ts";
+import type { Check } from "./cli/check.ts";
+import type { Config } from "./config/config.ts";
+import { hostFindings } from "./config/host.ts";
+import { loadConfig } from "./config/load.ts";
+import { TwinboardError } from "./errors.ts";
+import { routedFindings } from "./service/routed/host.ts";
+import type { RoutedPlan } from "./service/routed/plan.ts";
+import { type Finding, unseen } from "./system/finding.ts";
+import { processStartTicks } from "./system/host.ts";
+import { systemNames } from "./system/names.ts";
+
+const limitMs = 60_000;
+
+/** Everything at once, as the verb shows it. Errors: `config-invalid`. */
+export const check: Check = async ({ config: file }) => {
+  const config = await loadConfig(file);
+  const daemon = await daemonOf(config);
+  return { system: config.system, daemon, findings: await findingsOn(config, { daemon }) };
+};
+
+/**
+ * What this host has and lacks for the configuration; changes nothing. One list for the verb and for the daemon, which refuses to start
+ * where there is an error. `acceleratorCache`: see `machineFindings`.
+ */
+export async function findingsOn(
+  config: Config,
+  options: { readonly daemon: number | null; readonly acceleratorCache?: string },
+): Promise<Finding[]> {
+  const { boards, trust } = config;
+  const signal = AbortSignal.timeout(limitMs);
+  const looks: Record<string, () => Promise<Finding[]>> = {
+    host: () => hostFindings(config, options.daemon !== null),
+    "trust.keyring": async () => [await keyringFinding(trust.keyring, Date.now())],
+    boards: () => machineFindings(boards.accelerator, signal, options.acceleratorCache),
+    services: () => routedFindings(routedPlan(config), signal),
+  };
+  const findings: Finding[] = [];
+  for (const [where, look] of Object.entries(looks)) {
+    try {
+      findings.push(...(await look()));
+    } catch (error) {
+      if (!(error instanceof TwinboardError)) throw error;
+      findings.push(unseen(where, `not looked at: ${error.message}`, error.remedy));
+    }
+  }
+  return findings;
+}
+
+/** What the routed service is made from. */
+export function routedPlan({ system, network, services, stateDirectory }: Config): RoutedPlan {
+  const { uplink, boards, boards6 } = network;
+  const links = { ipv4: boards, ...(boards6 === undefined ? {} : { ipv6: boards6 }) };
+  return { names: systemNames(system), uplink, links, services, stateDirectory };
+}
+
+/** Process id of the daemon that serves the system, by the lock that it holds. */
+async function daemonOf({ system }: Config): Promise<number | null> {
+  const pid = Number(await readFile(join(systemNames(system).runDirectory, "lock"), "utf8").catch(() => ""));
+  return pid > 0 && (await processStartTicks(pid)) !== undefined ? pid : null;
+}
