@@ -2,28 +2,46 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
-import { parseListeners, tcpListeners } from "./listeners.ts";
+import { hears, parseListeners, tcpListeners } from "./listeners.ts";
 
-test("listeners are read from the kernel's table, other sockets passed over", () => {
-  const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0A6433C6:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
-   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2 1 0 100 0 0 10 0
-   2: 0A6433C6:0051 016433C6:9C40 01 00000000:00000000 00:00000000 00000000     0        0 3 1 0 100 0 0 10 0
-   3: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 0 0 0 0
-   4: 000080FE00000000FF565A02FE5D3EFE:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 0 0 0 0
+test("listeners are read from what ss prints", () => {
+  const table = `LISTEN 0      128      0.0.0.0:22   0.0.0.0:*
+LISTEN 0      511    127.0.0.1:9403 0.0.0.0:*
+LISTEN 0      32     0.0.0.0%virbr0:53 0.0.0.0:*
+LISTEN 0      511    [2001:db8::10]:80    [::]:*
+LISTEN 0      511    [fe80::1]%up0:81    [::]:*
+LISTEN 0      511         [::]:9401    [::]:*
+LISTEN 0      511            *:9402       *:*
 `;
   assert.deepEqual(parseListeners(table), [
-    { address: "198.51.100.10", port: 80 },
     { address: "0.0.0.0", port: 22 },
-    { address: "0.0.0.0", port: 8080 },
+    { address: "127.0.0.1", port: 9403 },
+    { address: "0.0.0.0", port: 53 },
+    { address: "2001:db8::10", port: 80 },
+    { address: "fe80::1", port: 81 },
+    { address: "::", port: 9401 },
+    { address: "*", port: 9402 },
   ]);
 });
 
-test("a listener of this process is found", async () => {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const found = (await tcpListeners()).find((listener) => listener.port === port);
-  server.close();
-  assert.deepEqual(found, { address: "127.0.0.1", port });
+test("a listener hears its own address, or every address of its families", () => {
+  const heard = (own: string): string[] =>
+    ["198.51.100.10", "2001:db8::10"].filter((address) => hears({ address: own, port: 80 }, address));
+  assert.deepEqual(heard("*"), ["198.51.100.10", "2001:db8::10"]);
+  assert.deepEqual(heard("0.0.0.0"), ["198.51.100.10"]);
+  assert.deepEqual(heard("::"), ["2001:db8::10"]);
+  assert.deepEqual(heard("2001:db8::10"), ["2001:db8::10"]);
+  assert.deepEqual(heard("127.0.0.1"), []);
+});
+
+test("listeners of this process are found, and whether they take one family or both", async () => {
+  const found: string[] = [];
+  for (const options of [{ host: "127.0.0.1" }, { host: "::", ipv6Only: true }, { host: "::" }]) {
+    const server = createServer().listen({ ...options, port: 0 });
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    found.push(...(await tcpListeners()).filter((one) => one.port === port).map(({ address }) => address));
+    server.close();
+  }
+  assert.deepEqual(found, ["127.0.0.1", "::", "*"]);
 });

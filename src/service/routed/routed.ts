@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { writeFileAtomically } from "../../system/files.ts";
-import { addAddress, cards, pointTo, removeAddress, unpoint } from "../../system/ip.ts";
-import { tcpListeners } from "../../system/listeners.ts";
+import { addAddress, cards, ipv6Obstacle, pointTo, removeAddress, unpoint } from "../../system/ip.ts";
+import { hears, tcpListeners } from "../../system/listeners.ts";
 import { hasTable, loadRules, NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
 import { writeSetting } from "../../system/sysctl.ts";
@@ -249,18 +249,18 @@ export class RoutedService implements Service {
     if (!(await cards()).has(this.#plan.uplink)) {
       throw new TwinboardError("missing-card", { detail: `${this.#plan.uplink}, the uplink` });
     }
+    const obstacle = this.#plan.links.ipv6 === undefined ? undefined : await ipv6Obstacle(this.#plan.uplink);
+    if (obstacle !== undefined) throw new TwinboardError("no-ipv6", { detail: obstacle });
   }
 
   /** A listener of the host on a service's address would no longer be reached, and the cut needs the port. */
   async #checkListeners(): Promise<void> {
     const listeners = await tcpListeners();
     for (const { name, address, port } of this.#plan.services) {
-      const taken = listeners.find(
-        (one) => one.port === port && (one.address === address || one.address === "0.0.0.0"),
-      );
+      const taken = listeners.find((one) => one.port === port && hears(one, address));
       if (taken === undefined) continue;
       throw new TwinboardError("address-in-use", {
-        detail: `a program of this host listens on ${taken.address}:${port}, the port of service ${name}`,
+        detail: `a program of this host listens on port ${port} of ${taken.address}, the port of service ${name}`,
       });
     }
   }
