@@ -58,6 +58,10 @@ export const errorTable = {
   // the host
   "need-root": rejected("this needs root", "run it as root or with sudo"),
   "missing-program": rejected("a program is missing on this host", "install the package that is named"),
+  "missing-kernel-feature": rejected(
+    "the kernel lacks something that the configuration needs",
+    "load the module that is named, or use a kernel that has it",
+  ),
   "no-kvm": rejected("KVM runs no guest here", "use accelerator: auto or tcg, or mend /dev/kvm"),
   "missing-card": rejected("a network card is missing", "name a card that exists, see ip link"),
   "no-ipv6": rejected(

@@ -7,7 +7,7 @@ const program = "ip";
 
 interface AddressEntry {
   readonly ifname: string;
-  readonly addr_info: readonly { readonly local?: string; readonly prefixlen?: number }[];
+  readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
 }
 
 /** Why IPv6 cannot be used on a card; `undefined` if it can. */
@@ -24,12 +24,25 @@ export async function cards(): Promise<ReadonlySet<string>> {
   return new Set((parse(stdout) as { ifname: string }[]).map((link) => link.ifname));
 }
 
+/** Operational state of a card (RFC 2863): `up`, `down`, `unknown`, …; `undefined`: no such card. Errors: `missing-program`, `command-failed`. */
+export async function cardState(card: string): Promise<string | undefined> {
+  const { stdout } = await run(program, ["-json", "link", "show"]);
+  const links = parse(stdout) as { readonly ifname: string; readonly operstate?: string }[];
+  const found = links.find(({ ifname }) => ifname === card);
+  return found === undefined ? undefined : (found.operstate ?? "unknown").toLowerCase();
+}
+
+/** Every address of this network namespace. Errors: `missing-program`, `command-failed`. */
+export async function addresses(): Promise<readonly { readonly address: string; readonly card: string }[]> {
+  const { stdout } = await run(program, ["-json", "address", "show"]);
+  return (parse(stdout) as AddressEntry[]).flatMap(({ ifname, addr_info: found = [] }) =>
+    found.flatMap(({ local }) => (local === undefined ? [] : [{ address: local, card: ifname }])),
+  );
+}
+
 /** Which card has an address; `undefined` if none has. Errors: `missing-program`, `command-failed`. */
 export async function cardOfAddress(address: string): Promise<string | undefined> {
-  const { stdout } = await run(program, ["-json", "address", "show"]);
-  return (parse(stdout) as AddressEntry[]).find((card) =>
-    (card.addr_info ?? []).some((info) => info.local === address),
-  )?.ifname;
+  return (await addresses()).find((one) => one.address === address)?.card;
 }
 
 /**
