@@ -1,5 +1,6 @@
 /** `twinboard console BOARD` */
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "@commander-js/extra-typings";
 import { TwinboardError } from "../errors.ts";
 import { boardArgument } from "./board-argument.ts";
@@ -11,6 +12,8 @@ import { verb } from "./verb.ts";
 /** Ctrl-], as in telnet(1): programs in a board hardly ever want it. */
 const detachByte = 0x1d;
 const detachKeys = "Ctrl-]";
+const fallAsleepMs = 5000;
+const askAgainMs = 100;
 
 /** Who ended it: somebody here, or the board's side. */
 type End = "detached" | "closed";
@@ -95,9 +98,17 @@ async function carry(console: Duplex, terminal: boolean, signal: AbortSignal): P
   }
 }
 
-/** The connection says only that it is over. Errors: `daemon-unreachable`. */
+/**
+ * The connection says only that it is over; a board that is being put to sleep takes a moment more.
+ * Errors: `daemon-unreachable`.
+ */
 async function whyOver(client: Client, board: BoardName): Promise<string> {
-  const { role } = (await client.status()).boards[board];
-  if (role === "dormant" || role === "dead" || role === "off") return `Detached: board ${board} is ${role}.`;
+  const deadline = performance.now() + fallAsleepMs;
+  do {
+    const { role } = (await client.status()).boards[board];
+    if (role === "dormant" || role === "dead" || role === "off")
+      return `Detached: board ${board} is ${role}.`;
+    await sleep(askAgainMs);
+  } while (performance.now() < deadline);
   throw new TwinboardError("daemon-unreachable", { detail: "the connection was lost" });
 }

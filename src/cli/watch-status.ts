@@ -124,6 +124,8 @@ class LiveShow implements Show {
 
   close(): void {
     this.#place.close();
+    // Over the ^C that the terminal shows.
+    process.stdout.write("\r\u001B[K");
   }
 }
 

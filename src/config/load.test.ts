@@ -65,6 +65,16 @@ test("a good file becomes a plain configuration with every default", () => {
   });
 });
 
+test("services of both families may share a port inside, and IPv6 ones give the boards IPv6 addresses", () => {
+  const six = "  - { name: six, protocol: tcp, address: 2001:DB8:0::10, port: 80 }\nhealth:";
+  const result = parseConfig(good.replace("health:", six), "/etc/twinboard/gateway.yaml");
+  assert.ok("config" in result, JSON.stringify(result));
+  assert.equal(result.config.services[1]?.address, "2001:db8::10", "as the kernel prints it");
+  const of = (id: string): string => `fd5c:9a1e:7b42::${id}`;
+  const boards6 = { host: of("1"), a: of("2"), b: of("3"), prefixLength: 64 };
+  assert.deepEqual(result.config.network.boards6, boards6);
+});
+
 test("the example of the documents is good, and names every section", () => {
   const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
   const [, example = ""] = /```yaml\n([^]*?)```/.exec(page) ?? [];
@@ -226,6 +236,18 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "health:",
     "  - { name: other, protocol: tcp, address: 198.51.100.10, port: 80, inside-port: 81 }\nhealth:",
     ["f:11:65: services[1].port: another service has tcp 198.51.100.10:80"],
+  ],
+  [
+    "the same IPv6 endpoint, written otherwise",
+    "health:",
+    "  - { name: six, protocol: tcp, address: 2001:db8::10, port: 80 }\n  - { name: again, protocol: tcp, address: 2001:DB8:0::10, port: 80, inside-port: 81 }\nhealth:",
+    ["f:12:66: services[2].port: another service has tcp [2001:db8::10]:80"],
+  ],
+  [
+    "the same inside port in IPv6",
+    "health:",
+    "  - { name: six, protocol: tcp, address: 2001:db8::10, port: 80 }\n  - { name: more, protocol: tcp, address: 2001:db8::11, port: 80 }\nhealth:",
+    [/^f:12:63: services\[2\]\.port: another service reaches port 80 inside/],
   ],
   [
     "the same name and the same inside port",
