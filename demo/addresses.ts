@@ -1,5 +1,5 @@
 /** By what the outside reaches the demo's service, in each family. */
-import { link } from "../test/fixtures/namespaces.ts";
+import { link, link6 } from "../test/fixtures/namespaces.ts";
 
 export interface ServiceAddress {
   readonly family: "ipv4" | "ipv6";
@@ -25,7 +25,17 @@ const ipv4 = {
   prefix: 31,
 } as const satisfies ServiceAddress;
 
-export const serviceAddresses: readonly ServiceAddress[] = [ipv4];
+const ipv6 = {
+  family: "ipv6",
+  name: "web6",
+  address: "2001:db8::10",
+  host: "[2001:db8::10]",
+  device: link6.deviceAddress,
+  gateway: "2001:db8::11",
+  prefix: 127,
+} as const satisfies ServiceAddress;
+
+export const serviceAddresses: readonly ServiceAddress[] = [ipv4, ipv6];
 export const hosts: readonly string[] = serviceAddresses.map(({ host }) => host);
 /** The one that people type. */
 export const serviceAddress: string = ipv4.address;

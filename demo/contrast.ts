@@ -22,14 +22,15 @@ export function contrast({ committed, traditional }: Acts, records: readonly Req
   const movedAt = lastMoveOf(committed.records);
   if (movedAt === null) return [];
   const lengthMs = traditional.span.to - traditional.times.stop + leadMs;
-  const slowest = Math.max(...traditional.records.map(({ scheduledAt, endedAt }) => endedAt - scheduledAt));
+  const drawn = seriesOf(traditional.records, traditional.span).flatMap(({ points }) => points);
+  const slowest = Math.max(...drawn.map(([, ms]) => ms));
   const { from, to, outcome } = committed.result;
   const around: Stretch = { from: movedAt - leadMs, to: movedAt - leadMs + lengthMs };
   return [
     {
-      heading: "The same stretch of time, with two boards and with one",
+      heading: "With two boards",
       paragraphs: [
-        `With two boards: ${from ?? ""} → ${to ?? ""}, ${outcome}. The board that boots is not seen here; its clients are.`,
+        `The takeover of the upgrade ${from ?? ""} → ${to ?? ""}, ${outcome}. What led up to it, the writing and the booting, no client saw.`,
       ],
       chart: {
         ...answers(records, around),
@@ -39,7 +40,7 @@ export function contrast({ committed, traditional }: Acts, records: readonly Req
       },
     },
     {
-      heading: "With one board",
+      heading: "With one board, in the same stretch of time",
       paragraphs: [traditionalText(traditional)],
       chart: stopChart(traditional, slowest),
     },

@@ -24,11 +24,19 @@ function nameOf([kind, { from, to }]: readonly [string, UpgradeReport]): string 
 }
 
 function against(ms: number, baselineMs: number): string {
-  return `${ms.toFixed(1)} ms (without: ${baselineMs.toFixed(1)})`;
+  return `${ms.toFixed(1)} (${baselineMs.toFixed(1)})`;
 }
 
 export function storyRows(report: DemoReport): string[][] {
-  const heading = ["story", "outcome", "requests", "failed", "resets", "longest gap", "p99"];
+  const heading = [
+    "story",
+    "outcome",
+    "requests",
+    "failed",
+    "resets",
+    "longest gap (without), ms",
+    "p99 (without), ms",
+  ];
   const rows = stories(report).map((named) => {
     const [, story] = named;
     const { resets, deadlineResets } = story;

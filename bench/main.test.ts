@@ -1,0 +1,60 @@
+/** `npm run bench` as a command: what it knows, and what it refuses. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type RunResult, run } from "../src/system/process.ts";
+
+const program = join(import.meta.dirname, "main.ts");
+const usageExitCode = 64;
+const limitMs = 30_000;
+
+async function bench(...args: readonly string[]): Promise<RunResult> {
+  return await run(process.execPath, [program, ...args], {
+    timeoutMs: limitMs,
+    allowedExitCodes: [usageExitCode],
+  });
+}
+
+test("--help lists the benches with a line each; without a name the same is a wrong command line", async () => {
+  const { stdout, exitCode } = await bench("--help");
+  assert.equal(exitCode, 0);
+  assert.match(stdout.toString(), /^usage: npm run bench/);
+  assert.match(stdout.toString(), /^ {2}upgrades-in-a-row +upgrades of real machines/m);
+  assert.doesNotMatch(stdout.toString(), /^ {2}(main|bench)/m);
+  const nameless = await bench();
+  assert.deepEqual([nameless.exitCode, nameless.stdout.toString()], [usageExitCode, stdout.toString()]);
+});
+
+test("--help of one tells its options with their defaults", async () => {
+  const { stdout } = await bench("upgrades-in-a-row", "--help");
+  assert.match(stdout.toString(), /--count N +upgrades, 1 to 1000 \(10\)/);
+  assert.match(stdout.toString(), /--json FILE/);
+});
+
+for (const [what, args, words] of [
+  ["a bench that is not there", ["no-such"], /there is no bench no-such; there are .*upgrades-in-a-row/],
+  ["a file of the folder that is none", ["main"], /there is no bench main/],
+  ["an option that is not there", ["upgrades-in-a-row", "--number", "3"], /--number/],
+  [
+    "a count that is none",
+    ["upgrades-in-a-row", "--count", "0x10"],
+    /--count is a whole number from 1 to 1000/,
+  ],
+  ["a count that is too high", ["upgrades-in-a-row", "--count", "1001"], /from 1 to 1000, not "1001"/],
+  [
+    "boards that are not there yet",
+    ["upgrades-in-a-row", "--boards", "container"],
+    /no container boards yet/,
+  ],
+  ["boards that are none", ["upgrades-in-a-row", "--boards", "vax"], /--boards is qemu, not "vax"/],
+] as const) {
+  const needsRoot = args[0] === "upgrades-in-a-row" && args[1] !== "--number" && process.getuid?.() !== 0;
+  test(`${what} is refused with exit code 64`, {
+    skip: needsRoot && "needs root to get as far as its options",
+  }, async () => {
+    const { exitCode, stderr } = await bench(...args);
+    assert.equal(exitCode, usageExitCode);
+    assert.match(stderr, words);
+    assert.match(stderr, /^usage: /m);
+  });
+}
