@@ -70,8 +70,8 @@ test("services of both families may share a port inside, and IPv6 ones give the 
   const result = parseConfig(good.replace("health:", six), "/etc/twinboard/gateway.yaml");
   assert.ok("config" in result, JSON.stringify(result));
   assert.equal(result.config.services[1]?.address, "2001:db8::10", "as the kernel prints it");
-  const of = (id: string): string => `fd5c:9a1e:7b42::${id}`;
-  const boards6 = { host: of("1"), a: of("2"), b: of("3"), prefixLength: 64 };
+  const own = "fd5c:9a1e:7b42::";
+  const boards6 = { host: `${own}1`, a: `${own}2`, b: `${own}3`, prefixLength: 64 };
   assert.deepEqual(result.config.network.boards6, boards6);
 });
 

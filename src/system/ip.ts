@@ -12,10 +12,10 @@ interface AddressEntry {
 
 /** Why IPv6 cannot be used on a card; `undefined` if it can. */
 export async function ipv6Obstacle(card: string): Promise<string | undefined> {
-  const setting = (of: string): string => `net/ipv6/conf/${of}/disable_ipv6`;
-  if (!(await hasSetting(setting("all")))) return "the kernel has no IPv6";
-  if (!(await hasSetting(setting(card)))) return `${card} has no IPv6: its MTU may be less than 1280 bytes`;
-  return (await readSetting(setting(card))) === "0" ? undefined : `/proc/sys/${setting(card)} is 1`;
+  if (!(await hasSetting("net/ipv6/conf/all/disable_ipv6"))) return "the kernel has no IPv6";
+  const setting = `net/ipv6/conf/${card}/disable_ipv6`;
+  if (!(await hasSetting(setting))) return `${card} has no IPv6: its MTU may be less than 1280 bytes`;
+  return (await readSetting(setting)) === "0" ? undefined : `/proc/sys/${setting} is 1`;
 }
 
 /** Names of all cards of this network namespace. Errors: `missing-program`, `command-failed`. */

@@ -24,9 +24,11 @@ LISTEN 0      511            *:9402       *:*
   ]);
 });
 
+function heard(own: string): string[] {
+  return ["198.51.100.10", "2001:db8::10"].filter((address) => hears({ address: own, port: 80 }, address));
+}
+
 test("a listener hears its own address, or every address of its families", () => {
-  const heard = (own: string): string[] =>
-    ["198.51.100.10", "2001:db8::10"].filter((address) => hears({ address: own, port: 80 }, address));
   assert.deepEqual(heard("*"), ["198.51.100.10", "2001:db8::10"]);
   assert.deepEqual(heard("0.0.0.0"), ["198.51.100.10"]);
   assert.deepEqual(heard("::"), ["2001:db8::10"]);

@@ -1,24 +1,25 @@
-import { RoutedLab } from "../fixtures/routed/lab.ts";
+import { families, RoutedLab } from "../fixtures/routed/lab.ts";
 import { serviceContract } from "./service.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 
-serviceContract(
-  "routed",
-  async () => {
-    const lab = await RoutedLab.make("contract");
-    let daemon = lab.daemon();
-    return {
-      service: daemon,
-      restart: async () => {
-        await daemon.peer.kill();
-        daemon = lab.daemon();
-        return daemon;
-      },
-      begin: async () => await lab.clients.call("begin", { kind: "silent" }),
-      flowsOn: async (board) => await lab.boards[board].server.call("connections"),
-      [Symbol.asyncDispose]: async () => await lab[Symbol.asyncDispose](),
-    };
-  },
-  skip,
-);
+for (const family of families)
+  serviceContract(
+    `routed, ${family}`,
+    async () => {
+      const lab = await RoutedLab.make("contract", { families: [family] });
+      let daemon = lab.daemon();
+      return {
+        service: daemon,
+        restart: async () => {
+          await daemon.peer.kill();
+          daemon = lab.daemon();
+          return daemon;
+        },
+        begin: async () => await lab.clients.call("begin", { kind: "silent" }),
+        flowsOn: async (board) => await lab.boards[board].server.call("connections"),
+        [Symbol.asyncDispose]: async () => await lab[Symbol.asyncDispose](),
+      };
+    },
+    skip,
+  );

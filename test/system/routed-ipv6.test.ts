@@ -97,12 +97,14 @@ for (const ipv6Switch of ["card", "host"] as const) {
 
 const otherAddress = "2001:db8:77::1";
 
+async function ip(where: Namespace, ...args: readonly string[]): Promise<void> {
+  await run("ip", ["-netns", where.name, ...args]);
+}
+
 /** A network on another card of the device, which the outside could reach if the device were a router. */
 async function anotherNetwork(lab: RoutedLab): Promise<Namespace> {
   const { device, outside } = lab.namespaces;
   const other = await lab.namespaces.add("other");
-  const ip = async (where: Namespace, ...args: readonly string[]): Promise<void> =>
-    void (await run("ip", ["-netns", where.name, ...args]));
   await ip(device, "link", "add", "other0", "type", "veth", "peer", "name", "eth0", "netns", other.name);
   await ip(device, "address", "add", "2001:db8:77::2/64", "dev", "other0", "nodad");
   await ip(device, "link", "set", "other0", "up");
@@ -137,8 +139,6 @@ test("packets that are too big for a part of the way are made smaller, whoever s
 async function behindRouter(lab: RoutedLab): Promise<Namespace> {
   const { outside, device } = lab.namespaces;
   const client = await lab.namespaces.add("client");
-  const ip = async (where: Namespace, ...args: readonly string[]): Promise<void> =>
-    void (await run("ip", ["-netns", where.name, ...args]));
   await ip(outside, "link", "add", "far0", "type", "veth", "peer", "name", "eth0", "netns", client.name);
   await ip(outside, "address", "add", "2001:db8:66::1/64", "dev", "far0", "nodad");
   await ip(outside, "link", "set", "far0", "mtu", "1400", "up");

@@ -16,6 +16,15 @@ const plan: RoutedPlan = {
   ],
   stateDirectory: "/nonexistent",
 };
+const links6 = { a: "fd00::2", b: "fd00::3", host: "fd00::1", prefixLength: 64 };
+const both: RoutedPlan = {
+  ...plan,
+  links: { ...plan.links, ipv6: links6 },
+  services: [
+    ...plan.services,
+    { name: "web6", protocol: "tcp", address: "2001:db8::10", port: 80, insidePort: 8080, drainMs: 1 },
+  ],
+};
 const cardA = names.card("a", "service");
 const cardB = names.card("b", "service");
 
@@ -33,6 +42,34 @@ test("a takeover is one line that states everything it leaves behind, and begins
     `add element ${t} holder { "${cardB}" }`,
     `add element ${t} draining { "${cardA}" }`,
   ]);
+});
+
+test("a takeover moves both families at once, each service to the board's address of its own family", () => {
+  const from = { present: true, holder: "a", draining: null, epoch: 7 } as const;
+  const t = `inet ${names.table}`;
+  assert.deepEqual(takeover(both, from, "b").split("; "), [
+    `delete element ${t} epoch { 7 }`,
+    `add element ${t} epoch { 8 }`,
+    `flush map ${t} services4`,
+    `flush map ${t} services6`,
+    `flush set ${t} holder`,
+    `flush set ${t} draining`,
+    `flush set ${t} cut`,
+    `add element ${t} services4 { 198.51.100.10 . tcp . 80 : 10.231.0.3 . 8080, 198.51.100.11 . tcp . 1883 : 10.231.0.3 . 1883 }`,
+    `add element ${t} services6 { 2001:db8::10 . tcp . 80 : fd00::3 . 8080 }`,
+    `add element ${t} holder { "${cardB}" }`,
+    `add element ${t} draining { "${cardA}" }`,
+  ]);
+});
+
+test("a family without services is flushed and gets nothing", () => {
+  const from = { present: true, holder: "a", draining: null, epoch: 7 } as const;
+  const six: RoutedPlan = { ...both, services: both.services.slice(2) };
+  assert.doesNotMatch(takeover(six, from, "b"), /add element \S+ \S+ services4/);
+  assert.match(
+    tableFile(six, rulesFor(six, { ipv4: "nothing", ipv6: "nothing" }), absent),
+    /map services4 \{[^}]*\}/,
+  );
 });
 
 test("the first takeover leaves nobody draining", () => {
@@ -80,6 +117,7 @@ test("the condition is what the sets say", () => {
     { name: "holder", elements: [cardB] },
     { name: "draining", elements: [] },
     { name: "boards4", elements: ["10.231.0.2", "10.231.0.3"] },
+    { name: "boards6", elements: ["fd00::2", "fd00::3"] },
   ];
   assert.deepEqual(conditionOf(plan, sets), {
     present: true,
@@ -87,6 +125,6 @@ test("the condition is what the sets say", () => {
     draining: null,
     epoch: 9,
     digest: 123,
-    boards: ["10.231.0.2", "10.231.0.3"],
+    boards: ["10.231.0.2", "10.231.0.3", "fd00::2", "fd00::3"],
   });
 });

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemNames } from "../../system/names.ts";
+import type { RoutedPlan } from "./plan.ts";
+import { rulesFor } from "./rules.ts";
+
+const names = systemNames("test");
+const ipv4 = { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 };
+const ipv6 = { host: "fd00::1", a: "fd00::2", b: "fd00::3", prefixLength: 64 };
+const web = { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, drainMs: 1 } as const;
+const plan: RoutedPlan = {
+  names,
+  uplink: "up0",
+  links: { ipv4, ipv6 },
+  services: [web, { ...web, name: "web6", address: "2001:db8::10" }],
+  stateDirectory: "/nonexistent",
+};
+const own = { ipv4: "nothing", ipv6: "nothing" } as const;
+
+function strangers(opened: Parameters<typeof rulesFor>[1]): string[] {
+  return rulesFor(plan, opened).text.match(/(?<=\n {2})meta nfproto \S+ (?:iifname "up0" )?drop/g) ?? [];
+}
+
+test("what the host passed on before goes on, what was opened for the boards serves them alone", () => {
+  assert.deepEqual(strangers(own), []);
+  assert.deepEqual(strangers({ ipv4: "uplink", ipv6: "uplink" }), [
+    'meta nfproto ipv4 iifname "up0" drop',
+    'meta nfproto ipv6 iifname "up0" drop',
+  ]);
+  assert.deepEqual(strangers({ ipv4: "nothing", ipv6: "everything" }), ["meta nfproto ipv6 drop"]);
+});
+
+test("services are numbered through both families", () => {
+  const { text } = rulesFor(plan, own);
+  assert.match(text, /map numbers4 \{[^}]*elements = \{ 198\.51\.100\.10 \. tcp \. 80 : 0x10000 \}/);
+  assert.match(text, /map numbers6 \{[^}]*elements = \{ 2001:db8::10 \. tcp \. 80 : 0x20000 \}/);
+});
+
+test("a family without services has rules for its boards, and empty maps", () => {
+  const { text } = rulesFor({ ...plan, services: [web] }, own);
+  assert.match(text, /map numbers6 \{\n {2}type ipv6_addr \. inet_proto \. inet_service : mark\n\s*\}/);
+  assert.doesNotMatch(text, /chain probes6/);
+  assert.match(text, /ip6 saddr \{ fd00::2, fd00::3 \} masquerade/);
+});
+
+test("without IPv6 links no board has leave to say anything in IPv6 on its service card", () => {
+  const { text } = rulesFor({ ...plan, links: { ipv4 }, services: [web] }, own);
+  const [, speak = ""] = /chain speak \{([^}]*(?:\}[^}\n][^}]*)*)\n\}/.exec(text) ?? [];
+  assert.match(speak, /ip saddr/);
+  assert.doesNotMatch(speak, /ip6|icmpv6/);
+});
+
+test("the digest tells one plan from another in either family", () => {
+  const plans: RoutedPlan[] = [
+    plan,
+    { ...plan, links: { ipv4, ipv6: { ...ipv6, host: "fd00::9" } } },
+    { ...plan, links: { ipv4: { ...ipv4, b: "10.231.0.4" }, ipv6 } },
+    { ...plan, services: [web, { ...web, name: "web6", address: "2001:db8::11" }] },
+  ];
+  assert.equal(new Set(plans.map((one) => rulesFor(one, own).digest)).size, plans.length);
+});
