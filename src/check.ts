@@ -20,21 +20,21 @@ const limitMs = 60_000;
 export const check: Check = async ({ config: file }) => {
   const config = await loadConfig(file);
   const daemon = await daemonOf(config);
-  return { system: config.system, daemon, findings: await findingsOn(config, { daemon }) };
+  return { system: config.system, daemon, findings: await findingsOn(config, { serving: daemon !== null }) };
 };
 
 /**
  * What this host has and lacks for the configuration; changes nothing. One list for the verb and for the daemon, which refuses to start
- * where there is an error. `acceleratorCache`: see `machineFindings`.
+ * where there is an error. `serving`: boards may run already. `acceleratorCache`: see `machineFindings`.
  */
 export async function findingsOn(
   config: Config,
-  options: { readonly daemon: number | null; readonly acceleratorCache?: string },
+  options: { readonly serving: boolean; readonly acceleratorCache?: string },
 ): Promise<Finding[]> {
   const { boards, trust } = config;
   const signal = AbortSignal.timeout(limitMs);
   const looks: Record<string, () => Promise<Finding[]>> = {
-    host: () => hostFindings(config, options.daemon !== null),
+    host: () => hostFindings(config, options.serving),
     "trust.keyring": async () => [await keyringFinding(trust.keyring, Date.now())],
     boards: () => machineFindings(boards.accelerator, signal, options.acceleratorCache),
     services: () => routedFindings(routedPlan(config), signal),

@@ -74,8 +74,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** Logs all that stands in the way, and throws the first. Errors: `need-root`, and those of what the host lacks. */
 async function requireHost(config: Config, log: Log): Promise<void> {
   if (process.geteuid?.() !== 0) throw new TwinboardError("need-root", { detail: "twinboard serve" });
-  const cache = { acceleratorCache: acceleratorCache(config) };
-  const findings = await findingsOn(config, { daemon: null, ...cache });
+  const findings = await findingsOn(config, { serving: true, acceleratorCache: acceleratorCache(config) });
   const [first, ...others] = findings.filter(({ error }) => error !== undefined);
   for (const { what, remedy } of others) log("error", what, { remedy });
   if (first?.error !== undefined) throw first.error;

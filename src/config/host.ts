@@ -32,7 +32,7 @@ const leastFreeBytes = 16 * 1024 * 1024;
 
 const mebi = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)} MiB`;
 
-/** `serving`: a daemon serves this system already, so its boards have their memory. */
+/** `serving`: boards of this system may run already, and have their memory. */
 export async function hostFindings(config: Config, serving: boolean): Promise<Finding[]> {
   return [
     rights(),

@@ -2,35 +2,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Board, BoardEvent, BoardStart } from "../../src/board/board.ts";
-import type { ErrorCode } from "../../src/errors.ts";
+import type { Board, BoardEvent } from "../../src/board/board.ts";
 import { orAborted } from "../../src/system/abort.ts";
-
-export interface BoardSubject extends AsyncDisposable {
-  readonly board: Board;
-  /** The daemon was killed; another one, on the same host. */
-  readonly restart: () => Board;
-  /**
-   * What to boot, as a new instance. Software reports `reports`; *never*: it is never ready. It has the hook `activate`, which is done at
-   * once, and `deactivate`, which fails; no hook `export-state`.
-   */
-  readonly software: (faults?: { readonly reports?: string }) => BoardStart;
-  /** The software crashes, shuts down or resets its machine. */
-  readonly die: (cause: "panic" | "shutdown" | "reset") => Promise<void>;
-  /** The board's process is killed from outside. */
-  readonly kill: () => Promise<void>;
-  /** The board, which says that it lives, falls silent. */
-  readonly hang: () => Promise<void>;
-  /** Longer than the board may be silent, in milliseconds. */
-  readonly silenceMs: number;
-}
+import { consoleContract } from "./board-console.ts";
+import { type BoardSubject, type OnBoard, rejects } from "./board-subject.ts";
 
 export function boardContract(
   driver: string,
   make: () => Promise<BoardSubject>,
   skip: string | false = false,
 ): void {
-  const on = (name: string, body: (subject: BoardSubject, signal: AbortSignal) => Promise<void>): void => {
+  const on: OnBoard = (name, body) => {
     void test(name, { skip, timeout: 90_000 }, async ({ signal }) => {
       await using subject = await make();
       await body(subject, signal);
@@ -258,62 +240,7 @@ export function boardContract(
       },
     );
 
-    on(
-      "the console of a board that runs: both ways, for one at a time, and nobody's when it sleeps",
-      async ({ board, software }, signal) => {
-        await rejects(board.attachConsole(signal), "board-not-running");
-        await board.start(software(), signal);
-        await board.ready(signal);
-        const leave = new AbortController();
-        const first = await board.attachConsole(AbortSignal.any([signal, leave.signal]));
-        await rejects(board.attachConsole(signal), "console-in-use");
-        await first.write(Buffer.from("echo first-$((40 + 2))\n"));
-        await heard(first.output, /first/);
-        leave.abort();
-        await assert.rejects(first.write(Buffer.from("x")));
-
-        const slow = await board.attachConsole(signal);
-        for (let count = 0; count < 3; count += 1) await slow.write(Buffer.from(`echo unread-${count}\n`));
-        await board.pause(signal);
-        for await (const _ of slow.output);
-        await rejects(slow.write(Buffer.from("x")), "board-not-running");
-        await rejects(board.attachConsole(signal), "board-not-running");
-        await board.resume(signal);
-        const again = await board.attachConsole(signal);
-        await board.stop(signal);
-        for await (const _ of again.output);
-        await rejects(board.attachConsole(signal), "board-not-running");
-      },
-    );
-
-    on("its console is followed from one run to the next", async ({ board, software }, signal) => {
-      const enough = new AbortController();
-      const lines: string[] = [];
-      const waiting = new Set<() => void>();
-      const following = (async () => {
-        for await (const line of board.followConsole(10, enough.signal)) {
-          lines.push(line);
-          for (const wake of waiting) wake();
-        }
-      })();
-      const said = async (text: string): Promise<void> => {
-        const found = Promise.withResolvers<void>();
-        const look = (): void => {
-          if (lines.some((line) => line.includes(text))) found.resolve();
-        };
-        waiting.add(look);
-        look();
-        await orAborted(found.promise, signal);
-      };
-      for (const version of ["3.1", "3.2"]) {
-        await board.start(software({ reports: version }), signal);
-        await said(version);
-        await board.stop(signal);
-      }
-      assert.ok((await board.consoleTail(50)).every((line) => !line.includes("3.1")));
-      enough.abort();
-      await following;
-    });
+    consoleContract(on);
 
     on("hooks: done, failed, absent, or as long as the caller waits", async ({ board, software }, signal) => {
       await board.start(software(), signal);
@@ -341,18 +268,4 @@ async function settledUsage(board: Board, signal: AbortSignal): Promise<{ readon
     if (after.cpuNs === before.cpuNs) return after;
     before = after;
   }
-}
-
-/** Reads until the pattern is found. */
-async function heard(output: AsyncIterable<Uint8Array>, wanted: RegExp): Promise<void> {
-  let text = "";
-  for await (const bytes of output) {
-    text += Buffer.from(bytes).toString();
-    if (wanted.test(text)) return;
-  }
-  assert.fail(`${wanted.source} was not heard, but ${text}`);
-}
-
-async function rejects(promise: Promise<unknown>, code: ErrorCode): Promise<void> {
-  await assert.rejects(promise, { name: "TwinboardError", code });
 }

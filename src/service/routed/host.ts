@@ -19,6 +19,8 @@ import { linkedFamilies, type RoutedPlan } from "./plan.ts";
 import { rulesFor } from "./rules.ts";
 
 const probeTimeoutMs = 20_000;
+/** Part of the table of flows that may be in use. */
+const fullTableShare = 0.8;
 
 const filter = "type filter hook prerouting priority raw";
 
@@ -127,7 +129,7 @@ async function trackingFinding(signal: AbortSignal): Promise<Finding> {
   const script = `printf %s "$1" | nft -f - && conntrack -L && cat /proc/sys/net/netfilter/nf_conntrack_acct`;
   try {
     const result = await elsewhere(["sh", "-c", script, "sh", rules], signal);
-    if (result.exitCode === 0) return fine(where, "flows are listed, and can be counted");
+    if (result.exitCode === 0) return await tableFinding(where);
     if (process.geteuid?.() !== 0)
       return unseen(where, `flows were not listed: ${firstLine(result)}`, "run this as root");
     const remedy = "load its modules (modprobe nf_conntrack nf_conntrack_netlink)";
@@ -144,6 +146,24 @@ async function trackingFinding(signal: AbortSignal): Promise<Finding> {
       "install conntrack and nftables",
     );
   }
+}
+
+/** In a full table no connection begins (Documentation/networking/nf_conntrack-sysctl.rst). */
+async function tableFinding(where: string): Promise<Finding> {
+  const setting = "net/netfilter/nf_conntrack_max";
+  const [most, count] = await Promise.all(
+    [setting, "net/netfilter/nf_conntrack_count"].map(async (path) =>
+      Number(await readSetting(path).catch(() => "0")),
+    ),
+  );
+  // Nothing is tracked here yet if the kernel has no figures.
+  if (most === undefined || count === undefined || count < most * fullTableShare || most === 0)
+    return fine(where, "flows are listed, and can be counted");
+  return doubtful(
+    where,
+    `the kernel's table of flows is nearly full: ${count} of ${most}`,
+    `sysctl -w ${setting}=${most * 4}`,
+  );
 }
 
 async function uplinkFinding({ uplink }: RoutedPlan): Promise<Finding> {
