@@ -13,6 +13,8 @@ export interface ServiceConfig {
   /** The port inside the boards. */
   readonly insidePort: number;
   readonly drainMs: number;
+  /** Without a packet for so long, and without an outstanding request, a flow of the old board is between two requests. */
+  readonly quietMs: number;
 }
 
 /** The private network between the host and its boards. */
@@ -60,6 +62,8 @@ export interface Config {
     readonly boards: BoardAddresses;
     /** There if a service has an IPv6 address: without one nothing here needs IPv6. */
     readonly boards6?: BoardAddresses;
+    /** The bits of conntrack's marks that are Twinboard's. */
+    readonly markMask: number;
   };
   readonly services: readonly ServiceConfig[];
   readonly health: readonly CheckConfig[];
@@ -76,6 +80,7 @@ export interface Config {
 export const defaultBoardsPrefix = "10.231.0.0/29";
 /** A unique local prefix (RFC 4193), its 40 bits drawn at random once; no packet leaves the host with it. */
 export const defaultBoards6Prefix = "fd5c:9a1e:7b42::/64";
+export const defaultMarkMask = 0x00ff_ffff;
 const defaultSlotBytes = 1024 ** 3;
 
 function boardAddresses(text: string): BoardAddresses {
@@ -128,6 +133,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       mode: "routed",
       uplink: network.uplink,
       boards: boardAddresses(network.boards ?? defaultBoardsPrefix),
+      markMask: network["mark-mask"] ?? defaultMarkMask,
       ...(hasIpv6 ? { boards6: boardAddresses(network.boards6 ?? defaultBoards6Prefix) } : {}),
     },
     services: document.services.map((service) => ({
@@ -137,6 +143,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       port: service.port,
       insidePort: service["inside-port"] ?? service.port,
       drainMs: service.drain ?? 30_000,
+      quietMs: service.quiet ?? 1000,
     })),
     health: (document.health ?? []).map((check) => ({
       name: check.name,

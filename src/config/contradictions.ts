@@ -1,6 +1,6 @@
 /** What each value allows by itself and the values together do not. */
 import { isIPv6 } from "node:net";
-import { defaultBoards6Prefix, defaultBoardsPrefix } from "./config.ts";
+import { defaultBoards6Prefix, defaultBoardsPrefix, defaultMarkMask } from "./config.ts";
 import { canonical, holds, parsePrefix } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 
@@ -46,9 +46,23 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
       });
   }
 
+  found.push(...tooFewBits(document));
+
   const checks = new Set<string>();
   for (const [index, check] of (document.health ?? []).entries())
     take(checks, check.name, ["health", index, "name"], `another check is named ${check.name}`);
 
   return found;
+}
+
+/** Of a flow's mark eight bits are flags and two the board's (`service/routed/marks.ts`); the rest numbers the services from 1. */
+const bitsBesideTheNumber = 10;
+
+function tooFewBits({ network, services }: ConfigDocument): Contradiction[] {
+  const mask = network["mark-mask"] ?? defaultMarkMask;
+  const has = [...mask.toString(2)].filter((bit) => bit === "1").length;
+  const needed = bitsBesideTheNumber + services.length.toString(2).length;
+  if (has >= needed) return [];
+  const message = `${services.length} services need a mask of ${needed} bits, 0x${mask.toString(16).padStart(8, "0")} has ${has}`;
+  return [{ path: ["network", "mark-mask"], message }];
 }

@@ -49,7 +49,7 @@ test("a good file becomes a plain configuration with every default", () => {
       boards: { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 },
     },
     services: [
-      { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, insidePort: 80, drainMs: 30_000 },
+      { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, insidePort: 80, drainMs: 30_000, quietMs: 1000 },
     ],
     health: [
       {

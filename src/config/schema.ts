@@ -100,6 +100,7 @@ const networkService = section({
   port,
   "inside-port": port.optional(),
   drain: duration("30s", 0).optional(),
+  quiet: duration("1s", 0).optional(),
   flows: later("flows").optional(),
 });
 
@@ -160,6 +161,12 @@ const boards6Prefix = z.string().refine((text) => {
   );
 }, "expected an IPv6 prefix of /16 to /126 that begins at its first address, such as fd5c:9a1e:7b42::/64");
 
+/** YAML reads 0x00ffffff as a number. */
+const markMask = z
+  .int("expected a mask of 32 bits, such as 0x00ffffff")
+  .min(1, "expected a mask of 32 bits, such as 0x00ffffff")
+  .max(0xffff_ffff, "expected a mask of 32 bits, such as 0x00ffffff");
+
 const mebi = 1024 ** 2;
 
 export const documentSchema = section({
@@ -199,6 +206,7 @@ export const documentSchema = section({
     uplinks: later("uplinks").optional(),
     boards: boardsPrefix.optional(),
     boards6: boards6Prefix.optional(),
+    "mark-mask": markMask.optional(),
   }),
   services: z
     .array(service)

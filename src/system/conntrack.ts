@@ -16,8 +16,14 @@ export interface TcpFlow {
   readonly sourcePort: number;
   readonly destination: string;
   readonly destinationPort: number;
-  /** Who answers: the flow's destination after rewriting. */
+  /** Who answers, and to whom: the flow's destination and source after rewriting, as they stand on the answerer's wire. */
   readonly answeredBy: string;
+  readonly answeredPort: number;
+  readonly answeredTo: string;
+  readonly answeredToPort: number;
+  /** Of both directions, bytes with their IP headers; 0 without accounting (`nf_conntrack_acct`). */
+  readonly packets: number;
+  readonly bytes: number;
   readonly mark: number;
 }
 
@@ -52,36 +58,47 @@ export interface FlowFilter {
   readonly state?: string;
 }
 
-/** Forgets TCP flows; none is a success. Errors: `missing-program`, `command-failed`, `deadline-passed`. */
-export async function forgetTcpFlows({ mark, mask, answeredBy, state }: FlowFilter): Promise<void> {
+/** Forgets TCP flows, and returns them as they were; none is a success. Errors: `missing-program`, `command-failed`, `deadline-passed`. */
+export async function forgetTcpFlows({ mark, mask, answeredBy, state }: FlowFilter): Promise<TcpFlow[]> {
   const ofState = state === undefined ? [] : ["--state", state];
   const family: FlowFamily = isIPv6(answeredBy) ? "ipv6" : "ipv4";
   const of = ["--mark", `${mark}/${mask}`, "--reply-src", answeredBy, ...ofState];
-  await run(program, ["-D", "-f", family, "-p", "tcp", ...of], {
+  const { stdout } = await run(program, ["-D", "-f", family, "-p", "tcp", ...of, "-o", "id"], {
     allowedExitCodes: [1],
     timeoutMs: 20_000,
     maxOutputBytes,
   });
+  return parseTcpFlows(stdout.toString());
 }
 
-const line =
-  /^tcp\s+6\s+\d+\s+(?<state>[A-Z_0-9]+)\s+src=(?<source>\S+) dst=(?<destination>\S+) sport=(?<sourcePort>\d+) dport=(?<destinationPort>\d+) (?:packets=\d+ bytes=\d+ )?(?:\[UNREPLIED\] )?src=(?<answeredBy>\S+) .*?mark=(?<mark>\d+)(?: .*?)? id=(?<id>\d+)/;
+const ports = (end: string): string => String.raw`sport=(?<${end}From>\d+) dport=(?<${end}To>\d+)`;
+const count = (end: string): string => String.raw`(?: packets=(?<${end}Packets>\d+) bytes=(?<${end}Bytes>\d+))?`;
+const line = new RegExp(
+  String.raw`^tcp\s+6\s+\d+\s+(?<state>[A-Z_0-9]+) src=(?<source>\S+) dst=(?<destination>\S+) ${ports("there")}${count("there")}` +
+    String.raw` (?:\[UNREPLIED\] )?src=(?<answeredBy>\S+) dst=(?<answeredTo>\S+) ${ports("back")}${count("back")} .*?mark=(?<mark>\d+)(?: .*?)? id=(?<id>\d+)`,
+);
 
 /** Reads what `conntrack -L -p tcp -o id` prints; lines that are no TCP flows are passed over. */
 export function parseTcpFlows(text: string): TcpFlow[] {
   return text.split("\n").flatMap((candidate) => {
     const found = line.exec(candidate)?.groups;
     if (found === undefined) return [];
+    const number = (name: string): number => Number(found[name] ?? 0);
     return [
       {
-        id: Number(found["id"]),
+        id: number("id"),
         state: found["state"] ?? "",
         source: found["source"] ?? "",
-        sourcePort: Number(found["sourcePort"]),
+        sourcePort: number("thereFrom"),
         destination: found["destination"] ?? "",
-        destinationPort: Number(found["destinationPort"]),
+        destinationPort: number("thereTo"),
         answeredBy: found["answeredBy"] ?? "",
-        mark: Number(found["mark"]),
+        answeredPort: number("backFrom"),
+        answeredTo: found["answeredTo"] ?? "",
+        answeredToPort: number("backTo"),
+        packets: number("therePackets") + number("backPackets"),
+        bytes: number("thereBytes") + number("backBytes"),
+        mark: number("mark"),
       },
     ];
   });

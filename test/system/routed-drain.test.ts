@@ -12,7 +12,7 @@ for (const family of families) {
     skip,
     signal,
   }, async (t) => {
-    await using lab = await RoutedLab.make("cut", { families: [family], drainMs: 1500 });
+    await using lab = await RoutedLab.make("cut", { families: [family], drainMs: 1500, quietMs: 60_000 });
     const daemon = lab.daemon();
     await daemon.setUp(signal);
     await daemon.handOver("a", signal);
@@ -122,7 +122,7 @@ for (const family of families) {
     skip,
     signal,
   }, async () => {
-    await using lab = await RoutedLab.make("killed", { families: [family], drainMs: 2000 });
+    await using lab = await RoutedLab.make("killed", { families: [family], drainMs: 2000, quietMs: 60_000 });
     const first = lab.daemon();
     await first.setUp(signal);
     await first.handOver("a", signal);

@@ -2,20 +2,19 @@
  * The cut: what is left of a drained board's flows is reset on both ends, at once, also where nobody would speak.
  *
  * From the moment at which a flow's board and service are in the set `cut`, the kernel answers whatever comes with a reset. A silent
- * client is made to speak by an ordinary TCP connection into the flow's own 4-tuple: a SYN into an established connection draws an
- * ACK with the exact sequence numbers (RFC 5961, section 4), which the rules answer with an exact reset. A second SYN finds the
- * client without the flow and draws a reset, which the rules turn into a SYN for the board; the board's ACK is answered likewise.
+ * client is made to speak by a question (`probe.ts`). A second one finds the client without the flow and draws a reset, which the
+ * rules turn into a question for the board; the board's answer is reset likewise. Where a client's firewall keeps questions away, the
+ * board is asked: its first answer becomes the client's reset, its second is answered by its own.
  */
-import { setImmediate } from "node:timers/promises";
 import type { BoardName } from "../../board/board.ts";
 import { systemClock } from "../../system/clock.ts";
-import { forgetTcpFlows } from "../../system/conntrack.ts";
 import type { NftSession } from "../../system/nft.ts";
+import { ask } from "./ask.ts";
 import { cutOff } from "./elements.ts";
-import { boardKnows, clientKnows, flowsLeft, isClosed, type ServiceFlow } from "./flows.ts";
-import { boardEndBit, boardMask, clientEndBit, closedBit, serviceMask } from "./marks.ts";
+import { flowsOf, forgetFlows, type ServiceFlow } from "./flows.ts";
+import { marksIn } from "./marks.ts";
 import type { RoutedPlan } from "./plan.ts";
-import { Probe } from "./probe.ts";
+import { OpenProbe, sendSyns, synToClient } from "./probe.ts";
 
 export interface CutOrder {
   readonly board: BoardName;
@@ -24,16 +23,37 @@ export interface CutOrder {
   readonly atOnce?: boolean;
 }
 
-/** Probes under way at once: each is a socket of the daemon. */
+export interface CutOutcome {
+  /** Flows as they were when they were forgotten. */
+  readonly forgotten: readonly ServiceFlow[];
+  /** Flows of which neither end could be made to tell the client. */
+  readonly clientsUntold: number;
+  /** Flows of which the board never answered. */
+  readonly boardsUntold: number;
+}
+
+/** Questions under way at once, each with a socket of the daemon that waits. */
 const batchFlows = 1000;
-/** A client answers one stray SYN of a connection in 500 ms (tcp_invalid_ratelimit, ip-sysctl.rst). */
-const probeAgainMs = 600;
-const probeRounds = 3;
+/** An end answers one stray SYN of a connection in 500 ms (tcp_invalid_ratelimit, ip-sysctl.rst). */
+const askAgainMs = 600;
+const rounds = 4;
 /** Before the second SYN: a client that begins anew from the same port at once shall have done so, or the two would cross. */
 const confirmAfterMs = 50;
-const flowMask = serviceMask | boardMask;
+/** A client that has not answered by then may be behind a firewall. */
+const askBoardAfterMs = 100;
 const lookAgainMs = 5;
 const maxLookAgainMs = 50;
+
+/** One flow on its way to be over. */
+interface Ending {
+  flow: ServiceFlow;
+  readonly beganMs: number;
+  probe: OpenProbe | undefined;
+  clientAskedMs: number;
+  boardAskedMs: number;
+  /** The client's end was reset; the next question is to confirm it and to reach the board. */
+  confirming: boolean;
+}
 
 /** Errors: `command-failed` (with another epoch, as when the board holds again, nothing is cut); the signal's reason. */
 export async function cutFlows(
@@ -42,86 +62,111 @@ export async function cutFlows(
   order: CutOrder,
   flows: readonly ServiceFlow[],
   signal: AbortSignal,
-): Promise<void> {
-  const marks = marksOf(flows);
-  await nft.change(cutOff(plan, order.epoch, [...marks.keys()]));
-  const probes = flows.filter(({ state }) => state !== "SYN_SENT").map((flow) => new Probe(flow));
-  for (const batch of batches(probes)) await sendAll(batch);
-  for (const batch of batches(probes)) await confirm(plan, order, batch, signal);
+): Promise<CutOutcome> {
+  const { serviceMask, boardMask } = marksIn(plan.markMask);
+  const flowMask = serviceMask | boardMask;
+  const marks = [...new Set(flows.map(({ mark }) => (mark & flowMask) >>> 0))];
+  await nft.change(cutOff(plan, order.epoch, marks));
+  const clients = flows.filter(({ state }) => state !== "SYN_SENT");
+  // Every client is asked before anything is waited for. Those that are just being answered learn from their next segment.
+  await sendSyns(clients.toSorted(byRequest).map(synToClient));
+  const forgotten: ServiceFlow[] = [];
+  const open: Ending[] = [];
+  for (let first = 0; first < clients.length; first += batchFlows) {
+    const batch = clients.slice(first, first + batchFlows);
+    open.push(...(await endAll(plan, order, batch, forgotten, signal)));
+  }
   // Who has said nothing by now is gone or shut off: whatever either end says later is answered by a reset all the same.
   // A handshake that the board never answered is forgotten too: the client's next SYN reaches the holder, and nothing is lost.
-  for (const [mark, answeredBy] of marks) await forgetTcpFlows({ mark, mask: flowMask, answeredBy });
+  for (const mark of marks) {
+    const bits = (mark & serviceMask) >>> 0;
+    forgotten.push(...(await forgetFlows(plan, order.board, { bits, mask: serviceMask })));
+  }
+  return {
+    forgotten,
+    clientsUntold: open.filter(({ flow, probe }) => !flow.clientTold && probe?.refused !== true).length,
+    boardsUntold: order.atOnce === true ? 0 : open.filter(({ flow }) => !flow.boardTold).length,
+  };
 }
 
-/** The first SYN, to every client before anything is waited for: its answer needs no socket here. */
-async function sendAll(probes: readonly Probe[]): Promise<void> {
-  for (const probe of probes) probe.send();
-  await setImmediate();
-  for (const probe of probes) probe.end();
+function byRequest(one: ServiceFlow, other: ServiceFlow): number {
+  return Number(one.inRequest) - Number(other.inRequest);
 }
 
-/** Sees to it that each client was reset, and that the board is. */
-async function confirm(
+/** Returns those of which an end did not answer. */
+async function endAll(
   plan: RoutedPlan,
   order: CutOrder,
-  probes: readonly Probe[],
+  flows: readonly ServiceFlow[],
+  forgotten: ServiceFlow[],
   signal: AbortSignal,
-): Promise<void> {
-  const open = new Map(probes.map((probe) => [probe.flow.id, probe]));
+): Promise<Ending[]> {
+  const beganMs = systemClock.monotonic();
+  const open = new Map(flows.map((flow) => [flow.id, begin(flow, beganMs)]));
+  const { closedBit, clientGoneBit, boardToldBit } = marksIn(plan.markMask);
+  const ends = closedBit | clientGoneBit | (order.atOnce === true ? 0 : boardToldBit);
   try {
-    const deadline = systemClock.monotonic() + probeAgainMs * probeRounds;
+    const deadline = beganMs + askAgainMs * rounds;
     for (let waitMs = lookAgainMs; open.size > 0 && systemClock.monotonic() < deadline; ) {
       await systemClock.sleep(waitMs, signal);
       waitMs = Math.min(maxLookAgainMs, waitMs * 2);
-      const done = await follow(plan, order, open, signal);
-      await forgetDone(order, done);
+      if (await follow(plan, order, open, signal)) {
+        // A client that begins anew from the same port waits for the old flow to be forgotten.
+        forgotten.push(...(await forgetFlows(plan, order.board, { bits: ends, mask: ends })));
+      }
     }
   } finally {
-    for (const probe of open.values()) probe.end();
+    for (const { probe } of open.values()) probe?.end();
   }
+  return [...open.values()];
 }
 
-function batches<T>(all: readonly T[]): T[][] {
-  const count = Math.ceil(all.length / batchFlows);
-  return Array.from({ length: count }, (_, index) => all.slice(index * batchFlows, (index + 1) * batchFlows));
+function begin(flow: ServiceFlow, beganMs: number): Ending {
+  return { flow, beganMs, probe: undefined, clientAskedMs: beganMs, boardAskedMs: 0, confirming: false };
 }
 
-/** Takes out the probes that have done their work, and sends those again that can go a step further. */
+/** Takes out the flows that are over, and goes a step further with the others. Returns whether any was. */
 async function follow(
   plan: RoutedPlan,
   order: CutOrder,
-  probes: Map<number, Probe>,
+  open: Map<number, Ending>,
   signal: AbortSignal,
-): Promise<ServiceFlow[]> {
-  const left = new Map((await flowsLeft(plan, order.board, signal)).map((flow) => [flow.id, flow]));
-  const done: ServiceFlow[] = [];
-  for (const [id, probe] of probes) {
-    const flow = left.get(id);
-    const clientDone = flow === undefined || clientKnows(flow) || probe.refused;
-    if (flow === undefined || (clientDone && (boardKnows(flow) || order.atOnce === true))) {
-      probe.end();
-      probes.delete(id);
-      done.push(probe.flow);
-    } else if (isClosed(flow) && !probe.confirming) {
-      if (probe.silentMs() < confirmAfterMs) continue;
-      probe.confirming = true;
-      probe.send();
-    } else if (probe.silentMs() > probeAgainMs) {
-      probe.send();
-    }
+): Promise<boolean> {
+  const known = new Map((await flowsOf(plan, order.board, signal)).map((flow) => [flow.id, flow]));
+  const nowMs = systemClock.monotonic();
+  const before = open.size;
+  for (const [id, ending] of open) {
+    ending.flow = known.get(id) ?? ending.flow;
+    if (!known.has(id) || isOver(ending, order)) {
+      ending.probe?.end();
+      open.delete(id);
+    } else askClient(ending, nowMs);
   }
-  return done;
+  if (order.atOnce !== true) {
+    const due = [...open.values()].filter((ending) => boardIsDue(ending, nowMs));
+    for (const ending of due) ending.boardAskedMs = nowMs;
+    const questions = due.map(({ flow }) => ({ flow, of: "board", mayClose: false }) as const);
+    await ask(plan, order, questions, signal);
+  }
+  return open.size < before;
 }
 
-/** A client that begins anew from the same port waits for the old flow to be forgotten. */
-async function forgetDone(order: CutOrder, done: readonly ServiceFlow[]): Promise<void> {
-  const ends = closedBit | clientEndBit | (order.atOnce === true ? 0 : boardEndBit);
-  for (const [mark, answeredBy] of marksOf(done)) {
-    await forgetTcpFlows({ mark: mark | ends, mask: flowMask | ends, answeredBy });
-  }
+/** An end that is over by itself counts, and so does a client whose own answer reached the host (kernels before 6.3). */
+function isOver({ flow, probe }: Ending, { atOnce }: CutOrder): boolean {
+  if (flow.over) return true;
+  return (flow.clientGone || probe?.refused === true) && (flow.boardTold || atOnce === true);
 }
 
-/** Board and service of these flows → the board's address, of the service's family. */
-function marksOf(flows: readonly ServiceFlow[]): Map<number, string> {
-  return new Map(flows.map(({ mark, answeredBy }) => [mark & flowMask, answeredBy]));
+function askClient(ending: Ending, nowMs: number): void {
+  const silentMs = nowMs - ending.clientAskedMs;
+  const confirms = ending.flow.clientTold && !ending.confirming && silentMs >= confirmAfterMs;
+  if (!confirms && silentMs < askAgainMs) return;
+  ending.confirming ||= confirms;
+  ending.clientAskedMs = nowMs;
+  ending.probe?.end();
+  ending.probe = new OpenProbe(synToClient(ending.flow));
+}
+
+function boardIsDue({ flow, beganMs, boardAskedMs }: Ending, nowMs: number): boolean {
+  return !flow.boardTold && nowMs - beganMs >= askBoardAfterMs && nowMs - boardAskedMs >= askAgainMs;
 }

@@ -1,15 +1,25 @@
-/** The drain: the old board's flows are watched until none is left, or until their service's deadline cuts them. */
+/**
+ * The drain: the old board's flows are watched until none is left. Those between two requests are closed (`closing.ts`), the others
+ * finish what they began, and what is left at its service's deadline is cut (`cut.ts`). What it knows it reads from the kernel.
+ */
 import type { BoardName } from "../../board/board.ts";
 import { systemClock } from "../../system/clock.ts";
 import type { NftSession } from "../../system/nft.ts";
-import type { DrainCounts, DrainProgress, DrainResult } from "../service.ts";
-import { cutFlows } from "./cut.ts";
-import { flowsLeft } from "./flows.ts";
+import { readSetting } from "../../system/sysctl.ts";
+import type { DrainProgress, DrainResult } from "../service.ts";
+import { ask } from "./ask.ts";
+import { Closing, lastCallMs } from "./closing.ts";
+import { type CutOutcome, cutFlows } from "./cut.ts";
+import { flowsOf, forgetFlows, type ServiceFlow } from "./flows.ts";
+import { marksIn } from "./marks.ts";
 import type { PlannedService, RoutedPlan } from "./plan.ts";
+import { Remarks } from "./remarks.ts";
+import { Stillness } from "./stillness.ts";
+import { Tally } from "./tally.ts";
 
 export interface DrainOrder {
   readonly board: BoardName;
-  /** The table's epoch when the drain began; a drain of another time cuts nothing. */
+  /** The table's epoch when the drain began; a drain of another time closes and cuts nothing. */
   readonly epoch: number;
   /** Epoch time in milliseconds of the takeover. */
   readonly sinceMs: number;
@@ -17,9 +27,17 @@ export interface DrainOrder {
   readonly onProgress?: (progress: DrainProgress) => void;
 }
 
-const watchMs = 250;
+const leastPauseMs = 100;
+/** A look at 100,000 flows takes half a second of a core: nine tenths of the time are for others. */
+const pausePerLook = 10;
 /** The last look before a deadline, so that at the deadline nothing is left to be found out. */
 const lookAheadMs = 60;
+/** What is asked answers in less, on the host's own links. */
+const answerMs = 30;
+/** A wave of 16,000 questions takes about a second: none is begun that would reach into a deadline. */
+const questionMs = 0.1;
+/** The board has not answered a handshake for so long: the client's next SYN is better sent to the holder. */
+const handshakeMs = 1000;
 
 /** Errors: `command-failed`, `deadline-passed`; the signal's reason. Repeatable: the kernel knows what is left. */
 export async function drainFlows(
@@ -28,44 +46,122 @@ export async function drainFlows(
   order: DrainOrder,
   signal: AbortSignal,
 ): Promise<DrainResult> {
-  const started = systemClock.monotonic();
-  const flowsSeen = new Map<number, string>();
-  const cut = new Set<number>();
-  const dueMs = (service: PlannedService): number =>
-    order.atOnce === true ? 0 : order.sinceMs + service.drainMs;
-  for (;;) {
-    const flows = await flowsLeft(plan, order.board, signal);
-    for (const { id, service } of flows) flowsSeen.set(id, service.name);
-    const left = new Set(flows.map(({ id }) => id));
-    const progress = progressOf(plan, flowsSeen, left, cut);
-    order.onProgress?.(progress);
-    if (left.size === 0) return { ...progress, ms: systemClock.monotonic() - started, remarks: [] };
-    const due = Math.min(...flows.map(({ service }) => dueMs(service)));
-    const restMs = due - systemClock.now();
-    if (restMs > lookAheadMs) {
-      await systemClock.sleep(Math.min(watchMs, restMs - lookAheadMs), signal);
-      continue;
-    }
-    await systemClock.sleep(Math.max(0, restMs), signal);
-    const late = flows.filter(({ service }) => dueMs(service) <= due);
-    for (const { id } of late) cut.add(id);
-    await cutFlows(plan, nft, order, late, signal);
-  }
+  return await new Drain(plan, nft, order, signal).run();
 }
 
-function progressOf(
-  plan: RoutedPlan,
-  flowsSeen: ReadonlyMap<number, string>,
-  left: ReadonlySet<number>,
-  cut: ReadonlySet<number>,
-): DrainProgress {
-  const count = (ids: readonly number[]): DrainCounts => {
-    const leftNow = ids.filter((id) => left.has(id)).length;
-    const cutNow = ids.filter((id) => !left.has(id) && cut.has(id)).length;
-    return { left: leftNow, finished: ids.length - leftNow - cutNow, closedEarly: 0, cut: cutNow };
-  };
-  const idsOf = (name: string): number[] =>
-    [...flowsSeen].filter(([, service]) => service === name).map(([id]) => id);
-  const services = Object.fromEntries(plan.services.map(({ name }) => [name, count(idsOf(name))]));
-  return { ...count([...flowsSeen.keys()]), services };
+interface Look {
+  readonly flows: readonly ServiceFlow[];
+  readonly left: readonly ServiceFlow[];
+  readonly atMs: number;
+  readonly tookMs: number;
+}
+
+class Drain {
+  readonly #plan: RoutedPlan;
+  readonly #nft: NftSession;
+  readonly #order: DrainOrder;
+  readonly #signal: AbortSignal;
+  readonly #tally: Tally;
+  readonly #stillness = new Stillness();
+  readonly #closing = new Closing(this.#stillness);
+  readonly #remarks: Remarks;
+  #looks = 0;
+
+  constructor(plan: RoutedPlan, nft: NftSession, order: DrainOrder, signal: AbortSignal) {
+    this.#plan = plan;
+    this.#nft = nft;
+    this.#order = order;
+    this.#signal = signal;
+    this.#tally = new Tally(plan.services);
+    this.#remarks = new Remarks(order.board);
+  }
+
+  async run(): Promise<DrainResult> {
+    const started = systemClock.monotonic();
+    for (;;) {
+      const look = await this.#look();
+      const progress = this.#tally.progress();
+      this.#order.onProgress?.(progress);
+      if (look.left.length === 0)
+        return { ...progress, ms: systemClock.monotonic() - started, remarks: this.#remarks.sentences() };
+      const due = look.left.map(({ service }) => this.#restMs(service)).reduce((a, b) => Math.min(a, b));
+      if (due <= Math.max(lookAheadMs, 2 * look.tookMs)) await this.#cut(look, due);
+      else await this.#step(look, due);
+    }
+  }
+
+  async #look(): Promise<Look> {
+    const atMs = systemClock.monotonic();
+    const flows = await flowsOf(this.#plan, this.#order.board, this.#signal);
+    this.#tally.note(flows);
+    this.#stillness.note(flows, atMs);
+    this.#closing.learn(flows);
+    this.#looks += 1;
+    await this.#remarks.noteTable(readSetting);
+    return { flows, left: flows.filter(({ over }) => !over), atMs, tookMs: systemClock.monotonic() - atMs };
+  }
+
+  /** Closes what can be closed now, and waits until there may be more. */
+  async #step(look: Look, dueMs: number): Promise<void> {
+    await this.#forget(look);
+    const { left } = look;
+    const nowMs = systemClock.monotonic();
+    const fits = Math.floor((dueMs - lookAheadMs) / 2 / questionMs);
+    const questions = this.#closing
+      .questions(left, nowMs, ({ service }) => this.#restMs(service))
+      .slice(0, fits);
+    if (questions.length > 0) {
+      this.#closing.noteAsked(questions, nowMs);
+      await ask(this.#plan, this.#order, questions, this.#signal);
+      await systemClock.sleep(answerMs, this.#signal);
+    } else await systemClock.sleep(this.#pauseMs(look, dueMs), this.#signal);
+  }
+
+  #pauseMs({ left, tookMs }: Look, dueMs: number): number {
+    const nowMs = systemClock.monotonic();
+    const quietMs = Math.min(...this.#plan.services.map((service) => service.quietMs));
+    // The second look is the first that can find a flow still.
+    const pauseMs = Math.max(leastPauseMs, this.#looks === 1 ? quietMs : tookMs * pausePerLook);
+    const events = [
+      this.#closing.nextMs(left) - nowMs,
+      ...left.map(({ service }) => this.#restMs(service) - lastCallMs(service)).filter((untilMs) => untilMs > 0),
+      dueMs - lookAheadMs,
+    ];
+    return Math.max(1, events.reduce((first, untilMs) => Math.min(first, untilMs), pauseMs));
+  }
+
+  /** Flows that are closed on both ends: a client that begins anew from the same port waits for it. */
+  async #forget({ flows, left }: Look): Promise<void> {
+    const { board } = this.#order;
+    const { closedBit, earlyBit, clientToldBit, boardToldBit } = marksIn(this.#plan.markMask);
+    const told = closedBit | earlyBit | clientToldBit;
+    if (flows.some(({ over, closed }) => over && closed)) {
+      const bits = told | boardToldBit;
+      this.#tally.noteClosed(await forgetFlows(this.#plan, board, { bits, mask: bits }));
+    }
+    if (left.every((flow) => this.#closing.isAbandoned(flow))) {
+      const forgotten = await forgetFlows(this.#plan, board, { bits: told, mask: told });
+      this.#tally.noteClosed(forgotten);
+      this.#remarks.noteBoardSilent(left.length);
+    }
+    const nowMs = systemClock.monotonic();
+    const unanswered = left.filter(({ state }) => state === "SYN_SENT");
+    if (unanswered.some((flow) => this.#stillness.stillMs(flow, nowMs) >= handshakeMs))
+      await forgetFlows(this.#plan, board, { bits: 0, mask: 0, state: "SYN_SENT" });
+  }
+
+  async #cut({ left }: Look, dueMs: number): Promise<void> {
+    await systemClock.sleep(Math.max(0, dueMs), this.#signal);
+    const late = left.filter(({ service }) => this.#restMs(service) <= 0);
+    const outcome: CutOutcome = await cutFlows(this.#plan, this.#nft, this.#order, late, this.#signal);
+    this.#tally.noteClosed(outcome.forgotten);
+    this.#tally.noteCut(outcome.forgotten);
+    this.#remarks.noteCut(outcome);
+  }
+
+  /** Until the deadline of this service's flows. */
+  #restMs(service: PlannedService): number {
+    if (this.#order.atOnce === true) return 0;
+    return this.#order.sinceMs + service.drainMs - systemClock.now();
+  }
 }

@@ -11,9 +11,10 @@ const plan: RoutedPlan = {
   uplink: "up0",
   links: { ipv4: { a: "10.231.0.2", b: "10.231.0.3", host: "10.231.0.1", prefixLength: 29 } },
   services: [
-    { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, insidePort: 8080, drainMs: 1 },
-    { name: "mqtt", protocol: "tcp", address: "198.51.100.11", port: 1883, drainMs: 1 },
+    { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, insidePort: 8080, drainMs: 1, quietMs: 1 },
+    { name: "mqtt", protocol: "tcp", address: "198.51.100.11", port: 1883, drainMs: 1, quietMs: 1 },
   ],
+  markMask: 0x00ff_ffff,
   stateDirectory: "/nonexistent",
 };
 const links6 = { a: "fd00::2", b: "fd00::3", host: "fd00::1", prefixLength: 64 };
@@ -38,6 +39,7 @@ test("a takeover is one line that states everything it leaves behind, and begins
     `flush set ${t} holder`,
     `flush set ${t} draining`,
     `flush set ${t} cut`,
+    `flush set ${t} closing4`,
     `add element ${t} services4 { 198.51.100.10 . tcp . 80 : 10.231.0.3 . 8080, 198.51.100.11 . tcp . 1883 : 10.231.0.3 . 1883 }`,
     `add element ${t} holder { "${cardB}" }`,
     `add element ${t} draining { "${cardA}" }`,

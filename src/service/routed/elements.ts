@@ -1,10 +1,12 @@
 /** What changes: elements of the table's sets and maps, as texts of transactions, and the reading of them. Pure. */
 import { type BoardName, boardNames } from "../../board/board.ts";
+import type { TcpFlow } from "../../system/conntrack.ts";
 import type { NftSet } from "../../system/nft.ts";
 import type { ServiceCondition } from "../service.ts";
 import { type Family, families } from "./family.ts";
-import { boardMark, hex, serviceMark } from "./marks.ts";
+import { hex, marksIn } from "./marks.ts";
 import { linkedFamilies, linksOf, type RoutedPlan, servicesOf } from "./plan.ts";
+import { probePort } from "./probe-ports.ts";
 import type { Rules } from "./rules.ts";
 
 export const tableFamily = "inet";
@@ -63,6 +65,8 @@ export function takeover(plan: RoutedPlan, from: ServiceCondition, to: BoardName
     `flush set ${table} holder`,
     `flush set ${table} draining`,
     `flush set ${table} cut`,
+    // a board that holds again is asked nothing more in order to close its flows
+    ...linkedFamilies(plan).map(({ family }) => `flush set ${table} closing${family.suffix}`),
     ...linkedFamilies(plan).flatMap(({ family }) =>
       destinations(plan, family, to).map(
         (elements) => `add element ${table} services${family.suffix} { ${elements} }`,
@@ -92,6 +96,41 @@ export function shut(plan: RoutedPlan, epoch: number, board: BoardName): string 
 export function cutOff(plan: RoutedPlan, epoch: number, marks: readonly number[]): string {
   const table = `${tableFamily} ${plan.names.table}`;
   return `${epochStep(plan, epoch, epoch)}; add element ${table} cut { ${marks.map(hex).join(", ")} }`;
+}
+
+/** Who is asked next, and what may be closed by the answer. */
+export interface Askings {
+  readonly family: Family;
+  /** These flows are closed unless a request comes first. */
+  readonly closing: readonly TcpFlow[];
+  /** In whose name the board is asked: the place of a flow in this list is that of its probe's port. */
+  readonly askers: readonly TcpFlow[];
+}
+
+/** A file, one statement a line, because it may be long; it is one transaction all the same. */
+export function askingFile(plan: RoutedPlan, epoch: number, { family, closing, askers }: Askings): string {
+  const table = `${tableFamily} ${plan.names.table}`;
+  const { suffix } = family;
+  const add = (what: string, elements: readonly string[]): string[] =>
+    elements.length === 0 ? [] : [`add element ${table} ${what}${suffix} { ${elements.join(", ")} }`];
+  return [
+    ...epochStep(plan, epoch, epoch).split("; "),
+    `flush map ${table} asker${suffix}`,
+    `flush map ${table} asker_port${suffix}`,
+    ...add(
+      "closing",
+      closing.map((flow) => `${flow.source} . ${flow.sourcePort} . ${flow.answeredBy} . ${flow.answeredPort}`),
+    ),
+    ...add(
+      "asker",
+      askers.map(({ answeredTo }, index) => `${probePort(index)} : ${answeredTo}`),
+    ),
+    ...add(
+      "asker_port",
+      askers.map(({ answeredToPort }, index) => `${probePort(index)} : ${answeredToPort}`),
+    ),
+    "",
+  ].join("\n");
 }
 
 /** Deleting an element that is not there fails the whole transaction: that is what makes an old one harmless. */
@@ -127,6 +166,7 @@ function isFenced(condition: ServiceCondition, board: BoardName): boolean {
 
 /** What the marks of a board's flows have in common, service by service. */
 function marksOf(plan: RoutedPlan, board: BoardName): string[] {
+  const { serviceMark, boardMark } = marksIn(plan.markMask);
   return plan.services.map((_, index) => hex(serviceMark(index) | boardMark[board]));
 }
 

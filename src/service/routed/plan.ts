@@ -14,6 +14,8 @@ export interface PlannedService {
   readonly insidePort?: number;
   /** Milliseconds after a takeover until what is left on the old board is reset. */
   readonly drainMs: number;
+  /** Milliseconds without a packet after which a flow without an outstanding request is taken to be between two of them. */
+  readonly quietMs: number;
 }
 
 /** Addresses inside the point-to-point links of one family; `prefixLength` is what the boards configure. */
@@ -30,8 +32,10 @@ export interface RoutedPlan {
   readonly uplink: string;
   /** A family that has services has links; one that has none is left alone on the host and never leaves a board. */
   readonly links: Readonly<Partial<Record<Family["name"], BoardLinks>>>;
-  /** At most 255, of both families together. */
+  /** Of both families together; at most 255, and as many as `markMask` has numbers for. */
   readonly services: readonly PlannedService[];
+  /** The bits of conntrack's marks that are ours; the others are another program's. */
+  readonly markMask: number;
   /** Where the host's own settings are kept until they are put back. */
   readonly stateDirectory: string;
 }

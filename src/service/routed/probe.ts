@@ -1,46 +1,68 @@
-/** One SYN after another into the 4-tuple of a flow, by an ordinary connection of this host. */
+/**
+ * Questions about flows, put by ordinary connections of this host: a SYN into a flow's own 4-tuple. An end that has the flow answers
+ * with a challenge ACK that carries its exact numbers (RFC 5961, section 4), one that has not with a reset. Either passes the rules
+ * as a segment of the flow; these sockets wait for nothing.
+ */
 import { connect, type Socket } from "node:net";
-import { systemClock } from "../../system/clock.ts";
+import { setImmediate } from "node:timers/promises";
+import type { BoardLinks } from "./plan.ts";
 import type { ServiceFlow } from "./flows.ts";
+import { probePort } from "./probe-ports.ts";
 
-export class Probe {
-  readonly flow: ServiceFlow;
-  /** The client's end was reset once; the next SYN is to confirm it and to reach the board. */
-  confirming = false;
-  /** The client answered this host itself that it knows no such flow (kernels before 6.3 take its reset for a stray one). */
+export interface Syn {
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Sockets open at once; each is a descriptor until the next turn of the loop. */
+const socketsAtOnce = 64;
+
+/** In the board's name, from the service's own address and port. */
+export function synToClient({ source, sourcePort, destination, destinationPort }: ServiceFlow): Syn {
+  return { localAddress: destination, localPort: destinationPort, host: source, port: sourcePort };
+}
+
+/** The rules put the client's address and port in place of this host's: `index` finds them in the maps `asker`. */
+export function synToBoard({ answeredBy, answeredPort }: ServiceFlow, links: BoardLinks, index: number): Syn {
+  return {
+    localAddress: links.host,
+    localPort: probePort(index),
+    host: answeredBy,
+    port: answeredPort,
+  };
+}
+
+/** Sends them all. A port that is taken just now, or no descriptor left: that question is not put, and is due again. */
+export async function sendSyns(syns: readonly Syn[]): Promise<void> {
+  for (let sent = 0; sent < syns.length; sent += socketsAtOnce) {
+    const sockets = syns.slice(sent, sent + socketsAtOnce).map((syn) => open(syn));
+    await setImmediate();
+    for (const socket of sockets) socket.destroy();
+  }
+}
+
+/** A question whose socket waits: `refused` when the answer comes to the socket itself. */
+export class OpenProbe {
   refused = false;
-  #socket: Socket | undefined;
-  #sentMs = 0;
+  readonly #socket: Socket;
 
-  constructor(flow: ServiceFlow) {
-    this.flow = flow;
-  }
-
-  /** Milliseconds since the last SYN. */
-  silentMs(): number {
-    return systemClock.monotonic() - this.#sentMs;
-  }
-
-  /** Sends a SYN. What it draws passes the rules, never this socket. */
-  send(): void {
-    this.end();
-    const { source, sourcePort, destination, destinationPort } = this.flow;
-    this.#sentMs = systemClock.monotonic();
-    const socket = connect({
-      host: source,
-      port: sourcePort,
-      localAddress: destination,
-      localPort: destinationPort,
-    });
-    socket.on("error", (error: NodeJS.ErrnoException) => {
+  constructor(syn: Syn) {
+    this.#socket = open(syn);
+    this.#socket.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ECONNREFUSED") this.refused = true;
     });
-    socket.on("connect", () => socket.destroy());
-    this.#socket = socket;
   }
 
   end(): void {
-    this.#socket?.destroy();
-    this.#socket = undefined;
+    this.#socket.destroy();
   }
+}
+
+function open(syn: Syn): Socket {
+  const socket = connect(syn);
+  socket.on("error", () => undefined);
+  socket.on("connect", () => socket.destroy());
+  return socket;
 }

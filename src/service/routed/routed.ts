@@ -26,6 +26,7 @@ import {
 import { familyOf, ipv4 } from "./family.ts";
 import { type Ipv6Switch, ipv6SwitchOf, type Opened, open, openCard, openedBy } from "./forwarding.ts";
 import { linkedFamilies, type RoutedPlan } from "./plan.ts";
+import { askedFromPorts } from "./probe-ports.ts";
 import { rulesFor } from "./rules.ts";
 import { HostSettings } from "./settings.ts";
 
@@ -274,7 +275,7 @@ export class RoutedService implements Service {
 
   async #changeSettings(): Promise<void> {
     const reserved = "net/ipv4/ip_local_reserved_ports";
-    const ports = this.#plan.services.map(({ port }) => String(port));
+    const ports = [...this.#plan.services.map(({ port }) => String(port)), askedFromPorts];
     const already = await this.#settings.original(reserved);
     // The kernel keeps flows apart from the host's own connections only if these never take a service's port.
     await this.#settings.set(reserved, [already, ...ports].filter((part) => part !== "").join(","));

@@ -7,19 +7,9 @@ import { boardNames } from "../../board/board.ts";
 import { solicitedNode } from "../../system/ipv6-address.ts";
 import { type Family, ipv6 } from "./family.ts";
 import type { Opened } from "./forwarding.ts";
-import {
-  boardEndBit,
-  boardMark,
-  clientEndBit,
-  closedBit,
-  hex,
-  outgoingBit,
-  requestBit,
-  serviceMark,
-  serviceMask,
-  without,
-} from "./marks.ts";
-import { linkedFamilies, linksOf, type RoutedPlan, servicesOf } from "./plan.ts";
+import { flowRules, setMark } from "./flow-rules.ts";
+import { hex, marksIn } from "./marks.ts";
+import { linkedFamilies, linksOf, type RoutedPlan } from "./plan.ts";
 
 export interface Rules {
   /** Chains and constant sets, without the braces of the table. */
@@ -38,10 +28,8 @@ export function rulesFor(plan: RoutedPlan, opened: Readonly<Record<Family["name"
     `set cards { type ifname; elements = { ${service} }; }`,
     `set mgmt { type ifname; elements = { ${mgmt} }; }`,
     guard(plan, families),
-    ...families.flatMap((family) => [probes(plan, family), steering(plan, family)]),
     fence(plan, families, opened),
-    serviceFlow(plan, families),
-    segments(families),
+    flowRules(plan),
   ].join("\n");
   const digest = createHash("sha256").update(text).digest().readUInt32BE(0);
   return { text, digest };
@@ -103,53 +91,6 @@ function neighbourRules(plan: RoutedPlan): { readonly speak: string; readonly he
   };
 }
 
-/** The SYN with which a cut asks a client about its flow is not of that flow (cut.ts). */
-function probes(plan: RoutedPlan, family: Family): string {
-  const ends = servicesOf(plan, family).map(({ service: { address, port } }) => `${address} . ${port}`);
-  if (ends.length === 0) return "";
-  return `
-chain probes${family.suffix} {
-  type filter hook output priority raw; policy accept;
-  tcp flags & (syn | ack | rst) == syn ${family.header} saddr . tcp sport { ${ends.join(", ")} } notrack
-}`;
-}
-
-/** New flows get the number of their service, then the holder as their destination; the host's own clients alike. */
-function steering(plan: RoutedPlan, family: Family): string {
-  const key = `${family.header} daddr . meta l4proto . th dport`;
-  const numbers = servicesOf(plan, family).map(
-    ({ service: { address, protocol, port }, index }) =>
-      `${address} . ${protocol} . ${port} : ${hex(serviceMark(index))}`,
-  );
-  const number = `ct state new ct mark set ${key} map @numbers${family.suffix}`;
-  const steer = `dnat ${family.header} to ${key} map @services${family.suffix}`;
-  return `
-map numbers${family.suffix} {
-  type ${family.addressType} . inet_proto . inet_service : mark
-  ${numbers.length === 0 ? "" : `elements = { ${numbers.join(", ")} }`}
-}
-chain number${family.suffix} {
-  type filter hook prerouting priority mangle; policy accept;
-  iifname != @cards ${number}
-}
-chain number_own${family.suffix} {
-  type filter hook output priority mangle; policy accept;
-  ${number}
-}
-chain steer${family.suffix} {
-  type nat hook prerouting priority dstnat; policy accept;
-  iifname != @cards ${steer}
-}
-chain steer_own${family.suffix} {
-  type nat hook output priority -100; policy accept;
-  ${steer}
-}
-chain leave${family.suffix} {
-  type nat hook postrouting priority srcnat; policy accept;
-  oifname ${quoted(plan.uplink)} ${family.header} saddr { ${addressesOf(plan, family)} } masquerade
-}`;
-}
-
 /** Who may send what to whom: a board may answer for its service, may begin flows while it holds, and reaches nothing else. */
 function fence(
   plan: RoutedPlan,
@@ -157,9 +98,11 @@ function fence(
   opened: Readonly<Record<Family["name"], Opened>>,
 ): string {
   const uplink = quoted(plan.uplink);
-  const begun = boardNames
-    .map((board) => `${quoted(plan.names.card(board, "service"))} : ${hex(boardMark[board] | outgoingBit)}`)
-    .join(", ");
+  const { mask, serviceMask, outgoingBit, boardMark } = marksIn(plan.markMask);
+  const begun = boardNames.map((board) => {
+    const card = quoted(plan.names.card(board, "service"));
+    return `iifname ${card} iifname @holder ct state new ${setMark(mask, boardMark[board] | outgoingBit)} accept`;
+  });
   return `
 chain forward {
   type filter hook forward priority filter; policy accept;
@@ -174,7 +117,7 @@ chain from_board {
   ct mark & ${hex(serviceMask)} != 0 goto service_answer
   ct mark & ${hex(outgoingBit)} != 0 ct state established,related accept
   oifname != ${uplink} drop
-  iifname @holder ct state new ct mark set iifname map { ${begun} } accept
+  ${begun.join("\n  ")}
   meta l4proto tcp reject with tcp reset
   drop
 }
@@ -215,68 +158,6 @@ chain output {
 function strangers(family: Family["name"], opened: Opened, uplink: string): string {
   if (opened === "nothing") return "";
   return `meta nfproto ${family} ${opened === "uplink" ? `iifname ${uplink} ` : ""}drop`;
-}
-
-/** Flows of a service, packet by packet. A flow whose deadline has passed (K) is answered by resets at both ends. */
-function serviceFlow(plan: RoutedPlan, families: readonly Family[]): string {
-  const owners = families.flatMap((family) =>
-    boardNames.map((board) => {
-      const address = linksOf(plan, family)[board];
-      return `ct state new ${family.header} daddr ${address} ct mark set ct mark | ${hex(boardMark[board])}`;
-    }),
-  );
-  const cut = `ct mark & ${hex(serviceMask | 0xff00)} @cut ct mark set ct mark | ${hex(closedBit)}`;
-  const closed = `ct mark & ${hex(closedBit)} != 0`;
-  return `
-chain service_request {
-  ${owners.join("\n  ")}
-  meta l4proto != tcp accept
-  ${cut}
-  ${closed} goto closed_request
-  goto segment
-}
-chain closed_request {
-  tcp flags & rst == rst ct mark set ct mark | ${hex(clientEndBit)}
-  # the client knows the flow no more; as a SYN its reset makes the board say where it stands, and the board's reset exact
-  tcp flags & rst == rst tcp flags set syn accept
-  # the client begins anew from the same port: this SYN makes the board speak, the next one finds the flow forgotten
-  tcp flags & (syn | ack) == syn ct mark set ct mark | ${hex(clientEndBit)} accept
-  reject with tcp reset
-}
-chain service_answer {
-  meta l4proto != tcp accept
-  ${cut}
-  ${closed} goto closed_answer
-  goto segment
-}
-chain closed_answer {
-  ct mark set ct mark | ${hex(boardEndBit)}
-  reject with tcp reset
-}`;
-}
-
-/**
- * R follows the segments that carry data. Whether one does is told by its length and the length of its TCP header; a chain for
- * each length, because `tcp doff . meta length` in one expression makes `nft list` of 1.0.6 abort.
- */
-function segments(families: readonly Family[]): string {
-  const words = Array.from({ length: 11 }, (_, index) => index + 5);
-  const lengths = families.map((family) => {
-    const pairs = words.map((doff) => `${family.headerBytes + 4 * doff} : goto header${doff}`);
-    return `  meta nfproto ${family.name} meta length vmap { ${pairs.join(", ")} }`;
-  });
-  return `
-chain data {
-  ct direction original ct mark set ct mark | ${hex(requestBit)}
-  ct direction reply ct mark set ct mark & ${without(requestBit)}
-  accept
-}
-${words.map((doff) => `chain header${doff} {\n  tcp doff ${doff} accept\n  goto data\n}`).join("\n")}
-chain segment {
-  tcp flags & (fin | syn | rst) != 0 accept
-${lengths.join("\n")}
-  goto data
-}`;
 }
 
 function addressesOf(plan: RoutedPlan, family: Family): string {

@@ -1,0 +1,203 @@
+/**
+ * The rules for the flows of services, packet by packet: they number and steer what is new, keep in each flow's mark where its two
+ * ends stand (`marks.ts`), and answer for both ends of a flow that was closed (K).
+ *
+ * Between two requests the kernel itself decides whether a flow may be closed: only a segment without data that passes while no
+ * request is outstanding closes it, and only if the flow stands in the set `closing` (`close.ts`). A request that comes first wins.
+ */
+import { type BoardName, boardNames } from "../../board/board.ts";
+import type { Family } from "./family.ts";
+import { hex, type Marks, marksIn, without } from "./marks.ts";
+import { linkedFamilies, linksOf, type RoutedPlan, servicesOf } from "./plan.ts";
+import { askedFromPorts } from "./probe-ports.ts";
+
+/** How long a flow that was asked for its end may still be closed by what it answers. */
+export const closingTimeoutMs = 2000;
+
+/** Sets, maps and chains of one table; `cards`, `holder`, `draining`, `cut` and `services` are there. */
+export function flowRules(plan: RoutedPlan): string {
+  const marks = marksIn(plan.markMask);
+  const families = linkedFamilies(plan).map(({ family }) => family);
+  return [
+    ...families.flatMap((family) => [closingSets(family), probes(plan, family)]),
+    numbers(plan, marks),
+    ...families.map((family) => steering(plan, family)),
+    requests(plan, marks, families),
+    answers(marks),
+    segments(marks, families),
+  ].join("\n");
+}
+
+/** A flow's client and board, with their ports, as they stand on the board's wire. */
+const endsFrom = (family: Family, client: "s" | "d", board: "s" | "d"): string =>
+  `${family.header} ${client}addr . tcp ${client}port . ${family.header} ${board}addr . tcp ${board}port`;
+
+function closingSets({ suffix, addressType }: Family): string {
+  return `
+# flows that are closed unless a request comes first: client and board
+set closing${suffix} {
+  type ${addressType} . inet_service . ${addressType} . inet_service
+  size 262144
+  flags dynamic,timeout
+  timeout ${closingTimeoutMs}ms
+}
+# in whose name a board is asked: the probe's own port, and whose address and port it takes
+map asker${suffix} { type inet_service : ${addressType}; }
+map asker_port${suffix} { type inet_service : inet_service; }`;
+}
+
+/** SYNs of this host into flows that exist (`probe.ts`). They are not of that flow, nor a flow of their own. */
+function probes(plan: RoutedPlan, { suffix, header, name }: Family): string {
+  const family = linkedFamilies(plan).find((linked) => linked.family.name === name);
+  if (family === undefined) return "";
+  const { host, a, b } = family.links;
+  const ends = servicesOf(plan, family.family).map(({ service }) => `${service.address} . ${service.port}`);
+  const syn = "tcp flags & (syn | ack | rst) == syn";
+  const toClient = `${syn} ${header} saddr . tcp sport { ${ends.join(", ")} } notrack`;
+  const toBoard = `${syn} ${header} saddr ${host} ${header} daddr { ${a}, ${b} } tcp sport ${askedFromPorts}`;
+  const asClient = `${header} saddr set tcp sport map @asker${suffix} tcp sport set tcp sport map @asker_port${suffix}`;
+  return `
+chain probes${suffix} {
+  type filter hook output priority raw; policy accept;
+  ${ends.length === 0 ? "" : toClient}
+  ${toBoard} ${asClient} notrack
+}`;
+}
+
+/** A verdict map and a chain each, because a map of marks would set bits that belong to others too. */
+function numbers(plan: RoutedPlan, marks: Marks): string {
+  return plan.services
+    .map((_, index) => `chain number_${index} { ${setMark(marks.mask, marks.serviceMark(index))}\n}`)
+    .join("\n");
+}
+
+/** New flows get the number of their service, then the holder as their destination; the host's own clients alike. */
+function steering(plan: RoutedPlan, family: Family): string {
+  const { suffix, header, addressType } = family;
+  const key = `${header} daddr . meta l4proto . th dport`;
+  const services = servicesOf(plan, family).map(
+    ({ service: { address, protocol, port }, index }) =>
+      `${address} . ${protocol} . ${port} : goto number_${index}`,
+  );
+  const number = `ct state new ${key} vmap @numbers${suffix}`;
+  const steer = `dnat ${header} to ${key} map @services${suffix}`;
+  const boards = boardNames.map((board) => linksOf(plan, family)[board]).join(", ");
+  return `
+map numbers${suffix} {
+  type ${addressType} . inet_proto . inet_service : verdict
+  ${services.length === 0 ? "" : `elements = { ${services.join(", ")} }`}
+}
+chain number${suffix} {
+  type filter hook prerouting priority mangle; policy accept;
+  iifname != @cards ${number}
+}
+chain number_own${suffix} {
+  type filter hook output priority mangle; policy accept;
+  ${number}
+}
+chain steer${suffix} {
+  type nat hook prerouting priority dstnat; policy accept;
+  iifname != @cards ${steer}
+}
+chain steer_own${suffix} {
+  type nat hook output priority -100; policy accept;
+  ${steer}
+}
+chain leave${suffix} {
+  type nat hook postrouting priority srcnat; policy accept;
+  oifname "${plan.uplink}" ${header} saddr { ${boards} } masquerade
+}`;
+}
+
+function requests(plan: RoutedPlan, marks: Marks, families: readonly Family[]): string {
+  const { boardMark, clientToldBit, clientGoneBit } = marks;
+  const owner = (family: Family, board: BoardName): string =>
+    `ct state new ${family.header} daddr ${linksOf(plan, family)[board]} ${setMark(0, boardMark[board])}`;
+  const owners = families.flatMap((family) => boardNames.map((board) => owner(family, board)));
+  const gone = setMark(0, clientToldBit | clientGoneBit);
+  return `
+chain service_request {
+  ${owners.join("\n  ")}
+  meta l4proto != tcp accept
+  ${closing(marks)} goto closed_request
+  goto segment
+}
+chain closed_request {
+  tcp flags & rst == rst ${gone}
+  # the client knows the flow no more; as a SYN its reset makes the board say where it stands, and the board's reset exact
+  tcp flags & rst == rst tcp flags set syn accept
+  # the client begins anew from the same port: this SYN makes the board speak, the next one finds the flow forgotten
+  tcp flags & (syn | ack) == syn ${gone} accept
+  ${setMark(0, clientToldBit)} reject with tcp reset
+}`;
+}
+
+/** Of a closed flow the first segment of the board tells the client, and each one after it is answered to the board. */
+function answers(marks: Marks): string {
+  const { clientToldBit, boardToldBit } = marks;
+  return `
+chain service_answer {
+  meta l4proto != tcp accept
+  ${closing(marks)} goto closed_answer
+  goto segment
+}
+chain closed_answer {
+  tcp flags & syn == 0 ct mark & ${hex(clientToldBit)} == 0 ${setMark(0, clientToldBit)} tcp flags set rst accept
+  ${setMark(0, boardToldBit)} reject with tcp reset
+}`;
+}
+
+/** Marks what is past its deadline, or fenced, and matches every flow that is closed. */
+function closing({ serviceMask, boardMask, closedBit }: Marks): string {
+  const cut = `ct mark & ${hex(serviceMask | boardMask)} @cut ${setMark(0, closedBit)}`;
+  return `${cut}\n  ct mark & ${hex(closedBit)} != 0`;
+}
+
+/**
+ * Whether a segment carries data is told by its length and the length of its TCP header; a chain for each length, because
+ * `tcp doff . meta length` in one expression makes `nft list` of 1.0.6 abort.
+ */
+function segments(marks: Marks, families: readonly Family[]): string {
+  const { requestBit, unheardBit, closedBit, earlyBit, clientToldBit } = marks;
+  const words = Array.from({ length: 11 }, (_, index) => index + 5);
+  const lengths = families.map((family) => {
+    const pairs = words.map((doff) => `${family.headerBytes + 4 * doff} : goto header${doff}`);
+    return `  meta nfproto ${family.name} meta length vmap { ${pairs.join(", ")} }`;
+  });
+  const early = setMark(0, closedBit | earlyBit | clientToldBit);
+  const each = (rule: (family: Family) => string): string => families.map(rule).join("\n  ");
+  return `
+chain data {
+  ct direction original ${setMark(unheardBit, requestBit)} accept
+  # what was quiet when it was chosen is so no more: the next pause may be one within an answer
+  ${each((family) => `iifname @draining delete @closing${family.suffix} { ${endsFrom(family, "d", "s")} }`)}
+  ${setMark(requestBit, unheardBit)} accept
+}
+chain no_data {
+  ct direction reply goto no_answer
+  ${setMark(unheardBit, 0)}
+  # no room for more: an answer is under way, however long it pauses
+  tcp window 0 ${setMark(0, requestBit)}
+  ct mark & ${hex(requestBit)} != 0 accept
+  ${each((family) => `${endsFrom(family, "s", "d")} @closing${family.suffix} ${early} reject with tcp reset`)}
+  accept
+}
+chain no_answer {
+  ct mark & ${hex(requestBit | unheardBit)} != 0 accept
+  # the segment has the number that the client expects next, so as a reset it is exact (RFC 5961, section 3)
+  ${each((family) => `${endsFrom(family, "d", "s")} @closing${family.suffix} ${early} tcp flags set rst accept`)}
+  accept
+}
+${words.map((doff) => `chain header${doff} {\n  tcp doff ${doff} goto no_data\n  goto data\n}`).join("\n")}
+chain segment {
+  tcp flags & (fin | syn | rst) != 0 accept
+${lengths.join("\n")}
+  goto data
+}`;
+}
+
+/** Clears and sets bits of ours, and leaves all others as they are. */
+export function setMark(clear: number, bits: number): string {
+  const kept = clear === 0 ? "ct mark" : `ct mark & ${without(clear | bits)}`;
+  return bits === 0 ? `ct mark set ${kept}` : `ct mark set ${kept} | ${hex(bits)}`;
+}

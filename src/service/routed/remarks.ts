@@ -1,0 +1,54 @@
+/** What went otherwise than usual in a drain, as sentences for the report. */
+import type { BoardName } from "../../board/board.ts";
+import type { CutOutcome } from "./cut.ts";
+
+const count = "net/netfilter/nf_conntrack_count";
+const most = "net/netfilter/nf_conntrack_max";
+
+export class Remarks {
+  readonly #board: BoardName;
+  #fullAt: string | undefined;
+  #clientsUntold = 0;
+  #boardsUntold = 0;
+
+  constructor(board: BoardName) {
+    this.#board = board;
+  }
+
+  /** Whether the kernel has room for new flows (nf_conntrack-sysctl.rst). Errors: those of `readSetting`. */
+  async noteTable(readSetting: (path: string) => Promise<string>): Promise<void> {
+    const limit = await readSetting(most);
+    // 0: without a limit.
+    if (limit !== "0" && Number(await readSetting(count)) >= Number(limit)) this.#fullAt = limit;
+  }
+
+  noteBoardSilent(flows: number): void {
+    this.#boardsUntold += flows;
+  }
+
+  noteCut({ clientsUntold, boardsUntold }: CutOutcome): void {
+    this.#clientsUntold += clientsUntold;
+    this.#boardsUntold += boardsUntold;
+  }
+
+  sentences(): string[] {
+    const flows = (number: number): string => (number === 1 ? "1 flow" : `${number} flows`);
+    return [
+      ...(this.#fullAt === undefined
+        ? []
+        : [
+            `the kernel's table of flows was full (nf_conntrack_max is ${this.#fullAt}): it drops new connections of everybody`,
+          ]),
+      ...(this.#clientsUntold === 0
+        ? []
+        : [
+            `the clients of ${flows(this.#clientsUntold)} could not be told; what they send is answered by a reset`,
+          ]),
+      ...(this.#boardsUntold === 0
+        ? []
+        : [
+            `board ${this.#board} did not answer for ${flows(this.#boardsUntold)}; it learns of their end when it sends`,
+          ]),
+    ];
+  }
+}
