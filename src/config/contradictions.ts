@@ -60,9 +60,9 @@ const bitsBesideTheNumber = 10;
 
 function tooFewBits({ network, services }: ConfigDocument): Contradiction[] {
   const mask = network["mark-mask"] ?? defaultMarkMask;
-  const has = [...mask.toString(2)].filter((bit) => bit === "1").length;
+  const has = mask.toString(2).replaceAll("0", "").length;
   const needed = bitsBesideTheNumber + services.length.toString(2).length;
   if (has >= needed) return [];
-  const message = `${services.length} services need a mask of ${needed} bits, 0x${mask.toString(16).padStart(8, "0")} has ${has}`;
+  const message = `${services.length === 1 ? "1 service needs" : `${services.length} services need`} a mask of ${needed} bits, 0x${mask.toString(16).padStart(8, "0")} has ${has}`;
   return [{ path: ["network", "mark-mask"], message }];
 }

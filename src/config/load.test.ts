@@ -47,9 +47,18 @@ test("a good file becomes a plain configuration with every default", () => {
       mode: "routed",
       uplink: "up0",
       boards: { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 },
+      markMask: 0x00ff_ffff,
     },
     services: [
-      { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, insidePort: 80, drainMs: 30_000, quietMs: 1000 },
+      {
+        name: "web",
+        protocol: "tcp",
+        address: "198.51.100.10",
+        port: 80,
+        insidePort: 80,
+        drainMs: 30_000,
+        quietMs: 1000,
+      },
     ],
     health: [
       {
@@ -113,6 +122,18 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "drain: 30s",
     "drain: 30",
     [/^f:10:74: services\[0\]\.drain: expected a duration .*, not 30$/],
+  ],
+  [
+    "a mask of no marks",
+    "uplink: up0",
+    "uplink: up0\n  mark-mask: 0x1ffffffff",
+    [/^f:\d+:\d+: network\.mark-mask: expected a mask of 32 bits, such as 0x00ffffff/],
+  ],
+  [
+    "a mask with too few bits for the services",
+    "uplink: up0",
+    "uplink: up0\n  mark-mask: 0x0000ffc0",
+    [/^f:\d+:\d+: network\.mark-mask: 1 service needs a mask of 11 bits, 0x0000ffc0 has 10$/],
   ],
   ["a missing section", /boards:\n.*\n/, "", ["f:1:1: boards: is missing"]],
   [

@@ -72,7 +72,8 @@ export async function forgetTcpFlows({ mark, mask, answeredBy, state }: FlowFilt
 }
 
 const ports = (end: string): string => String.raw`sport=(?<${end}From>\d+) dport=(?<${end}To>\d+)`;
-const count = (end: string): string => String.raw`(?: packets=(?<${end}Packets>\d+) bytes=(?<${end}Bytes>\d+))?`;
+const count = (end: string): string =>
+  String.raw`(?: packets=(?<${end}Packets>\d+) bytes=(?<${end}Bytes>\d+))?`;
 const line = new RegExp(
   String.raw`^tcp\s+6\s+\d+\s+(?<state>[A-Z_0-9]+) src=(?<source>\S+) dst=(?<destination>\S+) ${ports("there")}${count("there")}` +
     String.raw` (?:\[UNREPLIED\] )?src=(?<answeredBy>\S+) dst=(?<answeredTo>\S+) ${ports("back")}${count("back")} .*?mark=(?<mark>\d+)(?: .*?)? id=(?<id>\d+)`,

@@ -17,7 +17,7 @@ for (const family of families) {
     const daemon = lab.daemon();
     await daemon.setUp(signal);
     await daemon.handOver("a", signal);
-    await lab.clients.call("startKeptAlive", { clients: 300, pauseMs: 4000 });
+    await lab.clients.call("startKeptAlive", { clients: 300, burst: 6, shortPauseMs: 250, pauseMs: 12_000 });
     for (let count = 0; count < 20; count += 1) {
       await lab.clients.call("begin", { kind: "download", chunks: 300, everyMs: 10 });
       await lab.clients.call("begin", { kind: "silent" });

@@ -6,8 +6,8 @@ import { loadRules } from "../../system/nft.ts";
 import { askingFile } from "./elements.ts";
 import type { ServiceFlow } from "./flows.ts";
 import { linkedFamilies, type RoutedPlan } from "./plan.ts";
-import { probePorts } from "./probe-ports.ts";
 import { sendSyns, synToBoard, synToClient } from "./probe.ts";
+import { probePorts } from "./probe-ports.ts";
 
 export interface Question {
   readonly flow: ServiceFlow;

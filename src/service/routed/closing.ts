@@ -3,8 +3,9 @@
  * on the way there (which also passes a client's firewall), unless a request came first. A second question frees the board, no sooner
  * than it answers again. Where the board does not answer, the client is asked.
  */
-import type { ServiceFlow } from "./flows.ts";
+
 import type { Question } from "./ask.ts";
+import type { ServiceFlow } from "./flows.ts";
 import type { PlannedService } from "./plan.ts";
 import type { Stillness } from "./stillness.ts";
 

@@ -124,10 +124,15 @@ class Drain {
     const pauseMs = Math.max(leastPauseMs, this.#looks === 1 ? quietMs : tookMs * pausePerLook);
     const events = [
       this.#closing.nextMs(left) - nowMs,
-      ...left.map(({ service }) => this.#restMs(service) - lastCallMs(service)).filter((untilMs) => untilMs > 0),
+      ...left
+        .map(({ service }) => this.#restMs(service) - lastCallMs(service))
+        .filter((untilMs) => untilMs > 0),
       dueMs - lookAheadMs,
     ];
-    return Math.max(1, events.reduce((first, untilMs) => Math.min(first, untilMs), pauseMs));
+    return Math.max(
+      1,
+      events.reduce((first, untilMs) => Math.min(first, untilMs), pauseMs),
+    );
   }
 
   /** Flows that are closed on both ends: a client that begins anew from the same port waits for it. */
@@ -151,8 +156,13 @@ class Drain {
   }
 
   async #cut({ left }: Look, dueMs: number): Promise<void> {
-    await systemClock.sleep(Math.max(0, dueMs), this.#signal);
-    const late = left.filter(({ service }) => this.#restMs(service) <= 0);
+    const late = left.filter(({ service }) => this.#restMs(service) <= dueMs);
+    for (
+      let restMs = dueMs;
+      restMs > 0;
+      restMs = Math.max(...late.map(({ service }) => this.#restMs(service)))
+    )
+      await systemClock.sleep(restMs, this.#signal);
     const outcome: CutOutcome = await cutFlows(this.#plan, this.#nft, this.#order, late, this.#signal);
     this.#tally.noteClosed(outcome.forgotten);
     this.#tally.noteCut(outcome.forgotten);

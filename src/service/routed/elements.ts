@@ -119,7 +119,9 @@ export function askingFile(plan: RoutedPlan, epoch: number, { family, closing, a
     `flush map ${table} asker_port${suffix}`,
     ...add(
       "closing",
-      closing.map((flow) => `${flow.source} . ${flow.sourcePort} . ${flow.answeredBy} . ${flow.answeredPort}`),
+      closing.map(
+        (flow) => `${flow.source} . ${flow.sourcePort} . ${flow.answeredBy} . ${flow.answeredPort}`,
+      ),
     ),
     ...add(
       "asker",

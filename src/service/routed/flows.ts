@@ -55,6 +55,10 @@ export async function forgetFlows(
   return flows;
 }
 
+function key(address: string, port: number): string {
+  return `${address} ${port}`;
+}
+
 /** Those of this system: another one of this host may mark its flows alike, but its boards have other addresses. */
 function ofServices(
   plan: RoutedPlan,
@@ -62,7 +66,6 @@ function ofServices(
   answeredBy: string,
   flows: readonly TcpFlow[],
 ): ServiceFlow[] {
-  const key = (address: string, port: number): string => `${address} ${port}`;
   const services = new Map(plan.services.map((service) => [key(service.address, service.port), service]));
   return flows.flatMap((flow) => {
     const service = services.get(key(flow.destination, flow.destinationPort));

@@ -5,8 +5,8 @@
  */
 import { connect, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
-import type { BoardLinks } from "./plan.ts";
 import type { ServiceFlow } from "./flows.ts";
+import type { BoardLinks } from "./plan.ts";
 import { probePort } from "./probe-ports.ts";
 
 export interface Syn {

@@ -32,23 +32,23 @@ export class Remarks {
   }
 
   sentences(): string[] {
-    const flows = (number: number): string => (number === 1 ? "1 flow" : `${number} flows`);
-    return [
-      ...(this.#fullAt === undefined
-        ? []
-        : [
-            `the kernel's table of flows was full (nf_conntrack_max is ${this.#fullAt}): it drops new connections of everybody`,
-          ]),
-      ...(this.#clientsUntold === 0
-        ? []
-        : [
-            `the clients of ${flows(this.#clientsUntold)} could not be told; what they send is answered by a reset`,
-          ]),
-      ...(this.#boardsUntold === 0
-        ? []
-        : [
-            `board ${this.#board} did not answer for ${flows(this.#boardsUntold)}; it learns of their end when it sends`,
-          ]),
-    ];
+    const found: string[] = [];
+    if (this.#fullAt !== undefined)
+      found.push(
+        `the kernel's table of flows was full (nf_conntrack_max is ${this.#fullAt}): it drops new connections of everybody`,
+      );
+    if (this.#clientsUntold > 0)
+      found.push(
+        `the clients of ${counted(this.#clientsUntold)} could not be told; what they send is answered by a reset`,
+      );
+    if (this.#boardsUntold > 0)
+      found.push(
+        `board ${this.#board} did not answer for ${counted(this.#boardsUntold)}; it learns of their end when it sends`,
+      );
+    return found;
   }
+}
+
+function counted(flows: number): string {
+  return flows === 1 ? "1 flow" : `${flows} flows`;
 }

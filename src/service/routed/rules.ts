@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { boardNames } from "../../board/board.ts";
 import { solicitedNode } from "../../system/ipv6-address.ts";
 import { type Family, ipv6 } from "./family.ts";
-import type { Opened } from "./forwarding.ts";
 import { flowRules, setMark } from "./flow-rules.ts";
+import type { Opened } from "./forwarding.ts";
 import { hex, marksIn } from "./marks.ts";
 import { linkedFamilies, linksOf, type RoutedPlan } from "./plan.ts";
 
