@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { takeover } from "../../src/service/routed/elements.ts";
+import { marksIn } from "../../src/service/routed/marks.ts";
 import { parseTcpFlows } from "../../src/system/conntrack.ts";
 import { systemNames } from "../../src/system/names.ts";
 import type { FlowEnd, LoadResult } from "../fixtures/routed/client.ts";
@@ -155,16 +156,17 @@ for (const family of families) {
     const daemon = lab.daemon();
     await daemon.setUp(signal);
     await daemon.handOver("b", signal);
+    const { serviceMark, boardMark, requestBit, unheardBit } = marksIn(lab.settings.markMask);
     const marks = async (): Promise<number[]> =>
       parseTcpFlows(await lab.onDevice("conntrack", ["-L", "-f", family, "-p", "tcp", "-o", "id"]))
         .filter(({ state }) => state === "ESTABLISHED")
-        .map(({ mark }) => mark);
-    const web = 0x1_0200;
+        .map(({ mark }) => mark & ~unheardBit);
+    const web = serviceMark(0) | boardMark.b;
     for (const [kind, expected] of [
-      ["silent", 0x2_0200],
+      ["silent", serviceMark(1) | boardMark.b],
       ["idle", web],
       ["download", web],
-      ["upload", web | 1],
+      ["upload", web | requestBit],
     ] as const) {
       const before = new Set(await marks());
       await lab.clients.call("begin", { kind, chunks: 1e6, everyMs: 5 });
