@@ -53,9 +53,9 @@ export async function findingsOn(
 
 /** What the routed service is made from. */
 export function routedPlan({ system, network, services, stateDirectory }: Config): RoutedPlan {
-  const { uplink, boards, boards6 } = network;
+  const { uplink, boards, boards6, markMask } = network;
   const links = { ipv4: boards, ...(boards6 === undefined ? {} : { ipv6: boards6 }) };
-  return { names: systemNames(system), uplink, links, services, stateDirectory };
+  return { names: systemNames(system), uplink, links, services, markMask, stateDirectory };
 }
 
 /** Process id of the daemon that serves the system, by the lock that it holds. */
