@@ -7,12 +7,13 @@ import { rulesFor } from "./rules.ts";
 const names = systemNames("test");
 const ipv4 = { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 };
 const ipv6 = { host: "fd00::1", a: "fd00::2", b: "fd00::3", prefixLength: 64 };
-const web = { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, drainMs: 1 } as const;
+const web = { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, drainMs: 1, quietMs: 1 } as const;
 const plan: RoutedPlan = {
   names,
   uplink: "up0",
   links: { ipv4, ipv6 },
   services: [web, { ...web, name: "web6", address: "2001:db8::10" }],
+  markMask: 0x00ff_ffff,
   stateDirectory: "/nonexistent",
 };
 const own = { ipv4: "nothing", ipv6: "nothing" } as const;
