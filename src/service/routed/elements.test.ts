@@ -31,7 +31,10 @@ const both: RoutedPlan = {
   links: { ...plan.links, ipv6: links6 },
   services: [
     ...plan.services,
-    { name: "web6", protocol: "tcp", address: "2001:db8::10", port: 80, insidePort: 8080, drainMs: 1 },
+    {
+      ...{ name: "web6", protocol: "tcp", address: "2001:db8::10", port: 80, insidePort: 8080 },
+      ...{ drainMs: 1, quietMs: 1 },
+    },
   ],
 };
 const cardA = names.card("a", "service");
@@ -65,6 +68,8 @@ test("a takeover moves both families at once, each service to the board's addres
     `flush set ${t} holder`,
     `flush set ${t} draining`,
     `flush set ${t} cut`,
+    `flush set ${t} closing4`,
+    `flush set ${t} closing6`,
     `add element ${t} services4 { 198.51.100.10 . tcp . 80 : 10.231.0.3 . 8080, 198.51.100.11 . tcp . 1883 : 10.231.0.3 . 1883 }`,
     `add element ${t} services6 { 2001:db8::10 . tcp . 80 : fd00::3 . 8080 }`,
     `add element ${t} holder { "${cardB}" }`,

@@ -47,20 +47,18 @@ map asker_port${suffix} { type inet_service : inet_service; }`;
 }
 
 /** SYNs of this host into flows that exist (`probe.ts`). They are not of that flow, nor a flow of their own. */
-function probes(plan: RoutedPlan, { suffix, header, name }: Family): string {
-  const family = linkedFamilies(plan).find((linked) => linked.family.name === name);
-  if (family === undefined) return "";
-  const { host, a, b } = family.links;
-  const ends = servicesOf(plan, family.family).map(({ service }) => `${service.address} . ${service.port}`);
+function probes(plan: RoutedPlan, family: Family): string {
+  const { suffix, header } = family;
+  const ends = servicesOf(plan, family).map(({ service }) => `${service.address} . ${service.port}`);
+  if (ends.length === 0) return "";
+  const { host, a, b } = linksOf(plan, family);
   const syn = "tcp flags & (syn | ack | rst) == syn";
-  const toClient = `${syn} ${header} saddr . tcp sport { ${ends.join(", ")} } notrack`;
-  const toBoard = `${syn} ${header} saddr ${host} ${header} daddr { ${a}, ${b} } tcp sport ${askedFromPorts}`;
-  const asClient = `${header} saddr set tcp sport map @asker${suffix} tcp sport set tcp sport map @asker_port${suffix}`;
+  const toBoard = `${header} saddr ${host} ${header} daddr { ${a}, ${b} } tcp sport ${askedFromPorts}`;
   return `
 chain probes${suffix} {
   type filter hook output priority raw; policy accept;
-  ${ends.length === 0 ? "" : toClient}
-  ${toBoard} ${asClient} notrack
+  ${syn} ${header} saddr . tcp sport { ${ends.join(", ")} } notrack
+  ${syn} ${toBoard} ${header} saddr set tcp sport map @asker${suffix} tcp sport set tcp sport map @asker_port${suffix} notrack
 }`;
 }
 

@@ -7,7 +7,14 @@ import { rulesFor } from "./rules.ts";
 const names = systemNames("test");
 const ipv4 = { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 };
 const ipv6 = { host: "fd00::1", a: "fd00::2", b: "fd00::3", prefixLength: 64 };
-const web = { name: "web", protocol: "tcp", address: "198.51.100.10", port: 80, drainMs: 1, quietMs: 1 } as const;
+const web = {
+  name: "web",
+  protocol: "tcp",
+  address: "198.51.100.10",
+  port: 80,
+  drainMs: 1,
+  quietMs: 1,
+} as const;
 const plan: RoutedPlan = {
   names,
   uplink: "up0",
@@ -33,13 +40,13 @@ test("what the host passed on before goes on, what was opened for the boards ser
 
 test("services are numbered through both families", () => {
   const { text } = rulesFor(plan, own);
-  assert.match(text, /map numbers4 \{[^}]*elements = \{ 198\.51\.100\.10 \. tcp \. 80 : 0x10000 \}/);
-  assert.match(text, /map numbers6 \{[^}]*elements = \{ 2001:db8::10 \. tcp \. 80 : 0x20000 \}/);
+  assert.match(text, /map numbers4 \{[^}]*elements = \{ 198\.51\.100\.10 \. tcp \. 80 : goto number_0 \}/);
+  assert.match(text, /map numbers6 \{[^}]*elements = \{ 2001:db8::10 \. tcp \. 80 : goto number_1 \}/);
 });
 
 test("a family without services has rules for its boards, and empty maps", () => {
   const { text } = rulesFor({ ...plan, services: [web] }, own);
-  assert.match(text, /map numbers6 \{\n {2}type ipv6_addr \. inet_proto \. inet_service : mark\n\s*\}/);
+  assert.match(text, /map numbers6 \{\n {2}type ipv6_addr \. inet_proto \. inet_service : verdict\n\s*\}/);
   assert.doesNotMatch(text, /chain probes6/);
   assert.match(text, /ip6 saddr \{ fd00::2, fd00::3 \} masquerade/);
 });
