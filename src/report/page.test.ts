@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { at, serving } from "../../test/fixtures/simulation/scenes.ts";
+import type { JournalRecord } from "../upgrade/record.ts";
 import { type Report, reportsOf } from "../upgrade/report.ts";
 import { renderReport, renderReports } from "./page.ts";
 
@@ -31,16 +32,17 @@ function elementsOf(page: string): string[] {
   return names;
 }
 
-async function sample(): Promise<readonly Report[]> {
+async function sample(): Promise<readonly JournalRecord[]> {
   const { host, system } = await serving("1", "2");
   await host.rollback(system);
   at(host, { phase: "probation" }, () => host.health.setUnhealthy("b"));
   await host.upgrade(system, "3");
   await system.close();
-  return reportsOf("simulated", host.records);
+  return host.records;
 }
 
-const reports = await sample();
+const records = await sample();
+const reports = reportsOf("simulated", records);
 const rolledBack = reports.find(({ outcome }) => outcome === "rolled-back");
 assert.ok(rolledBack !== undefined);
 const elements = elementsOf(renderReport(rolledBack));
@@ -101,7 +103,17 @@ test("strings of others do not change the page's structure", () => {
 });
 const known = new Set([...elements, ..."li ul h2 h4 p pre".split(" ")]);
 
-test("any report's beginning, and a page of several sections with series of others", () => {
+test("every beginning of every story makes a page", () => {
+  for (let length = 1; length <= records.length; length += 1) {
+    const [newest] = reportsOf("simulated", records.slice(0, length));
+    assert.ok(newest !== undefined);
+    const page = renderReport(newest);
+    assert.ok(elementsOf(page).includes("svg"));
+    assert.doesNotMatch(page, /NaN|Infinity|undefined/);
+  }
+});
+
+test("a page of several sections with series of others", () => {
   const series = [
     {
       name: "load",
