@@ -125,14 +125,19 @@ test("packets that are too big for a part of the way are made smaller, whoever s
   await daemon.handOver("a", signal);
   const client = await behindRouter(lab);
   await using clients = lab.clientsIn(client, "ipv6");
-  const download = async (): Promise<FlowEnd[]> => {
-    await clients.call("begin", { kind: "download", chunks: 100, everyMs: 1 });
-    return await clients.call<FlowEnd[]>("ends");
+  const toldBoard = async (): Promise<number> =>
+    Number(/Icmp6InPktTooBigs\s+(\d+)/.exec(await lab.inBoard("a", "cat", ["/proc/net/snmp6"]))?.[1]);
+  const download = async (): Promise<boolean> => {
+    const before = await toldBoard();
+    await clients.call("begin", { kind: "download", chunks: 10, everyMs: 1, bytes: 50_000 });
+    const [end] = await clients.call<FlowEnd[]>("ends");
+    assert.equal(end?.how, "finished");
+    return (await toldBoard()) > before;
   };
-  assert.equal((await download())[0]?.how, "finished", "the router outside says so");
+  assert.ok(await download(), "the router outside said so");
   // Narrower than what the router outside has said.
   await lab.onDevice("ip", ["link", "set", "up0", "mtu", "1280"]);
-  assert.equal((await download())[0]?.how, "finished", "the device itself says so");
+  assert.ok(await download(), "the device itself said so");
 });
 
 /** A client with the router outside in between, whose wire to it takes less than either end knows. */
@@ -199,7 +204,6 @@ test("a fenced board knows its neighbour, and says nothing that leaves its link"
   );
   const program = join(import.meta.dirname, "../fixtures/routed/advertise.py");
   await lab.inBoard("b", "python3", [program, "eth0", "1800"]);
-  await lab.inBoard("b", "ping", ["-6", "-c", "1", "-W", "1", ipv6.links.host]).catch(() => undefined);
   assert.equal(await counted(), 0);
   assert.equal(await learnedRoute(lab), false, "nor does the device believe a router there");
 });

@@ -278,7 +278,8 @@ export class RoutedService implements Service {
     const ports = [...this.#plan.services.map(({ port }) => String(port)), askedFromPorts];
     const already = await this.#settings.original(reserved);
     // The kernel keeps flows apart from the host's own connections only if these never take a service's port.
-    await this.#settings.set(reserved, [already, ...ports].filter((part) => part !== "").join(","));
+    const all = new Set([already, ...ports].filter((part) => part !== ""));
+    await this.#settings.set(reserved, [...all].join(","));
     await this.#settings.set("net/netfilter/nf_conntrack_acct", "1");
     const ipv6Switch = await this.#ipv6Switch();
     for (const { family } of linkedFamilies(this.#plan))
