@@ -37,6 +37,16 @@ test("the host's own kernel arguments come after the manifest's, so that they ho
   );
 });
 
+test("a board with an IPv6 address is told it too", () => {
+  const ipv6 = { address: "fd5c:9a1e:7b42::3/64", gateway: "fd5c:9a1e:7b42::1" };
+  const [line = ""] = after(
+    "-append",
+    qemuArguments({ ...machine, identity: { ...machine.identity, ipv6 } }),
+  );
+  assert.match(line, / twinboard\.address6=fd5c:9a1e:7b42::3\/64 twinboard\.gateway6=fd5c:9a1e:7b42::1\b/);
+  assert.doesNotMatch(after("-append")[0] ?? "", /address6|gateway6/);
+});
+
 test("the machine can be found by its uuid, and is confined", () => {
   assert.deepEqual(after("-uuid"), [machine.instance]);
   assert.match(after("-sandbox")[0] ?? "", /^on,.*elevateprivileges=deny,spawn=deny/);
