@@ -10,7 +10,7 @@ const idle = { kind: "idle", timeoutMs: 10_000, keptAlive: true } as const;
 const quickIntervalMs = 20;
 const slowIntervalMs = 1000;
 const steadyClients = 8;
-const steadyIntervalMs = 250;
+const steadyIntervalMs = 1000;
 const idleClients = 8;
 const idleIntervalMs = 6000;
 
