@@ -32,8 +32,13 @@ const both: RoutedPlan = {
   services: [
     ...plan.services,
     {
-      ...{ name: "web6", protocol: "tcp", address: "2001:db8::10", port: 80, insidePort: 8080 },
-      ...{ drainMs: 1, quietMs: 1 },
+      name: "web6",
+      protocol: "tcp",
+      address: "2001:db8::10",
+      port: 80,
+      insidePort: 8080,
+      drainMs: 1,
+      quietMs: 1,
     },
   ],
 };
