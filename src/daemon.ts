@@ -221,11 +221,8 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
     },
     boot: await bootId(),
     highestVersion: (floor, other) => (floor !== null && compareVersions(floor, other) > 0 ? floor : other),
-    onJournalTrouble: (error) =>
-      log(
-        "error",
-        `the journal cannot be written: ${error instanceof Error ? error.message : String(error)}`,
-      ),
+    onTrouble: (error) =>
+      log("error", `this stopped nothing: ${error instanceof Error ? error.message : String(error)}`),
   };
 }
 

@@ -132,6 +132,10 @@ export const errorTable = {
     "a transaction of an earlier daemon was refused",
     "nothing: this protects the holder",
   ),
+  "holder-failed": failed(
+    "the board in service failed in the middle of the story",
+    "start it again once the service is back, see twinboard status",
+  ),
   "host-rebooted": failed("the host was booted in the middle of the story", "start it again"),
   "undone-unrecorded": failed(
     "the story was undone by the daemon before, which could not write why",
@@ -141,8 +145,11 @@ export const errorTable = {
   "deadline-passed": failed("something took longer than its deadline", "see what was awaited"),
   "command-failed": failed("a program of this host failed", "see its message"),
   internal: failed("a defect of Twinboard", "report it with the message"),
-  "board-hung": failed("the board hangs", "see the board's console"),
   // what needs a person
+  "holder-unhealthy": stuck(
+    "the board in service is not healthy, and no other can take over",
+    "see its console, then upgrade with good software",
+  ),
   "failover-given-up": stuck(
     "the service went from board to board too often",
     "see both consoles and twinboard history, then upgrade with good software",

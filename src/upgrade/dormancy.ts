@@ -4,7 +4,7 @@ import type { Parts } from "./scene.ts";
 
 /** Repeatable. A board that dies instead is left as it is. Errors: those of `Board.pause`. */
 export async function layToSleep(parts: Parts, board: Board, signal: AbortSignal): Promise<void> {
-  const { systemFile, clock, onJournalTrouble } = parts;
+  const { systemFile, clock, onTrouble } = parts;
   try {
     await board.pause(signal);
   } catch (error) {
@@ -18,5 +18,5 @@ export async function layToSleep(parts: Parts, board: Board, signal: AbortSignal
   const cpuNs = (await board.usage())?.cpuNs ?? 0;
   const dormant = { board: board.name, instance, since: clock.now(), cpuNs };
   // Only people want to know it: a full disk does not fail a story for it.
-  await systemFile.update((state) => ({ ...state, dormant })).catch(onJournalTrouble);
+  await systemFile.update((state) => ({ ...state, dormant })).catch(onTrouble);
 }

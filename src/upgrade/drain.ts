@@ -4,6 +4,20 @@ import { TwinboardError } from "../errors.ts";
 import type { DrainResult } from "../service/service.ts";
 import type { Scene } from "./scene.ts";
 
+/** Ends at once what a board had begun that failed: its clients learn of it. Does not fence. Repeatable. */
+export async function endFlows(scene: Scene, name: BoardName): Promise<DrainResult> {
+  const { service, clock } = scene.parts;
+  return await service.drain(
+    name,
+    {
+      sinceMs: clock.now(),
+      atOnce: true,
+      onProgress: (drain) => scene.progress({ awaiting: `the end of what board ${name} had begun`, drain }),
+    },
+    scene.signal,
+  );
+}
+
 /** Does not fence. Repeatable. @param sinceMs when the board's drain began, ms since 1970: deadlines count from there. */
 export async function drainBoard(scene: Scene, name: BoardName, sinceMs: number): Promise<DrainResult> {
   const drainIn = (within: Scene, atOnce: boolean): Promise<DrainResult> =>

@@ -3,6 +3,7 @@ import type { BoardName } from "../board/board.ts";
 import type { AnswerSeries } from "../health/answer-times.ts";
 import type { DrainResult } from "../service/service.ts";
 import type { SlotContent } from "../slot/slot.ts";
+import type { Failure } from "./failover-plan.ts";
 import type { JournalRecord, PhaseName, StoryKind } from "./record.ts";
 import type { StoryResult } from "./status.ts";
 
@@ -43,6 +44,10 @@ export interface NotedFacts {
   readonly backDrain: DrainResult | null;
   /** Answers to the health checks in the phase that noted it, at its end. */
   readonly checks: readonly AnswerSeries[] | null;
+  /** Why the story began by itself: what was wrong with the board in service. */
+  readonly failure: Failure | null;
+  /** The last console lines of that board. */
+  readonly failedConsole: readonly string[];
   /** Why the old board's `activate` hook failed when it had taken the service back. */
   readonly activateFailed: string | null;
   /** Why the board that came back after a reboot is not healthy, although it serves. */
@@ -84,6 +89,8 @@ export const unknownFacts: NotedFacts = {
   drain: null,
   backDrain: null,
   checks: null,
+  failure: null,
+  failedConsole: [],
   activateFailed: null,
   servesUnhealthy: null,
 };

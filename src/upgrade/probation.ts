@@ -7,15 +7,18 @@ import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import { AnswerTimes } from "../health/answer-times.ts";
 import type { HealthReport } from "../health/health.ts";
-import { drainBoard } from "./drain.ts";
+import { drainBoard, endFlows } from "./drain.ts";
 import type { Scene } from "./scene.ts";
 
 /** How often the time served is noted, in parts of the whole: what a crash of the daemon costs of it. */
 const notes = 20;
 const leastStepMs = 1000;
+/** Of a board that failed, for the report. */
+const consoleLines = 20;
 
 export async function serveProbation(scene: Scene): Promise<void> {
   const { parts, facts } = scene;
+  if (facts.kind === "failover") return await proveItself(scene);
   const board = parts.boards[facts.to];
   await scene.whileAlive(facts.to, async (alive) => {
     const ending = new AbortController();
@@ -48,6 +51,23 @@ function unhealthyDetail(name: BoardName, report: HealthReport): string {
     (check) => `${check.name} failed ${check.failures} times in a row (${check.reason ?? "no reason"})`,
   );
   return `board ${name}: ${reasons.join(", ")}`;
+}
+
+/** After a failover: what the failed board had begun is ended, and the board that took over is asked whether it is healthy. */
+async function proveItself(scene: Scene): Promise<void> {
+  const { parts, facts } = scene;
+  const { from, to } = facts;
+  await scene.whileAlive(to, async (alive) => {
+    if (from !== null && facts.drain === null) {
+      await scene.note({ drain: await endFlows(alive, from) });
+      await parts.service.fence(from);
+      const failedConsole = await parts.boards[from].consoleTail(consoleLines).catch(() => []);
+      await scene.note({ failedConsole });
+    }
+    await alive.within(parts.settings.verifyTimeoutMs, "board-unhealthy", (signal) =>
+      parts.health.verify(parts.boards[to], signal),
+    );
+  });
 }
 
 async function serveTime(scene: Scene): Promise<void> {

@@ -21,6 +21,11 @@ export type PhaseName = (typeof phaseNames)[number];
 export const storyKinds = ["upgrade", "rollback", "restart", "failover", "standby"] as const;
 export type StoryKind = (typeof storyKinds)[number];
 
+/** Stories that bring the service back: they go on without the disk, and nobody cancels them. */
+export function bringsBack(kind: StoryKind): boolean {
+  return kind === "restart" || kind === "failover";
+}
+
 /**
  * *committed*: done. *rolled-back*: the service had moved and was taken back. *failed*: undone before the service moved.
  * *rejected*: refused, nothing changed. *stuck*: needs a person.

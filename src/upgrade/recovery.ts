@@ -45,8 +45,10 @@ export function planRecovery(facts: StoryFacts, rows: readonly Phase[], world: W
       ? { action: "roll-back", phase: row.name, reason: "reboot" }
       : { action: "go-on", phase: row.name };
   }
-  // One that is dormant has been put away: the story was undone, and its records could not be written.
-  return row.afterCrash === "repeat-while-alive" && world.newBoard.state !== "running"
+  // One that is dormant has been put away: the story was undone, and its records could not be written. A standby is meant to be dormant.
+  const { state } = world.newBoard;
+  const alive = state === "running" || (facts.kind === "standby" && state === "dormant");
+  return row.afterCrash === "repeat-while-alive" && !alive
     ? { action: "roll-back", phase: row.name, reason: "died" }
     : { action: "go-on", phase: row.name };
 }

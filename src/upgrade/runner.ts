@@ -97,7 +97,7 @@ async function blame({ parts }: Scene, version: string): Promise<void> {
   try {
     await parts.systemFile.update((state) => withFailedVersion(state, version));
   } catch (error) {
-    parts.onJournalTrouble(error);
+    parts.onTrouble(error);
   }
 }
 

@@ -9,7 +9,13 @@ import type { Slot } from "../slot/slot.ts";
 import type { Clock } from "../system/clock.ts";
 import { factsOf, type NotedFacts, type StoryFacts } from "./facts.ts";
 import type { Journal } from "./journal.ts";
-import type { JournalRecord, PhaseName, ProgressEvent, RecordEvent } from "./record.ts";
+import {
+  bringsBack,
+  type JournalRecord,
+  type PhaseName,
+  type ProgressEvent,
+  type RecordEvent,
+} from "./record.ts";
 import type { Recorder } from "./recorder.ts";
 import type { SystemFile } from "./system-file.ts";
 
@@ -43,8 +49,8 @@ export interface Parts {
   readonly boot: string;
   /** The higher of two versions (UAPI version format); `null` is lower than any. */
   readonly highestVersion: (floor: string | null, version: string) => string;
-  /** Told what could not be written and yet stopped nothing, because the service comes first. */
-  readonly onJournalTrouble: (error: unknown) => void;
+  /** Told what went wrong and yet stopped nothing, because the service comes first: a record that could not be written, a look that failed. */
+  readonly onTrouble: (error: unknown) => void;
 }
 
 export class Scene {
@@ -124,7 +130,7 @@ export class Scene {
     const { id, kind, phase: current, error } = this.facts;
     const entry = { boot, story: id, kind, phase, event, at: clock.now(), data };
     const undoing = error !== null || event === "phase-failed" || event === "recovered";
-    const serviceFirst = undoing || kind === "restart" || current === "commit";
+    const serviceFirst = undoing || bringsBack(kind) || current === "commit";
     const record = await (serviceFirst ? this.#recorder.writeOrKeep(entry) : this.#recorder.write(entry));
     this.#records.push(record);
   }

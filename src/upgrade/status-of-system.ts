@@ -19,7 +19,12 @@ export interface Telling {
   readonly defect: unknown;
 }
 
-export async function statusOfSystem(parts: Parts, telling: Telling): Promise<SystemStatus> {
+/** @param givenUp why nothing more is done by itself about a board in service that failed. */
+export async function statusOfSystem(
+  parts: Parts,
+  telling: Telling,
+  givenUp: SystemStatus["stuck"],
+): Promise<SystemStatus> {
   const { service, boards, systemFile, settings, journal } = parts;
   const { state } = systemFile;
   const { facts: story, progress, last: lastStory } = telling;
@@ -34,8 +39,15 @@ export async function statusOfSystem(parts: Parts, telling: Telling): Promise<Sy
     draining,
     primary: state.primary,
     floor: state.floor,
-    stuck: story === null ? stuckOf(telling, condition, conditions) : null,
-    failover: failoverStatus({ enabled: settings.failover, givenUp: null, holder, conditions, state, story }),
+    stuck: story === null ? stuckOf(telling, givenUp, condition, conditions) : null,
+    failover: failoverStatus({
+      enabled: settings.failover,
+      givenUp: givenUp?.reason ?? null,
+      holder,
+      conditions,
+      state,
+      story,
+    }),
     story: story === null ? null : storyStatus(story, progress),
     lastStory,
     boards: { a: await of("a"), b: await of("b") },
@@ -46,9 +58,11 @@ export async function statusOfSystem(parts: Parts, telling: Telling): Promise<Sy
 /** Why a person is needed while no story is under way. */
 function stuckOf(
   { stuck, defect }: Telling,
+  givenUp: SystemStatus["stuck"],
   { holder }: ServiceCondition,
   conditions: Readonly<Record<BoardName, BoardCondition>>,
 ): SystemStatus["stuck"] {
+  if (givenUp?.code === "failover-given-up") return givenUp;
   const serving = holder === null ? null : conditions[holder];
   if (serving !== null && serving.state !== "running") {
     const why = serving.state === "off" ? "" : `: ${serving.reason ?? "it does no more work"}`;
@@ -60,7 +74,7 @@ function stuckOf(
       reason: defect instanceof Error ? defect.message : "a story ended without a result",
     };
   }
-  if (stuck === null) return null;
+  if (stuck === null) return givenUp;
   return { code: stuck.error?.code ?? "internal", reason: stuck.error?.message ?? "" };
 }
 

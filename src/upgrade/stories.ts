@@ -2,7 +2,7 @@
 import type { BundleSource } from "../delivery/delivery.ts";
 import { TwinboardError } from "../errors.ts";
 import { type NotedFacts, type StoryFacts, unknownFacts } from "./facts.ts";
-import type { JournalRecord, ProgressEvent, StoryKind } from "./record.ts";
+import { bringsBack, type JournalRecord, type ProgressEvent, type StoryKind } from "./record.ts";
 import { Recorder } from "./recorder.ts";
 import { DaemonStopping } from "./runner.ts";
 import { type Parts, Scene } from "./scene.ts";
@@ -17,18 +17,19 @@ interface RunningStory {
 }
 
 export class Stories {
+  /** Called whenever a story has ended and no other is under way. */
+  readonly idleListeners = new Set<() => void>();
   /** Called with each picture of how far a phase is. */
   readonly progressListeners = new Set<(event: ProgressEvent) => void>();
   /** A defect of ours that ended a story without a result. */
   defect: unknown;
   readonly #parts: Parts;
   readonly #recorder: Recorder;
-  /** Reserved from the moment a story is asked for until it has ended. */
-  #busy = false;
+  /** Reserved from the moment a story is asked for until it has ended; `undefined` when none is. */
+  #reserved: PromiseWithResolvers<void> | undefined;
   #closed = false;
   #abandoned = false;
   #running: RunningStory | undefined;
-  #work: Promise<void> = Promise.resolve();
   #progress: ProgressEvent | null = null;
   #progressShownAt = Number.NEGATIVE_INFINITY;
   #last: StoryResult | null = null;
@@ -36,13 +37,18 @@ export class Stories {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#recorder = new Recorder(parts.journal, parts.onJournalTrouble);
+    this.#recorder = new Recorder(parts.journal, parts.onTrouble);
     for (const result of this.#results()) this.#conclude(result);
   }
 
   /** Nothing more is to be taken up. */
   get ending(): boolean {
     return this.#closed || this.#abandoned;
+  }
+
+  /** A story is under way, or about to begin. */
+  get busy(): boolean {
+    return this.#reserved !== undefined;
   }
 
   /** Facts of the story that is under way. */
@@ -67,14 +73,16 @@ export class Stories {
    * Reserves the system; `begin` says what is to be done, and `work` does it after this has resolved. Errors: `busy`; those of `begin`.
    */
   async reserve<T>(begin: () => Promise<T>, work: (begun: T) => Promise<void>): Promise<T> {
-    if (this.#busy || this.#closed) throw new TwinboardError("busy", { detail: this.#describe() });
-    this.#busy = true;
+    if (this.busy || this.#closed) throw new TwinboardError("busy", { detail: this.#describe() });
+    this.#reserved = Promise.withResolvers<void>();
     try {
       const begun = await begin();
-      this.#work = this.#untilDone(work(begun));
+      void this.#untilDone(work(begun));
       return begun;
     } catch (error) {
-      this.#busy = false;
+      // Nothing was begun, and nothing has ended: who waits for that hears nothing.
+      this.#reserved.resolve();
+      this.#reserved = undefined;
       throw error;
     }
   }
@@ -85,8 +93,15 @@ export class Stories {
     } catch (error) {
       this.defect = error;
     } finally {
-      this.#busy = false;
+      this.#free();
     }
+  }
+
+  #free(): void {
+    const reserved = this.#reserved;
+    this.#reserved = undefined;
+    reserved?.resolve();
+    for (const listener of this.idleListeners) listener();
   }
 
   #describe(): string {
@@ -95,11 +110,11 @@ export class Stories {
     return `${facts.id}, ${facts.kind} to ${facts.toVersion ?? "a bundle"}, in ${facts.phase ?? "its beginning"}`;
   }
 
-  /** Writes the first record of a story. Errors: those of the disk, except for a restart. */
+  /** Writes the first record of a story. Errors: those of the disk, except for a story that brings the service back. */
   async begin(kind: StoryKind, facts: Partial<NotedFacts>): Promise<JournalRecord> {
     const { journal, boot, clock } = this.#parts;
     // The story before must be whole in the journal: its end decides what recovery does.
-    if (kind !== "restart") await this.#recorder.catchUp();
+    if (!bringsBack(kind)) await this.#recorder.catchUp();
     const number = Number.parseInt(journal.records.at(-1)?.story ?? "0", 10);
     const newest = journal.records.reduce(
       (highest, { story }) => Math.max(highest, Number.parseInt(story, 10)),
@@ -109,7 +124,7 @@ export class Stories {
     const data = { ...unknownFacts, ...facts };
     const entry = { boot, story, kind, phase: null, event: "story-began", at: clock.now(), data } as const;
     // With a full disk nothing new is installed, but what is installed comes back into service.
-    return await (kind === "restart" ? this.#recorder.writeOrKeep(entry) : this.#recorder.write(entry));
+    return await (bringsBack(kind) ? this.#recorder.writeOrKeep(entry) : this.#recorder.write(entry));
   }
 
   /** Lets `act` run or undo the story of these records, to its end or to the daemon's. */
@@ -168,10 +183,8 @@ export class Stories {
   #refusalToCancel(): TwinboardError | undefined {
     if (this.#running === undefined) return new TwinboardError("nothing-to-cancel");
     const { facts, cancellable } = this.#running.scene;
-    if (facts.kind === "restart") {
-      return new TwinboardError("too-late-to-cancel", {
-        detail: "the primary is coming back after a reboot of the host",
-      });
+    if (bringsBack(facts.kind)) {
+      return new TwinboardError("too-late-to-cancel", { detail: "a board is taking the service over" });
     }
     return cancellable
       ? undefined
@@ -190,24 +203,30 @@ export class Stories {
       .map((record) => record.data["result"] as StoryResult);
   }
 
-  /** Resolves when no story is under way. */
+  /** Resolves when no story is under way, nor about to begin. */
   async idle(): Promise<void> {
-    await this.#work;
+    await this.#reserved?.promise;
   }
 
-  /** A primary that is coming back is let go of at once; any other story is to be cancelled by whoever asked for it. */
-  async abandonRestart(): Promise<void> {
-    if (this.facts?.kind !== "restart") return;
+  /** Ends the story that is under way for a reason of the system's own; it is undone. Too late for it: nothing happens. */
+  interrupt(reason: TwinboardError): void {
+    if (this.#running?.scene.cancellable === true) this.#running.controller.abort(reason);
+  }
+
+  /** A story that began by itself is let go of at once; any other is to be cancelled by whoever asked for it. */
+  async abandonAutomatic(): Promise<void> {
+    const { facts } = this;
+    if (facts === null || facts.kind === "upgrade" || facts.kind === "rollback") return;
     this.#abandoned = true;
     this.#running?.controller.abort(new DaemonStopping("the system is taken down"));
-    await this.#work;
+    await this.idle();
   }
 
   /** Leaves the story that is under way to the next daemon, and begins no other. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#running?.controller.abort(new DaemonStopping("the daemon is stopping"));
-    await this.#work;
+    await this.idle();
   }
 }
 

@@ -11,7 +11,7 @@ import { fenceDrained } from "./drain.ts";
 import { serveProbation } from "./probation.ts";
 import type { PhaseName, StoryKind } from "./record.ts";
 import type { Scene } from "./scene.ts";
-import { withSlot } from "./system-file.ts";
+import { maxTries, withSlot, withTriesUsed } from "./system-file.ts";
 import { takeBack } from "./take-back.ts";
 
 export interface Phase {
@@ -31,7 +31,8 @@ export interface Phase {
 }
 
 const nothing = (): Promise<void> => Promise.resolve();
-const all: readonly StoryKind[] = ["upgrade", "rollback", "restart"];
+const all: readonly StoryKind[] = ["upgrade", "rollback", "restart", "failover", "standby"];
+const moving: readonly StoryKind[] = ["upgrade", "rollback", "restart", "failover"];
 
 export const phases: readonly Phase[] = [
   {
@@ -80,7 +81,7 @@ export const phases: readonly Phase[] = [
   {
     // The kernel says who holds: if it is the new board, `run` finishes; if not, what was leased is given back and it begins again.
     name: "takeover",
-    stories: all,
+    stories: moving,
     run: takeover,
     undo: takeBack,
     afterCrash: "repeat-while-alive",
@@ -88,7 +89,7 @@ export const phases: readonly Phase[] = [
   },
   {
     name: "probation",
-    stories: ["upgrade", "rollback"],
+    stories: ["upgrade", "rollback", "failover"],
     run: serveProbation,
     // Undone by the takeover's row.
     undo: nothing,
@@ -200,7 +201,7 @@ async function boot(scene: Scene): Promise<void> {
     throw new TwinboardError("board-start-failed", { detail: `slot ${facts.to} is bad` });
   await parts.service.attach(facts.to, signal);
   const condition = await board.inspect();
-  if (facts.kind === "rollback" && condition.state === "dormant") {
+  if ((facts.kind === "rollback" || facts.kind === "failover") && condition.state === "dormant") {
     await scene.note({ instance: condition.instance, woken: true });
     // Waking takes milliseconds of processor time, but seconds in an idle class that the other board leaves nothing.
     await board.setPriority("service");
@@ -208,10 +209,18 @@ async function boot(scene: Scene): Promise<void> {
     return;
   }
   const instance = await instanceToStart(scene, condition);
+  if (facts.kind === "restart") await takeTry(scene);
   const { version, images, kernelArguments } = content;
   scene.progress({ awaiting: `board ${facts.to}` });
   await board.start({ instance, version, images, kernelArguments }, signal);
   await board.setPriority(facts.from === null ? "service" : "background");
+}
+
+/** If the host loses power over and over, or this board takes it down, the other board's turn comes. A full disk stops no boot. */
+async function takeTry({ parts, facts }: Scene): Promise<void> {
+  const { systemFile, onTrouble } = parts;
+  const tries = Math.min(systemFile.state.triesUsed[facts.to] + 1, maxTries);
+  await systemFile.update((state) => withTriesUsed(state, facts.to, tries)).catch(onTrouble);
 }
 
 /** The instance that is to run, noted before it is started: the story's own, one that is adopted, or a new one. */
@@ -224,7 +233,7 @@ async function instanceToStart(scene: Scene, found: BoardCondition): Promise<str
     });
   }
   // A primary that runs all the same (the host's rules were flushed, and it lost the service) only needs to be given the service.
-  const adopted = facts.kind === "restart" && found.state === "running";
+  const adopted = facts.kind === "restart" && facts.failure === null && found.state === "running";
   // Whatever else runs here is a leftover, and there must never be a second. What was noted and is gone gets no second life either.
   if (!adopted) await parts.boards[facts.to].stop(signal);
   const instance = adopted ? found.instance : randomUUID();
@@ -246,6 +255,8 @@ async function putAway(scene: Scene): Promise<void> {
 /** The board is ready with the right version, and every health check passes. */
 async function verify(scene: Scene): Promise<void> {
   const { parts, facts } = scene;
+  // Nobody serves, and this board was verified before it went dormant: it is asked again when it serves.
+  if (facts.kind === "failover" && facts.woken && facts.failure?.cause !== "unhealthy") return;
   const board = parts.boards[facts.to];
   const { bootTimeoutMs, verifyTimeoutMs } = parts.settings;
   await scene.whileAlive(facts.to, async (alive) => {
@@ -302,6 +313,10 @@ async function takeover(scene: Scene): Promise<void> {
 /** `system.json` names the new primary: that replacement is the commit. Then the old board goes dormant. */
 async function commit(scene: Scene): Promise<void> {
   const { parts, facts, signal } = scene;
+  if (facts.kind === "standby") {
+    await layToSleep(parts, parts.boards[facts.to], signal);
+    return;
+  }
   const { to, content, toVersion } = facts;
   if (content === null || toVersion === null)
     throw new TwinboardError("internal", { detail: "nothing to commit" });
@@ -311,6 +326,7 @@ async function commit(scene: Scene): Promise<void> {
   await parts.systemFile.update((state) => ({
     // A board that only came back after a reboot has proved nothing new: its slot keeps its mark.
     ...(facts.kind === "restart" ? state : withSlot(state, to, { mark: "good", content })),
+    triesUsed: { ...state.triesUsed, [to]: 0 },
     primary: to,
     floor: facts.kind === "upgrade" ? parts.highestVersion(state.floor, toVersion) : state.floor,
     failedVersions: state.failedVersions.filter((version) => version !== toVersion),
@@ -321,5 +337,7 @@ async function commit(scene: Scene): Promise<void> {
   await fenceDrained(scene, old.name, facts.takeoverAt ?? facts.startedAt);
   if (facts.from === null) return;
   const { state } = await old.inspect();
-  if (state === "running" || state === "dormant") await layToSleep(parts, old, signal);
+  // What failed is not kept for a rollback: it boots afresh, and its console stays.
+  if (facts.kind === "failover") await old.stop(signal);
+  else if (state === "running" || state === "dormant") await layToSleep(parts, old, signal);
 }

@@ -29,6 +29,8 @@ const schema = z.strictObject({
   floor: z.string().nullable(),
   /** Versions that failed here, newest last. */
   failedVersions: z.array(z.string()),
+  /** How often in a row each board was booted to serve again, and did not come to it. */
+  triesUsed: z.strictObject({ a: z.int(), b: z.int() }).default({ a: 0, b: 0 }),
   /** The board that was paused last, when (ms since 1970) and what processor time it had used by then. */
   dormant: z
     .strictObject({ board: z.enum(boardNames), instance: z.string(), since: z.number(), cpuNs: z.number() })
@@ -38,6 +40,8 @@ const schema = z.strictObject({
 export type SystemState = z.infer<typeof schema>;
 export type SlotState = z.infer<typeof slotSchema>;
 
+/** A board that was booted so often after reboots of the host without coming to serve waits behind the other one. */
+export const maxTries = 3;
 const maxFailedVersions = 100;
 
 export const freshSystem: SystemState = {
@@ -46,11 +50,16 @@ export const freshSystem: SystemState = {
   slots: { a: null, b: null },
   floor: null,
   failedVersions: [],
+  triesUsed: { a: 0, b: 0 },
   dormant: null,
 };
 
 export function withSlot(state: SystemState, board: BoardName, slot: SlotState): SystemState {
   return { ...state, slots: { ...state.slots, [board]: slot } };
+}
+
+export function withTriesUsed(state: SystemState, board: BoardName, tries: number): SystemState {
+  return { ...state, triesUsed: { ...state.triesUsed, [board]: tries } };
 }
 
 export function withFailedVersion(state: SystemState, version: string): SystemState {

@@ -4,6 +4,7 @@ import type { BundleSource } from "../delivery/delivery.ts";
 import { TwinboardError } from "../errors.ts";
 import { type StoryEvent, storyEvents } from "./event-stream.ts";
 import type { NotedFacts } from "./facts.ts";
+import { Failover } from "./failover.ts";
 import type { StoryKind } from "./record.ts";
 import { type Report, reportOf, reportsOf, type StorySummary, summaryOf } from "./report.ts";
 import { runStory } from "./runner.ts";
@@ -18,10 +19,14 @@ const nothing = (): Promise<void> => Promise.resolve();
 export class System {
   readonly #parts: Parts;
   readonly #stories: Stories;
+  readonly #takeUp: TakeUp;
+  readonly #failover: Failover;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#stories = new Stories(parts);
+    this.#takeUp = new TakeUp(parts, this.#stories);
+    this.#failover = new Failover(parts, this.#stories, this.#takeUp);
   }
 
   /**
@@ -38,8 +43,8 @@ export class System {
       await service.attach(name, signal);
       await this.#adopt(name, signal);
     }
-    const takeUp = new TakeUp(this.#parts, this.#stories);
-    await this.#stories.reserve(nothing, () => takeUp.run());
+    await this.#stories.reserve(nothing, () => this.#takeUp.run());
+    this.#failover.start();
   }
 
   /** Lets the driver know a board again that runs since before this daemon; a dormant one is left alone. */
@@ -97,6 +102,11 @@ export class System {
     begin: () => Promise<Partial<NotedFacts>>,
   ): Promise<{ readonly id: string }> {
     const stories = this.#stories;
+    // What is asked for comes before what began by itself and moves nothing.
+    if (stories.facts?.kind === "standby") {
+      stories.interrupt(new TwinboardError("cancelled", { detail: `for the ${kind} that was asked for` }));
+      await stories.idle();
+    }
     const first = await stories.reserve(
       async () => {
         if (!(await this.#parts.service.inspect()).present) throw new TwinboardError("service-not-set-up");
@@ -131,7 +141,7 @@ export class System {
   }
 
   async status(): Promise<SystemStatus> {
-    return await statusOfSystem(this.#parts, this.#stories);
+    return await statusOfSystem(this.#parts, this.#stories, this.#failover.givenUp);
   }
 
   /** Records after `afterSeq`, then everything that happens, until the signal aborts. */
@@ -154,13 +164,17 @@ export class System {
     return await this.#parts.boards[board].attachConsole(signal);
   }
 
-  /** Resolves when no story is under way. */
+  /** Resolves when no story is under way, and none is about to begin by itself. */
   async idle(): Promise<void> {
-    await this.#stories.idle();
+    do {
+      await this.#stories.idle();
+      await this.#failover.settled();
+    } while (this.#stories.busy);
   }
 
   /** Stops this daemon's work: boards and rules go on, and the next daemon takes up the story. */
   async close(): Promise<void> {
+    await this.#failover.close();
     await this.#stories.close();
     for (const name of boardNames) await this.#parts.boards[name].release();
     await this.#parts.journal.close();
@@ -168,10 +182,16 @@ export class System {
 
   /** Stops both boards and puts the host back as it was. What is installed stays. Errors: `busy`. */
   async down(signal: AbortSignal): Promise<void> {
-    await this.#stories.abandonRestart();
-    await this.#stories.reserve(async () => {
-      for (const name of boardNames) await this.#parts.boards[name].tearDown(signal);
-      await this.#parts.service.tearDown(signal);
-    }, nothing);
+    this.#failover.pause();
+    try {
+      await this.#stories.abandonAutomatic();
+      await this.#stories.reserve(async () => {
+        for (const name of boardNames) await this.#parts.boards[name].tearDown(signal);
+        await this.#parts.service.tearDown(signal);
+      }, nothing);
+    } catch (error) {
+      this.#failover.start();
+      throw error;
+    }
   }
 }

@@ -17,6 +17,7 @@ export async function takeBack(scene: Scene): Promise<void> {
   const { from, to, takeoverAt } = facts;
   const { holder } = await service.inspect();
   if (holder === to) {
+    await refuseToGoBack(scene);
     if (from === null) await keepServing(scene);
     else await handBack(scene, from);
   }
@@ -28,6 +29,15 @@ export async function takeBack(scene: Scene): Promise<void> {
   const backDrain = await drainBoard(scene, to, scene.facts.takenBackAt ?? parts.clock.now());
   await service.fence(to);
   await scene.noteForReport({ backDrain });
+}
+
+/** A failover relieved a board that had failed: while the other runs at all, going back would be worse. Errors: `take-back-failed`. */
+async function refuseToGoBack({ parts, facts }: Scene): Promise<void> {
+  const { kind, failure, to } = facts;
+  if (kind !== "failover" || (await parts.boards[to].inspect()).state !== "running") return;
+  throw new TwinboardError("take-back-failed", {
+    detail: `board ${to} keeps the service; board ${failure?.board ?? ""} had failed before: ${failure?.detail ?? ""}`,
+  });
 }
 
 async function handBack(scene: Scene, from: BoardName): Promise<void> {

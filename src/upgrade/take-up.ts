@@ -8,6 +8,7 @@ import { planRecovery, type RecoveryPlan } from "./recovery.ts";
 import { describeError, rowsOf, runStory, undoStory } from "./runner.ts";
 import type { Parts } from "./scene.ts";
 import type { Stories } from "./stories.ts";
+import { maxTries } from "./system-file.ts";
 
 const settleTimeoutMs = 10_000;
 
@@ -39,12 +40,13 @@ export class TakeUp {
         committed: systemFile.state.primary === facts.to,
         slotIsBad: systemFile.state.slots[facts.to]?.mark === "bad",
       });
-      // What is undone, and what is past its commit point, decides which board is primary.
-      const first = plan.action === "roll-back" || (plan.action === "go-on" && plan.phase === "commit");
+      // What is undone, what is past its commit point and what was bringing the service back decide which board is primary.
+      const decides = plan.action === "go-on" && (plan.phase === "commit" || facts.kind === "failover");
+      const first = plan.action === "roll-back" || decides;
       if (first) await this.#carryOn(records, plan);
       else later.push({ records, plan });
     }
-    await this.#restartIfNobodyServes(later.map(({ records }) => factsOf(records)));
+    await this.#serve(later.map(({ records }) => factsOf(records)));
     for (const { records, plan } of later) await this.#carryOn(records, plan);
     await this.#settle();
   }
@@ -78,20 +80,47 @@ export class TakeUp {
     });
   }
 
-  /** Boots the primary after a reboot of the host, or if it died while no daemon was there to see it. */
-  async #restartIfNobodyServes(unfinished: readonly StoryFacts[]): Promise<void> {
+  /** After a reboot of the host, or when the host's rules were taken away: somebody serves again. */
+  async serveAgain(): Promise<void> {
+    await this.#serve([]);
+  }
+
+  /** If nobody serves, the primary boots; with good software and no tries left for the primary, or if it fails, the other board. */
+  async #serve(unfinished: readonly StoryFacts[]): Promise<void> {
     const { service, boards, systemFile } = this.#parts;
-    const { primary, slots } = systemFile.state;
+    const { primary, slots, triesUsed } = systemFile.state;
     const { holder } = await service.inspect();
     if (primary === null) return;
     if (holder !== null && (await boards[holder].inspect()).state === "running") return;
     // A restart that was interrupted goes on.
     if (unfinished.some((facts) => facts.kind === "restart" && facts.to === primary)) return;
-    await this.#restart(primary);
-    // Nobody serves yet: then good software on the other board does, and is the primary from its commit on.
+    if (holder !== null && (await this.#failOver(holder))) return;
     const other = otherBoard(primary);
-    const nobody = (await service.inspect()).holder === null;
-    if (nobody && slots[other]?.mark === "good") await this.#restart(other);
+    const candidates = slots[other]?.mark === "good" ? [primary, other] : [primary];
+    const tired = (name: BoardName): number => (triesUsed[name] >= maxTries ? 1 : 0);
+    // Without tries left a board is still better than none.
+    for (const name of candidates.toSorted((one, two) => tired(one) - tired(two))) {
+      await this.#restart(name);
+      const now = (await service.inspect()).holder;
+      if (now !== null && (await boards[now].inspect()).state === "running") return;
+    }
+  }
+
+  /** The board in service died while no daemon was there to see it. Returns whether the dormant one took over. */
+  async #failOver(holder: BoardName): Promise<boolean> {
+    const { boards, service, systemFile, settings } = this.#parts;
+    const { slots } = systemFile.state;
+    const to = otherBoard(holder);
+    const content = slots[to]?.content;
+    const warm = (await boards[to].inspect()).state === "dormant" && slots[to]?.mark === "good";
+    if (!settings.failover || !warm || !content || this.#stories.ending) return false;
+    const failure = { board: holder, cause: "died", detail: "it was found dead" } as const;
+    const fromVersion = slots[holder]?.content?.version ?? null;
+    const facts = { from: holder, to, fromVersion, toVersion: content.version, content, failure };
+    await this.#stories.perform([await this.#stories.begin("failover", facts)], undefined, (scene) =>
+      runStory(scene, null),
+    );
+    return (await service.inspect()).holder === to;
   }
 
   async #restart(to: BoardName): Promise<void> {

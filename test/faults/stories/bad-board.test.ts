@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ErrorCode } from "../../../src/errors.ts";
-import { assertUntouched, at, type Serving, serving } from "../../fixtures/simulation/scenes.ts";
+import {
+  assertUntouched,
+  at,
+  type Serving,
+  serving,
+  servingWithoutFailover,
+} from "../../fixtures/simulation/scenes.ts";
 
 /** Upgrades to version 2, which fails with this code; version 1 serves on and nothing of the outside has changed. */
 async function assertFails({ host, system }: Serving, code: ErrorCode): Promise<void> {
@@ -124,16 +130,16 @@ for (const call of ["attach", "prepare", "handOver"] as const) {
   });
 }
 
-test("the board in service dies while another is installed: the upgrade goes on and brings the service back", async () => {
-  const { host, system } = await serving("1");
+test("the board in service dies while another is installed, without failover: the upgrade goes on and brings the service back", async () => {
+  const { host, system } = await servingWithoutFailover("1");
   at(host, { phase: "install" }, () => host.boards.die("a"));
   const result = await host.upgrade(system, "2");
   assert.equal(result.outcome, "committed");
   assert.equal(await host.summary(system), "a: dead 1, b: in service 2");
 });
 
-test("the board in service dies while an upgrade fails: status says so when the story has ended", async () => {
-  const { host, system } = await serving("1");
+test("the board in service dies while an upgrade fails, without failover: status says so when the story has ended", async () => {
+  const { host, system } = await servingWithoutFailover("1");
   host.boards.faults.set("2", { reports: "7" });
   at(host, { phase: "install" }, () => host.boards.die("a"));
   assert.equal((await host.upgrade(system, "2")).outcome, "failed");

@@ -1,7 +1,7 @@
 /** The first installation: nobody to relieve, and nobody to give the service back to. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, serving, told } from "../../fixtures/simulation/scenes.ts";
+import { at, serving, servingWithoutFailover, told } from "../../fixtures/simulation/scenes.ts";
 
 test("a first installation serves, and goes through every phase", async () => {
   const { host, system } = await serving();
@@ -65,8 +65,8 @@ test("one that is stuck stays so until something better is installed", async () 
   assert.equal((await next.status()).stuck, null);
 });
 
-test("one whose board dies in probation is stuck with no board that works, and the next is installed", async () => {
-  const { host, system } = await serving();
+test("one whose board dies in probation, without failover: no board works, and the next is installed", async () => {
+  const { host, system } = await servingWithoutFailover();
   at(host, { phase: "probation" }, () => host.boards.die("a"));
   const result = await host.upgrade(system, "1");
   assert.equal(result.outcome, "stuck");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedService } from "../../../src/service/simulated.ts";
-import { at, serving } from "../../fixtures/simulation/scenes.ts";
+import { at, serving, servingWithoutFailover } from "../../fixtures/simulation/scenes.ts";
 
 test("a transaction of the daemon before, which comes late, fails whole", async () => {
   const { host, system } = await serving("1");
@@ -42,7 +42,7 @@ test("an old board that could not be paused is stopped before it is booted again
 });
 
 test("a board that died while it held, and a primary that comes back on the other: its clients learn at once", async () => {
-  const { host, system } = await serving("1");
+  const { host, system } = await servingWithoutFailover("1");
   at(host, { phase: "probation", noted: "drain" }, () => {
     host.boards.die("a");
     host.health.setUnhealthy("b");

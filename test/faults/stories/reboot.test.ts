@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Outcome, PhaseName } from "../../../src/upgrade/record.ts";
-import { at, reach, type Serving, serving, toVersion } from "../../fixtures/simulation/scenes.ts";
+import {
+  at,
+  reach,
+  type Serving,
+  serving,
+  servingWithoutFailover,
+  toVersion,
+} from "../../fixtures/simulation/scenes.ts";
 
 const holds: readonly (readonly [PhaseName, (serving: Serving) => void, Outcome, string])[] = [
   ["deliver", ({ host }) => void (host.delivery.hangs = true), "committed", "a: in service 3, b: dormant 2"],
@@ -22,7 +29,12 @@ const holds: readonly (readonly [PhaseName, (serving: Serving) => void, Outcome,
   ["verify", ({ host }) => void host.boards.hanging.add("a.ready"), "failed", "a: off -, b: in service 2"],
   ["takeover", ({ host }) => void host.service.hanging.add("prepare"), "failed", "a: off -, b: in service 2"],
   ["probation", () => undefined, "rolled-back", "a: off -, b: in service 2"],
-  ["commit", ({ host }) => void host.boards.hanging.add("b.pause"), "committed", "a: in service 3, b: off 2"],
+  [
+    "commit",
+    ({ host }) => void host.boards.hanging.add("b.pause"),
+    "committed",
+    "a: in service 3, b: dormant 2",
+  ],
 ];
 
 for (const [phase, hold, outcome, picture] of holds) {
@@ -48,7 +60,7 @@ for (const [phase, hold, outcome, picture] of holds) {
 
 for (const phase of ["deliver", "install"] as const) {
   test(`in ${phase} of an upgrade that was to overwrite the primary, which serves again: it is left alone`, async () => {
-    const { host, system } = await serving("1");
+    const { host, system } = await servingWithoutFailover("1");
     at(host, { phase: "probation", noted: "drain" }, () => {
       host.boards.die("a");
       host.health.setUnhealthy("b");
@@ -69,7 +81,7 @@ for (const phase of ["deliver", "install"] as const) {
 }
 
 test("the primary is ready but not healthy after a reboot: it serves all the same, and status says that a person is needed", async () => {
-  const { host, system } = await serving("1", "2");
+  const { host, system } = await servingWithoutFailover("1", "2");
   await system.close();
   host.reboot();
   host.health.setUnhealthy("b");
@@ -86,8 +98,8 @@ test("the primary is ready but not healthy after a reboot: it serves all the sam
   assert.equal((await next.status()).stuck, null);
 });
 
-test("the host's rules are flushed: an upgrade is refused at once, and the next daemon gives the running primary its service back", async () => {
-  const { host, system } = await serving("1", "2");
+test("the host's rules are flushed, without failover: an upgrade is refused at once, and the next daemon gives the running primary its service back", async () => {
+  const { host, system } = await servingWithoutFailover("1", "2");
   const started = host.boards.started.length;
   host.service.reboot();
   const path = "/simulated/3.raucb";

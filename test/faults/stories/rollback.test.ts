@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { simulatedDrain } from "../../../src/service/simulated.ts";
-import { at, serving } from "../../fixtures/simulation/scenes.ts";
+import { at, serving, servingWithoutFailover } from "../../fixtures/simulation/scenes.ts";
 
 test("a rollback wakes the dormant board, and the other goes dormant; and back again", async () => {
   const { host, system } = await serving("1", "2");
@@ -34,8 +34,8 @@ test("a rollback is no downgrade: the floor stays, and with it what is refused",
   assert.equal((await host.upgrade(system, "2")).outcome, "committed");
 });
 
-test("a rollback after a reboot boots the board, which is not asleep any more", async () => {
-  const { host, system } = await serving("1", "2");
+test("a rollback after a reboot, without failover, boots the board, which is not asleep any more", async () => {
+  const { host, system } = await servingWithoutFailover("1", "2");
   await system.close();
   host.reboot();
   const next = host.daemon();
@@ -88,8 +88,8 @@ test("a rollback whose board dies as it takes over: the service is back where it
   assert.equal((await system.status()).stuck, null);
 });
 
-test("a board in service that is dead is no hindrance to a rollback", async () => {
-  const { host, system } = await serving("1", "2");
+test("a board in service that is dead is no hindrance to a rollback, without failover", async () => {
+  const { host, system } = await servingWithoutFailover("1", "2");
   host.service.begin(2);
   host.boards.die("b");
   assert.equal((await system.status()).stuck?.code, "board-died");

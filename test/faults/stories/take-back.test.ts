@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ErrorCode } from "../../../src/errors.ts";
 import { simulatedDrain } from "../../../src/service/simulated.ts";
-import { at, reach, type Serving, serving, toVersion } from "../../fixtures/simulation/scenes.ts";
+import {
+  at,
+  reach,
+  type Serving,
+  serving,
+  servingWithoutFailover,
+  toVersion,
+} from "../../fixtures/simulation/scenes.ts";
 
 async function assertTakenBack({ host, system }: Serving, code: ErrorCode): Promise<void> {
   const result = await host.upgrade(system, "2");
@@ -113,7 +120,11 @@ test("the OLD board dies while it drains: its flows are cut at once and the upgr
   assert.deepEqual(result.drain, { ...simulatedDrain({ cut: 3 }), ms: 0, remarks: [] });
   assert.equal(host.clock.now() - began, host.settings.probationMs, "nobody waited for the dead");
   assert.equal(host.service.lost, 0);
-  assert.equal(await host.summary(system), "a: dead 1, b: in service 2");
+  assert.equal(
+    await host.summary(system),
+    "a: dormant 1, b: in service 2",
+    "it was booted again as a standby",
+  );
 });
 
 test("a take-back that fails some times and then works is only late", async () => {
@@ -128,8 +139,8 @@ test("a take-back that fails some times and then works is only late", async () =
   assert.equal(host.clock.now() - began, 5000);
 });
 
-test("a take-back that cannot be done: the new board keeps the service and runs on, and a person is needed", async () => {
-  const { host, system } = await serving("1");
+test("a take-back that cannot be done, without failover: the new board keeps the service and runs on, and a person is needed", async () => {
+  const { host, system } = await servingWithoutFailover("1");
   at(host, { phase: "probation", noted: "drain" }, () => {
     host.boards.die("a");
     host.health.setUnhealthy("b");
@@ -155,7 +166,7 @@ test("a take-back that cannot be done: clients of the old board, which is dead, 
 });
 
 test("after a take-back that could not be done an upgrade overwrites the other board, and what serves comes back after a reboot", async () => {
-  const { host, system } = await serving("1");
+  const { host, system } = await servingWithoutFailover("1");
   at(host, { phase: "probation", noted: "drain" }, () => {
     host.boards.die("a");
     host.health.setUnhealthy("b");

@@ -1,0 +1,72 @@
+/** What to do when the board in service fails, or the other one is not there to take over. Pure: out of what is, the same plan each time. */
+import { type BoardCondition, type BoardName, otherBoard } from "../board/board.ts";
+import type { SystemState } from "./system-file.ts";
+
+export const failureCauses = ["died", "hung", "unhealthy"] as const;
+export type FailureCause = (typeof failureCauses)[number];
+
+/** Why a board in service should serve no more. */
+export interface Failure {
+  readonly board: BoardName;
+  readonly cause: FailureCause;
+  readonly detail: string;
+}
+
+export interface Situation {
+  readonly holder: BoardName | null;
+  readonly conditions: Readonly<Record<BoardName, BoardCondition>>;
+  readonly state: SystemState;
+  /** Of the holder. */
+  readonly failure: Failure | null;
+  /** What was done last, if it brought nothing. */
+  readonly inVain: { readonly action: "failover" | "restart" | "standby"; readonly to: BoardName } | null;
+  /** How often the service was moved or its board restarted by itself lately, and a standby booted. */
+  readonly recentMoves: number;
+  readonly recentStandbys: number;
+}
+
+export type FailoverPlan =
+  | { readonly action: "nothing" }
+  /** The dormant board takes over. */
+  | { readonly action: "failover"; readonly to: BoardName; readonly failure: Failure }
+  /** No board is warm: this one boots, and serves. */
+  | { readonly action: "restart"; readonly to: BoardName; readonly failure: Failure }
+  /** The other board boots, is verified, and waits dormant. */
+  | { readonly action: "standby"; readonly to: BoardName }
+  /** A person is needed. */
+  | {
+      readonly action: "give-up";
+      readonly failure: Failure;
+      readonly code: "failover-given-up" | "holder-unhealthy";
+      readonly reason: string;
+    };
+
+/** So often in `failoverWindowMs` the service moves by itself, and so often a standby is booted; what fails more often needs a person. */
+export const maxMoves = 3;
+export const maxStandbys = 3;
+export const failoverWindowMs = 600_000;
+
+export function planFailover(situation: Situation): FailoverPlan {
+  const { holder, conditions, state, failure, inVain, recentMoves, recentStandbys } = situation;
+  if (holder === null) return { action: "nothing" };
+  const other = otherBoard(holder);
+  const otherIsGood = state.slots[other]?.mark === "good";
+  const otherIsDown = conditions[other].state === "off" || conditions[other].state === "dead";
+  const standby = otherIsGood && otherIsDown && recentStandbys < maxStandbys;
+  if (failure === null) return standby ? { action: "standby", to: other } : { action: "nothing" };
+  if (recentMoves >= maxMoves) {
+    const reason = `the service was moved or its board restarted ${recentMoves} times within ${failoverWindowMs / 60_000} min`;
+    return { action: "give-up", failure, code: "failover-given-up", reason };
+  }
+  const refused = inVain?.action === "failover" && inVain.to === other;
+  if (otherIsGood && !refused && conditions[other].state === "dormant")
+    return { action: "failover", to: other, failure };
+  // It serves as well as it can, until another is warm: a restart would take even that away.
+  if (failure.cause === "unhealthy") {
+    if (standby) return { action: "standby", to: other };
+    const reason = otherIsGood ? `board ${other} is no better` : `slot ${other} has nothing good to boot`;
+    return { action: "give-up", failure, code: "holder-unhealthy", reason };
+  }
+  const again = inVain?.action === "restart" && inVain.to === holder;
+  return { action: "restart", to: again && otherIsGood ? other : holder, failure };
+}

@@ -1,0 +1,329 @@
+/**
+ * Failover: outside an upgrade the board in service is watched. If it dies, hangs or stays unhealthy the dormant board takes over; if no
+ * board is warm, one boots. Where the other board is down it is booted, verified and laid to sleep, so that there is a warm way back.
+ * What is to be done is decided by `planFailover`; here it is seen, begun, and bounded.
+ */
+import { type BoardEvent, type BoardName, boardNames } from "../board/board.ts";
+import { type ErrorCode, TwinboardError } from "../errors.ts";
+import type { HealthReport } from "../health/health.ts";
+import type { NotedFacts } from "./facts.ts";
+import {
+  type FailoverPlan,
+  type Failure,
+  failoverWindowMs,
+  planFailover,
+  type Situation,
+} from "./failover-plan.ts";
+import type { JournalRecord, PhaseName } from "./record.ts";
+import { runStory } from "./runner.ts";
+import type { Parts } from "./scene.ts";
+import type { StoryResult } from "./status.ts";
+import type { Stories } from "./stories.ts";
+import type { TakeUp } from "./take-up.ts";
+
+/** After a look that failed (a full disk, an nft that does not answer) the next one. */
+const lookAgainMs = 60_000;
+/** How often it is looked whether the host's rules are still there; asking costs 0.3 ms. */
+const lookMs = 1000;
+/** Until these are over the story is given up when the board in service fails: nothing of it serves yet. */
+const interruptible: ReadonlySet<PhaseName | null> = new Set([
+  null,
+  "deliver",
+  "vacate",
+  "install",
+  "boot",
+  "verify",
+]);
+
+interface Begun {
+  readonly action: "failover" | "restart" | "standby";
+  readonly to: BoardName;
+  /** ms since 1970. */
+  readonly at: number;
+}
+
+/** The board in service, as it is watched. */
+interface Watched {
+  readonly board: BoardName;
+  /** The run of it that is watched. */
+  readonly instance: string;
+  failure: Failure | undefined;
+  readonly end: () => void;
+}
+
+export class Failover {
+  readonly #parts: Parts;
+  readonly #stories: Stories;
+  readonly #takeUp: TakeUp;
+  readonly #closed = new AbortController();
+  #watched: Watched | undefined;
+  #givenUp: { readonly code: ErrorCode; readonly reason: string } | null = null;
+  #looking: Promise<void> = Promise.resolve();
+  /** Something happened that has not been looked at. */
+  #due = false;
+  #paused = true;
+  /** When a look failed, on the monotonic clock. */
+  #failedAt: number | undefined;
+  /** What this daemon began. The journal tells the same and more, unless the disk is full. */
+  #begun: Begun[] = [];
+  readonly #unsubscribe: (() => void)[] = [];
+
+  constructor(parts: Parts, stories: Stories, takeUp: TakeUp) {
+    this.#parts = parts;
+    this.#stories = stories;
+    this.#takeUp = takeUp;
+  }
+
+  /** Why it does nothing more by itself. */
+  get givenUp(): { readonly code: ErrorCode; readonly reason: string } | null {
+    return this.#givenUp;
+  }
+
+  /** Watches from now on. */
+  start(): void {
+    if (!this.#parts.settings.failover) return;
+    this.#paused = false;
+    this.#stories.idleListeners.add(this.#look);
+    // A dormant board that dies is missed as well: nobody would take over.
+    for (const name of boardNames) {
+      const died = (event: BoardEvent): void => {
+        if (event.type === "died") this.#look();
+      };
+      this.#unsubscribe.push(this.#parts.boards[name].subscribe(died));
+    }
+    this.#tick().catch(() => undefined);
+    this.#look();
+  }
+
+  /** Leaves boards and rules alone until `start`: they are being taken down. */
+  pause(): void {
+    this.#paused = true;
+    this.#stories.idleListeners.delete(this.#look);
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    this.#unwatch();
+  }
+
+  /** Ends; what it began is the stories' affair. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.pause();
+    await this.#looking;
+  }
+
+  /** Resolves when nothing that has happened is still to be looked at. */
+  async settled(): Promise<void> {
+    await this.#looking;
+  }
+
+  /** Rules that somebody took away are missed only if somebody looks. */
+  async #tick(): Promise<void> {
+    const { signal } = this.#closed;
+    const { clock, service } = this.#parts;
+    for (;;) {
+      await clock.sleep(lookMs, signal);
+      if (this.#paused || this.#stories.busy) continue;
+      const failed = this.#failedAt;
+      if (failed !== undefined) {
+        if (clock.monotonic() - failed >= lookAgainMs) this.#look();
+      } else if (this.#givenUp !== null || !(await service.inspect()).present) this.#look();
+    }
+  }
+
+  /** Looks at what is, once for all that has happened since the last look. */
+  readonly #look = (): void => {
+    if (this.#due || this.#paused) return;
+    this.#due = true;
+    this.#looking = this.#looking.then(() => {
+      this.#due = false;
+      this.#failedAt = undefined;
+      return this.#act().catch((error: unknown) => {
+        this.#failedAt = this.#parts.clock.monotonic();
+        this.#parts.onTrouble(error);
+      });
+    });
+  };
+
+  async #act(): Promise<void> {
+    if (this.#paused) return;
+    const stories = this.#stories;
+    const situation = await this.#situation();
+    if (stories.busy) {
+      if (situation?.failure) this.#interrupt(situation.failure);
+      return;
+    }
+    if (situation === undefined) return await this.#setUpAgain();
+    const plan = planFailover(situation);
+    this.#givenUp = givenUpBy(plan);
+    await this.#begin(plan, situation);
+  }
+
+  /** `undefined`: the host's rules are gone. */
+  async #situation(): Promise<Situation | undefined> {
+    const { service, boards, systemFile, clock } = this.#parts;
+    const { present, holder } = await service.inspect();
+    if (!present) return undefined;
+    const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };
+    let failure: Failure | null = null;
+    if (holder === null) {
+      this.#unwatch();
+    } else {
+      const condition = conditions[holder];
+      if (condition.state === "running") failure = this.#watch(holder, condition.instance);
+      else {
+        const why = condition.state === "off" ? "" : `: ${condition.reason ?? "it does no more work"}`;
+        failure = { board: holder, cause: "died", detail: `it is ${condition.state}${why}` };
+      }
+    }
+    const recent = this.#recent(clock.now() - failoverWindowMs);
+    const standbys = recent.filter(({ action }) => action === "standby").length;
+    const last = recent.at(-1);
+    const { last: story } = this.#stories;
+    const vain = last !== undefined && story?.kind === last.action && story.outcome !== "committed";
+    return {
+      holder,
+      conditions,
+      state: systemFile.state,
+      failure,
+      inVain: vain ? last : null,
+      recentMoves: recent.length - standbys,
+      recentStandbys: standbys,
+    };
+  }
+
+  /** What was begun by itself since then, after the last story that somebody asked for and that was committed. */
+  #recent(sinceMs: number): readonly Begun[] {
+    const { last } = this.#stories;
+    const asked = (last?.kind === "upgrade" || last?.kind === "rollback") && last.outcome === "committed";
+    this.#begun = asked ? [] : this.#begun.filter(({ at }) => at >= sinceMs);
+    const journalled = begunSince(this.#parts.journal.records, sinceMs);
+    return journalled.length >= this.#begun.length ? journalled : this.#begun;
+  }
+
+  /** Watches this run of the board, if it is not watched yet. Returns what is known against it. */
+  #watch(name: BoardName, instance: string): Failure | null {
+    if (this.#watched?.board === name && this.#watched.instance === instance)
+      return this.#watched.failure ?? null;
+    this.#unwatch();
+    const board = this.#parts.boards[name];
+    const fail = (cause: Failure["cause"], detail: string): void => {
+      watched.failure = { board: name, cause, detail };
+      this.#look();
+    };
+    const unsubscribe = board.subscribe((event) => {
+      if (event.type === "died") fail("died", `${event.cause}: ${event.detail}`);
+      if (event.type === "hung") fail("hung", event.detail);
+    });
+    const unwatch = this.#parts.health.watch(board, (report) => {
+      if (report.healthy) {
+        // What became healthy again serves on; what died or hung once is not trusted.
+        if (watched.failure?.cause === "unhealthy") watched.failure = undefined;
+      } else if (watched.failure === undefined) {
+        fail("unhealthy", failingChecks(report));
+      }
+    });
+    const end = (): void => {
+      unsubscribe();
+      unwatch();
+    };
+    const watched: Watched = { board: name, instance, failure: undefined, end };
+    this.#watched = watched;
+    return null;
+  }
+
+  #unwatch(): void {
+    this.#watched?.end();
+    this.#watched = undefined;
+  }
+
+  /** A story of which nothing serves yet is given up when nobody serves. A board that is merely unhealthy may be why there is an upgrade. */
+  #interrupt(failure: Failure): void {
+    const { facts } = this.#stories;
+    const stoppable = facts?.kind === "upgrade" || facts?.kind === "standby";
+    if (failure.cause === "unhealthy" || !stoppable || !interruptible.has(facts.phase)) return;
+    const detail = `board ${failure.board} ${failure.cause}: ${failure.detail}`;
+    this.#stories.interrupt(new TwinboardError("holder-failed", { detail }));
+  }
+
+  async #begin(plan: FailoverPlan, { holder }: Situation): Promise<void> {
+    if (plan.action === "nothing" || plan.action === "give-up") return;
+    const { slots } = this.#parts.systemFile.state;
+    const content = slots[plan.to]?.content;
+    if (!content) return;
+    const facts: Partial<NotedFacts> = {
+      to: plan.to,
+      content,
+      toVersion: content.version,
+      // A restart relieves nobody.
+      from: plan.action === "restart" ? null : holder,
+      fromVersion: holder === null ? null : (slots[holder]?.content?.version ?? null),
+      ...("failure" in plan ? { failure: plan.failure } : {}),
+    };
+    await this.#start(plan.action, facts);
+  }
+
+  async #start(kind: "failover" | "restart" | "standby", facts: Partial<NotedFacts>): Promise<void> {
+    const stories = this.#stories;
+    try {
+      await stories.reserve(
+        async () => {
+          const first = await stories.begin(kind, facts);
+          this.#begun.push({ action: kind, to: facts.to ?? "a", at: first.at });
+          return first;
+        },
+        (first) => stories.perform([first], undefined, (scene) => runStory(scene, null)),
+      );
+    } catch (error) {
+      // Somebody asked for a story in the same moment: its end is looked at.
+      if (!(error instanceof TwinboardError && error.code === "busy")) throw error;
+    }
+  }
+
+  /** Somebody took the host's rules away. They are made again, and the primary, which may still run, gets the service back. */
+  async #setUpAgain(): Promise<void> {
+    const { service, boards } = this.#parts;
+    const { signal } = this.#closed;
+    this.#unwatch();
+    await this.#stories.reserve(
+      async () => {
+        await service.setUp(signal);
+        for (const name of boardNames) {
+          if ((await boards[name].inspect()).state !== "off") await service.attach(name, signal);
+        }
+      },
+      () => this.#takeUp.serveAgain(),
+    );
+  }
+}
+
+function givenUpBy(plan: FailoverPlan): { readonly code: ErrorCode; readonly reason: string } | null {
+  if (plan.action !== "give-up") return null;
+  const { failure, code, reason } = plan;
+  return { code, reason: `board ${failure.board} ${failure.cause} (${failure.detail}); ${reason}` };
+}
+
+function failingChecks(report: HealthReport): string {
+  return report.checks
+    .filter((check) => !check.healthy)
+    .map(
+      ({ name, failures, reason }) => `${name} failed ${failures} times in a row (${reason ?? "no reason"})`,
+    )
+    .join(", ");
+}
+
+function begunSince(records: readonly JournalRecord[], sinceMs: number): Begun[] {
+  const asked = records.findLastIndex(({ kind, event, data }) => {
+    const result = data["result"] as StoryResult | undefined;
+    return (
+      (kind === "upgrade" || kind === "rollback") &&
+      event === "story-ended" &&
+      result?.outcome === "committed"
+    );
+  });
+  return records.slice(asked + 1).flatMap(({ event, kind, at, data }) => {
+    const { to, failure } = data as Partial<NotedFacts>;
+    if (event !== "story-began" || at < sinceMs || to === undefined) return [];
+    // A primary that came back after a reboot of the host did not fail.
+    if (kind !== "failover" && kind !== "standby" && (kind !== "restart" || !failure)) return [];
+    return [{ action: kind, to, at }];
+  });
+}
