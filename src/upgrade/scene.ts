@@ -142,7 +142,7 @@ export class Scene {
 
   /** Notes what only the report needs: a disk that does not take it stops nothing. */
   async noteForReport(facts: Partial<NotedFacts>): Promise<void> {
-    await this.note(facts).catch(this.parts.onJournalTrouble);
+    await this.note(facts).catch(this.parts.onTrouble);
   }
 
   /** Notes what was answered to health checks, at the end of the phase that asked. */
