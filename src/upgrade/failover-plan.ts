@@ -33,6 +33,8 @@ export type FailoverPlan =
   | { readonly action: "restart"; readonly to: BoardName; readonly failure: Failure }
   /** The other board boots, is verified, and waits dormant. */
   | { readonly action: "standby"; readonly to: BoardName }
+  /** The other board runs, and nobody needs it to: it is laid to sleep. */
+  | { readonly action: "settle"; readonly board: BoardName; readonly instance: string }
   /** A person is needed. */
   | {
       readonly action: "give-up";
@@ -53,7 +55,12 @@ export function planFailover(situation: Situation): FailoverPlan {
   const otherIsGood = state.slots[other]?.mark === "good";
   const otherIsDown = conditions[other].state === "off" || conditions[other].state === "dead";
   const standby = otherIsGood && otherIsDown && recentStandbys < maxStandbys;
-  if (failure === null) return standby ? { action: "standby", to: other } : { action: "nothing" };
+  if (failure === null) {
+    if (standby) return { action: "standby", to: other };
+    const found = conditions[other];
+    if (found.state === "running") return { action: "settle", board: other, instance: found.instance };
+    return { action: "nothing" };
+  }
   if (recentMoves >= maxMoves) {
     const reason = `the service was moved or its board restarted ${recentMoves} times within ${failoverWindowMs / 60_000} min`;
     return { action: "give-up", failure, code: "failover-given-up", reason };

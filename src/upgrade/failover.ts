@@ -6,6 +6,7 @@
 import { type BoardEvent, type BoardName, boardNames } from "../board/board.ts";
 import { type ErrorCode, TwinboardError } from "../errors.ts";
 import type { HealthReport } from "../health/health.ts";
+import { type Attempt, attemptsIn, movesSince, standbysSince } from "./attempts.ts";
 import type { NotedFacts } from "./facts.ts";
 import {
   type FailoverPlan,
@@ -14,17 +15,16 @@ import {
   planFailover,
   type Situation,
 } from "./failover-plan.ts";
-import type { JournalRecord, PhaseName } from "./record.ts";
+import type { PhaseName } from "./record.ts";
 import { runStory } from "./runner.ts";
 import type { Parts } from "./scene.ts";
-import type { StoryResult } from "./status.ts";
 import type { Stories } from "./stories.ts";
 import type { TakeUp } from "./take-up.ts";
 
-/** After a look that failed (a full disk, an nft that does not answer) the next one. */
-const lookAgainMs = 60_000;
-/** How often it is looked whether the host's rules are still there; asking costs 0.3 ms. */
+/** How often it is looked whether the host's rules are still there; asking costs a millisecond. */
 const lookMs = 1000;
+/** After so many the whole is looked at, whatever happened: after a look that failed (a full disk), or when a bound is over. */
+const lookEveryTicks = 30;
 /** Until these are over the story is given up when the board in service fails: nothing of it serves yet. */
 const interruptible: ReadonlySet<PhaseName | null> = new Set([
   null,
@@ -34,13 +34,6 @@ const interruptible: ReadonlySet<PhaseName | null> = new Set([
   "boot",
   "verify",
 ]);
-
-interface Begun {
-  readonly action: "failover" | "restart" | "standby";
-  readonly to: BoardName;
-  /** ms since 1970. */
-  readonly at: number;
-}
 
 /** The board in service, as it is watched. */
 interface Watched {
@@ -62,10 +55,11 @@ export class Failover {
   /** Something happened that has not been looked at. */
   #due = false;
   #paused = true;
-  /** When a look failed, on the monotonic clock. */
-  #failedAt: number | undefined;
   /** What this daemon began. The journal tells the same and more, unless the disk is full. */
-  #begun: Begun[] = [];
+  #begun: Attempt[] = [];
+  #ticking = false;
+  /** The run of a board that could not be laid to sleep, and after which story that was tried. */
+  #restless: string | undefined;
   readonly #unsubscribe: (() => void)[] = [];
 
   constructor(parts: Parts, stories: Stories, takeUp: TakeUp) {
@@ -91,7 +85,8 @@ export class Failover {
       };
       this.#unsubscribe.push(this.#parts.boards[name].subscribe(died));
     }
-    this.#tick().catch(() => undefined);
+    if (!this.#ticking) void this.#tick().catch(() => undefined);
+    this.#ticking = true;
     this.#look();
   }
 
@@ -115,17 +110,23 @@ export class Failover {
     await this.#looking;
   }
 
-  /** Rules that somebody took away are missed only if somebody looks. */
+  /** Rules that somebody took away are missed only if somebody looks; and what was given up is looked at again. */
   async #tick(): Promise<void> {
     const { signal } = this.#closed;
-    const { clock, service } = this.#parts;
-    for (;;) {
+    const { clock } = this.#parts;
+    for (let ticks = 1; ; ticks += 1) {
       await clock.sleep(lookMs, signal);
       if (this.#paused || this.#stories.busy) continue;
-      const failed = this.#failedAt;
-      if (failed !== undefined) {
-        if (clock.monotonic() - failed >= lookAgainMs) this.#look();
-      } else if (this.#givenUp !== null || !(await service.inspect()).present) this.#look();
+      if (ticks % lookEveryTicks === 0 || (await this.#gone())) this.#look();
+    }
+  }
+
+  /** Whether the host's rules are gone. One that cannot be asked is asked again. */
+  async #gone(): Promise<boolean> {
+    try {
+      return !(await this.#parts.service.inspect()).present;
+    } catch {
+      return false;
     }
   }
 
@@ -135,11 +136,7 @@ export class Failover {
     this.#due = true;
     this.#looking = this.#looking.then(() => {
       this.#due = false;
-      this.#failedAt = undefined;
-      return this.#act().catch((error: unknown) => {
-        this.#failedAt = this.#parts.clock.monotonic();
-        this.#parts.onTrouble(error);
-      });
+      return this.#act().catch(this.#parts.onTrouble);
     });
   };
 
@@ -159,7 +156,7 @@ export class Failover {
 
   /** `undefined`: the host's rules are gone. */
   async #situation(): Promise<Situation | undefined> {
-    const { service, boards, systemFile, clock } = this.#parts;
+    const { service, boards, systemFile, clock, boot } = this.#parts;
     const { present, holder } = await service.inspect();
     if (!present) return undefined;
     const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };
@@ -174,28 +171,28 @@ export class Failover {
         failure = { board: holder, cause: "died", detail: `it is ${condition.state}${why}` };
       }
     }
-    const recent = this.#recent(clock.now() - failoverWindowMs);
-    const standbys = recent.filter(({ action }) => action === "standby").length;
-    const last = recent.at(-1);
-    const { last: story } = this.#stories;
-    const vain = last !== undefined && story?.kind === last.action && story.outcome !== "committed";
+    const attempts = this.#attempts();
+    const sinceMs = clock.now() - failoverWindowMs;
+    const last = attempts.at(-1);
     return {
       holder,
       conditions,
       state: systemFile.state,
       failure,
-      inVain: vain ? last : null,
-      recentMoves: recent.length - standbys,
-      recentStandbys: standbys,
+      inVain: last?.inVain === true ? last : null,
+      recentMoves: movesSince(attempts, sinceMs),
+      recentStandbys: standbysSince(attempts, sinceMs, boot),
     };
   }
 
-  /** What was begun by itself since then, after the last story that somebody asked for and that was committed. */
-  #recent(sinceMs: number): readonly Begun[] {
+  #attempts(): readonly Attempt[] {
     const { last } = this.#stories;
     const asked = (last?.kind === "upgrade" || last?.kind === "rollback") && last.outcome === "committed";
-    this.#begun = asked ? [] : this.#begun.filter(({ at }) => at >= sinceMs);
-    const journalled = begunSince(this.#parts.journal.records, sinceMs);
+    const inVain = last !== null && last.outcome !== "committed";
+    this.#begun = asked
+      ? []
+      : this.#begun.map((attempt) => (attempt.story === last?.id ? { ...attempt, inVain } : attempt));
+    const journalled = attemptsIn(this.#parts.journal.records);
     return journalled.length >= this.#begun.length ? journalled : this.#begun;
   }
 
@@ -245,6 +242,7 @@ export class Failover {
   }
 
   async #begin(plan: FailoverPlan, { holder }: Situation): Promise<void> {
+    if (plan.action === "settle") return await this.#settle(plan.board, plan.instance);
     if (plan.action === "nothing" || plan.action === "give-up") return;
     const { slots } = this.#parts.systemFile.state;
     const content = slots[plan.to]?.content;
@@ -261,13 +259,25 @@ export class Failover {
     await this.#start(plan.action, facts);
   }
 
+  /** A board that an earlier story left running is put to rest; if that fails, again after the next story. */
+  async #settle(board: BoardName, instance: string): Promise<void> {
+    const tried = `${instance} after ${this.#stories.last?.id ?? "nothing"}`;
+    if (this.#restless === tried) return;
+    this.#restless = tried;
+    await this.#stories.reserve(
+      () => Promise.resolve(board),
+      () => this.#takeUp.settle(),
+    );
+  }
+
   async #start(kind: "failover" | "restart" | "standby", facts: Partial<NotedFacts>): Promise<void> {
     const stories = this.#stories;
     try {
       await stories.reserve(
         async () => {
           const first = await stories.begin(kind, facts);
-          this.#begun.push({ action: kind, to: facts.to ?? "a", at: first.at });
+          const { story, at, boot } = first;
+          this.#begun.push({ story, action: kind, to: facts.to ?? "a", at, boot, inVain: undefined });
           return first;
         },
         (first) => stories.perform([first], undefined, (scene) => runStory(scene, null)),
@@ -308,22 +318,4 @@ function failingChecks(report: HealthReport): string {
       ({ name, failures, reason }) => `${name} failed ${failures} times in a row (${reason ?? "no reason"})`,
     )
     .join(", ");
-}
-
-function begunSince(records: readonly JournalRecord[], sinceMs: number): Begun[] {
-  const asked = records.findLastIndex(({ kind, event, data }) => {
-    const result = data["result"] as StoryResult | undefined;
-    return (
-      (kind === "upgrade" || kind === "rollback") &&
-      event === "story-ended" &&
-      result?.outcome === "committed"
-    );
-  });
-  return records.slice(asked + 1).flatMap(({ event, kind, at, data }) => {
-    const { to, failure } = data as Partial<NotedFacts>;
-    if (event !== "story-began" || at < sinceMs || to === undefined) return [];
-    // A primary that came back after a reboot of the host did not fail.
-    if (kind !== "failover" && kind !== "standby" && (kind !== "restart" || !failure)) return [];
-    return [{ action: kind, to, at }];
-  });
 }

@@ -4,7 +4,7 @@
  */
 import type { BoardName } from "../board/board.ts";
 import { asTwinboardError, TwinboardError } from "../errors.ts";
-import { drainBoard } from "./drain.ts";
+import { drainBoard, endFlows } from "./drain.ts";
 import type { Scene } from "./scene.ts";
 
 /** Pause between two attempts, in ms: a board that is waking needs some. */
@@ -31,12 +31,19 @@ export async function takeBack(scene: Scene): Promise<void> {
   await scene.noteForReport({ backDrain });
 }
 
-/** A failover relieved a board that had failed: while the other runs at all, going back would be worse. Errors: `take-back-failed`. */
-async function refuseToGoBack({ parts, facts }: Scene): Promise<void> {
-  const { kind, failure, to } = facts;
-  if (kind !== "failover" || (await parts.boards[to].inspect()).state !== "running") return;
+/**
+ * A failover relieved a board that died or hangs: while the other runs at all, going back would be worse. What the failed one had begun is
+ * ended. Errors: `take-back-failed`.
+ */
+async function refuseToGoBack(scene: Scene): Promise<void> {
+  const { parts, facts } = scene;
+  const { from, to, failure } = facts;
+  if (failure === null || failure.cause === "unhealthy" || from === null) return;
+  if ((await parts.boards[to].inspect()).state !== "running") return;
+  await endFlows(scene, from);
+  await parts.service.fence(from);
   throw new TwinboardError("take-back-failed", {
-    detail: `board ${to} keeps the service; board ${failure?.board ?? ""} had failed before: ${failure?.detail ?? ""}`,
+    detail: `board ${to} keeps the service; board ${from} had failed before: ${failure.detail}`,
   });
 }
 

@@ -48,11 +48,11 @@ export class TakeUp {
     }
     await this.#serve(later.map(({ records }) => factsOf(records)));
     for (const { records, plan } of later) await this.#carryOn(records, plan);
-    await this.#settle();
+    await this.settle();
   }
 
   /** A board that is neither holder nor dormant when no story is under way is one that could not be paused: it is tried again. */
-  async #settle(): Promise<void> {
+  async settle(): Promise<void> {
     const { boards, service } = this.#parts;
     const { holder } = await service.inspect();
     if (this.#stories.ending || holder === null) return;
