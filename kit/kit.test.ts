@@ -177,6 +177,15 @@ test("a board whose host watches over it says again and again that it lives, and
   for (const _ of [1, 2]) assert.equal(await kit.heard("\n\n"), "WATCHDOG=1\n\n");
 });
 
+test("READY is the first sign of life, also when the host asks again", async (t) => {
+  const kit = await startKit(t, { cmdline: "twinboard.watchdog=600" });
+  await kit.notify("READY=1");
+  const ready = "READY=1\nX_TWINBOARD_VERSION=1.2.3\nWATCHDOG=1\n\n";
+  assert.equal(await kit.heard("\n\n"), ready);
+  kit.say("state\n");
+  assert.equal(await kit.heard("\n\n"), ready);
+});
+
 test("what is no number of seconds asks for nothing", async (t) => {
   for (const value of ["", "2s", "$(reboot)", "1234567"]) {
     const kit = await startKit(t, { cmdline: `twinboard.watchdog=${value}` });
