@@ -72,7 +72,7 @@ export async function spawnFile(file: string, limitMs: number, isolate: boolean)
     ],
     env: {
       ...process.env,
-      PATH: `${resolve("node_modules/.bin")}:${process.env["PATH"] ?? ""}:${resolve(".cache/tools/usr/bin")}`,
+      PATH: `${resolve("node_modules/.bin")}:${process.env["PATH"] ?? ""}:${resolve(".cache/tools/usr/bin")}:${resolve(".cache/tools/usr/sbin")}`,
       TMPDIR: temporary,
     },
   });

@@ -1,0 +1,90 @@
+/** Clients of HTTP/2 over TLS, by IPv6, through a takeover and its drain. docs/clients.md tells what is shown here. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Course, type CourseResult, openCourse } from "../fixtures/clients/course.ts";
+import { openCurlCourse } from "../fixtures/clients/curl.ts";
+import { ClientLab } from "../fixtures/clients/lab.ts";
+import { h2load, nghttp } from "../fixtures/clients/load.ts";
+import { missing, version } from "../fixtures/clients/programs.ts";
+
+const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
+const signal = AbortSignal.timeout(120_000);
+
+/** What every client sees that is between two requests when its connection is closed: nothing, but for a new connection. */
+const unharmed = {
+  failed: [],
+  afterIdle: "b over another connection",
+  often: ["a", "b"],
+  seldom: ["a", "b"],
+  finished: { slow: "a", first: "a", download: "a", upload: "a" },
+};
+
+/** What is different: a request that crosses the close on its way, and what is under way at the deadline. */
+const exposed: Readonly<Record<string, Pick<CourseResult, "crossed" | "cut"> & Partial<CourseResult>>> = {
+  "Node http2": {
+    busy: "at most one failed, served by a and b",
+    crossed: "ECONNRESET",
+    cut: all("ECONNRESET"),
+  },
+  curl: { often: ["a"], crossed: "b", cut: { ...all("exit 56"), slow: "b", retried: "b" } },
+};
+
+function all(outcome: string): CourseResult["cut"] {
+  return { slow: outcome, first: outcome, download: outcome, upload: outcome };
+}
+
+test("clients of HTTP/2 through a takeover", { skip, signal }, async (t) => {
+  const absent = { curl: await missing("curl"), nghttp2: await missing("h2load", "nghttp") };
+  t.diagnostic(`${await version("curl")}; ${await version("h2load")}`);
+  await using lab = await ClientLab.make("h2", signal, "ipv6");
+  const node = lab.node();
+  const courses: Course[] = [
+    await openCourse(lab, { name: "Node http2", client: "http2", protocol: "https", program: () => node }),
+  ];
+  if (absent.curl === false)
+    courses.push(await openCurlCourse(lab, { name: "curl", protocol: "https", options: ["--http2"] }));
+  await Promise.all(courses.map(async (course) => await course.begin()));
+  const ofNghttp2 = absent.nghttp2 === false ? await beginNghttp2(lab) : undefined;
+  const rest = async (): Promise<void> => {
+    await Promise.all(courses.map(async (course) => await course.rest()));
+  };
+  const drain = await lab.takeOver(signal, rest);
+  t.diagnostic(JSON.stringify(drain));
+  const results = new Map(
+    await Promise.all(courses.map(async (one) => [one.kind, await one.result()] as const)),
+  );
+  for (const [name, expected] of Object.entries(exposed)) {
+    await t.test(name, { skip: name === "curl" ? absent.curl : false }, () => {
+      const result = results.get(name);
+      const first = result?.finished.first;
+      // As with HTTP/1.1 over TLS: what the server sends by itself may come after the first request.
+      assert.ok(first === "a" || first === result?.cut["first"], first);
+      assert.deepEqual(result, { ...unharmed, finished: { ...unharmed.finished, first }, ...expected });
+    });
+  }
+  await t.test("h2load", { skip: absent.nghttp2 }, async () => {
+    const { started, succeeded, failed } = (await ofNghttp2?.load) ?? {};
+    assert.deepEqual([succeeded, failed], [started, 0], "it never connects again, and no answer is missing");
+    assert.deepEqual(await lab.counted("h2load"), { asked: started, answered: started });
+  });
+  await t.test("nghttp", { skip: absent.nghttp2 }, async () => {
+    assert.deepEqual([await ofNghttp2?.answered, await ofNghttp2?.cut], ["a", "no answer"]);
+  });
+});
+
+async function beginNghttp2(lab: ClientLab) {
+  const url = (when: "early" | "late", path: string, who: string): string =>
+    `${lab.origin(when, "https")}/${path}?until=${when}&who=${who}`;
+  const load = h2load(lab, url("early", "", "h2load"), { perSecond: 1, seconds: 12 });
+  // It asks once, over a connection of its own: X is to be longer than the answer takes.
+  const answered = nghttp(lab, `${lab.origin("late", "https")}/held?until=early&who=answered`);
+  const cut = nghttp(lab, url("late", "held", "cut"));
+  await lab.untilAsked(
+    new Map([
+      ["h2load", 2],
+      ["answered", 1],
+      ["cut", 1],
+    ]),
+  );
+  return { load, answered, cut };
+}
