@@ -39,16 +39,15 @@ export async function findingsOn(
     boards: () => machineFindings(boards.accelerator, signal, options.acceleratorCache),
     services: () => routedFindings(routedPlan(config), signal),
   };
-  const findings: Finding[] = [];
-  for (const [where, look] of Object.entries(looks)) {
+  const found = Object.entries(looks).map(async ([where, look]) => {
     try {
-      findings.push(...(await look()));
+      return await look();
     } catch (error) {
       if (!(error instanceof TwinboardError)) throw error;
-      findings.push(unseen(where, `not looked at: ${error.message}`, error.remedy));
+      return [unseen(where, `not looked at: ${error.message}`, error.remedy)];
     }
-  }
-  return findings;
+  });
+  return (await Promise.all(found)).flat();
 }
 
 /** What the routed service is made from. */
