@@ -19,6 +19,8 @@ import { Device, program } from "./device.ts";
 import { makeSigningKey, type SigningKey } from "./signing-key.ts";
 
 export const drainMs = 8000;
+/** Longer than the pauses within a download, which nginx limits by sending once a second. */
+const quietMs = 3000;
 export const boardMemoryMiB = 128;
 
 const purpose = "demo";
@@ -128,5 +130,5 @@ upgrade: { boot-timeout: ${bootTimeout}, verify-timeout: 30s, probation: ${proba
 }
 
 function serviceLine({ name, address }: ServiceAddress): string {
-  return `  - { name: ${name}, protocol: tcp, address: "${address}", port: 80, drain: ${drainMs}ms }`;
+  return `  - { name: ${name}, protocol: tcp, address: "${address}", port: 80, drain: ${drainMs}ms, quiet: ${quietMs}ms }`;
 }

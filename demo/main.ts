@@ -19,8 +19,10 @@ import { demoPage } from "./page.ts";
 import { type Acts, type DemoReport, demoReport } from "./report.ts";
 import { baseline } from "./scenes/baseline.ts";
 import { dormantBoard } from "./scenes/dormant.ts";
+import { failover } from "./scenes/failover.ts";
 import { firstInstallation } from "./scenes/first-installation.ts";
 import { rollback } from "./scenes/rollback.ts";
+import { standby } from "./scenes/standby.ts";
 import { traditional } from "./scenes/traditional.ts";
 import { upgrade } from "./scenes/upgrade.ts";
 import { factRows, phaseRows, storyRows } from "./tables.ts";
@@ -95,6 +97,13 @@ async function play(lab: Lab, bundles: Bundles, signal: AbortSignal): Promise<Pl
   chapter(`Rollback ${good.version} → ${first.version}: somebody asks for the previous software`);
   const back = await rollback(stage);
 
+  chapter(
+    `Failover ${first.version} → ${good.version}: the board in service is killed; nobody has to do anything`,
+  );
+  const survived = await failover(stage);
+  say("  the other board boots again, for the next time");
+  const again = await standby(stage, survived.records.at(-1)?.seq ?? 0);
+
   chapter(`Upgrade ${good.version} → ${bad.version}: its /healthz fails once it is in service`);
   const takenBack = await upgrade(stage, bundles(bad));
 
@@ -111,7 +120,8 @@ async function play(lab: Lab, bundles: Bundles, signal: AbortSignal): Promise<Pl
     baseline: before,
     committed,
     rollback: back,
-    failover: null,
+    failover: survived,
+    standby: again,
     takenBack,
     refused,
     dormant,

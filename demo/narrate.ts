@@ -39,6 +39,10 @@ export const meanings = {
     verify: "it is ready, and healthy",
     commit: "it is the primary from here on",
   },
+  standby: {
+    ...upgrade,
+    commit: "it is dormant, ready to take over",
+  },
 } as const satisfies Record<string, Meaning>;
 
 const shownTroubles = 10;

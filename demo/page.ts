@@ -19,7 +19,7 @@ export interface DemoPage {
 
 export function demoPage(page: DemoPage): string {
   const { acts, report, complaints } = page;
-  const { committed, rollback, failover, takenBack, refused } = acts;
+  const { committed, rollback, failover, standby, takenBack, refused } = acts;
   const [head = [], ...rows] = storyRows(report);
   const [phaseHead = [], ...phases] = phaseRows(report);
   const story = (heading: string, act: Act): Section => storySection(page, heading, act);
@@ -28,7 +28,8 @@ export function demoPage(page: DemoPage): string {
     ...contrast(acts, page.records),
     story("An upgrade that is committed", committed),
     story("A rollback that somebody asks for", rollback),
-    ...(failover === null ? [] : [story("A board that is killed", failover)]),
+    story("A board that is killed", failover),
+    story("The other board is made ready again", standby),
     story("An upgrade that is taken back", takenBack),
     story("An upgrade that never gets ready", refused),
     { heading: "Other figures", table: { head: ["what", "measured"], rows: factRows(report) } },

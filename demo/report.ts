@@ -68,7 +68,9 @@ export interface DemoReport {
   /** The upgrade that is committed, and the one that is taken back. */
   readonly upgrades: readonly UpgradeReport[];
   readonly rollback: UpgradeReport;
-  readonly failover: FailoverReport | null;
+  readonly failover: FailoverReport;
+  /** After the failover the other board is made ready again. */
+  readonly standby: UpgradeReport;
   readonly refused: RefusedReport;
   readonly dormant: DormantCost;
   /** In all acts without a board's death. */
@@ -91,7 +93,8 @@ export interface Acts {
   readonly baseline: Seen;
   readonly committed: Act;
   readonly rollback: Act;
-  readonly failover: Failover | null;
+  readonly failover: Failover;
+  readonly standby: Act;
   readonly takenBack: Act;
   readonly refused: Act;
   readonly dormant: DormantCost;
@@ -100,13 +103,14 @@ export interface Acts {
 
 /** @param records of the whole load. */
 export function demoReport(acts: Acts, records: readonly RequestRecord[]): DemoReport {
-  const { baseline, committed, rollback, failover, takenBack, refused, dormant, traditional } = acts;
+  const { baseline, committed, rollback, failover, standby, takenBack, refused, dormant, traditional } = acts;
   const upgrades = [committed, takenBack].map((one) => upgradeReport(one, baseline));
-  const unharmed = [committed, rollback, takenBack, refused];
+  const unharmed = [committed, rollback, standby, takenBack, refused];
   return {
     upgrades,
     rollback: upgradeReport(rollback, baseline),
-    failover: failover === null ? null : failoverReport(failover, baseline),
+    failover: failoverReport(failover, baseline),
+    standby: upgradeReport(standby, baseline),
     refused: {
       ...upgradeReport(refused, baseline),
       answeredBy: refused.seen.all.versions,

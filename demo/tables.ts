@@ -7,13 +7,15 @@ export function stories({
   upgrades,
   rollback,
   failover,
+  standby,
   refused,
 }: DemoReport): (readonly [string, UpgradeReport])[] {
   const [committed, takenBack] = upgrades;
   return [
     ...(committed === undefined ? [] : [["upgrade", committed] as const]),
     ["rollback", rollback],
-    ...(failover === null ? [] : [["failover", failover] as const]),
+    ["failover", failover],
+    ["standby", standby],
     ...(takenBack === undefined ? [] : [["upgrade", takenBack] as const]),
     ["upgrade", refused],
   ];
@@ -84,7 +86,7 @@ export function factRows({ dormant, keptAlive, families, failover, traditional }
       `${keptAlive.closedEarly} connections closed between two requests, ${keptAlive.cut} cut at the deadline`,
     ],
     ["families", `${families.ipv4} requests over IPv4, ${families.ipv6} over IPv6`],
-    ...killedRows(failover),
+    ["board killed", killedText(failover)],
     [
       "traditional",
       `${(traditional.downMs / 1000).toFixed(1)} s without an answer, ${traditional.failed} of ` +
@@ -94,10 +96,8 @@ export function factRows({ dormant, keptAlive, families, failover, traditional }
   ];
 }
 
-function killedRows(failover: DemoReport["failover"]): string[][] {
-  if (failover === null) return [];
+function killedText(failover: DemoReport["failover"]): string {
   const { takeoverMs, firstAnswerMs, failed, resets, deadlineResets } = failover;
   const lost = `${failed + resets + deadlineResets} requests lost with the board`;
-  const text = `takeover after ${ms(takeoverMs)}, first answer after ${ms(firstAnswerMs)}; ${lost}`;
-  return [["board killed", text]];
+  return `takeover after ${ms(takeoverMs)}, first answer after ${ms(firstAnswerMs)}; ${lost}`;
 }

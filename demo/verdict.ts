@@ -4,12 +4,13 @@ import type { DemoReport, UpgradeReport } from "./report.ts";
 
 /** What is not as it was intended; nothing if all is well. */
 export function complaints(report: DemoReport): string[] {
-  const { upgrades, rollback, failover, refused, dormant } = report;
+  const { upgrades, rollback, failover, standby, refused, dormant } = report;
   return [
     ...unharmed("the upgrade", upgrades[0], "committed"),
     ...unharmed("the rollback", rollback, "committed"),
     // What a board had begun when it was killed is lost with it.
-    ...(failover === null ? [] : outcomeOf("the failover", failover, "committed")),
+    ...outcomeOf("the failover", failover, "committed"),
+    ...unharmed("the standby after it", standby, "committed"),
     ...unharmed("the upgrade that is taken back", upgrades[1], "rolled-back"),
     ...unharmed("the upgrade that is refused", refused, "failed"),
     ...others(refused),

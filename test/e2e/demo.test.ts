@@ -11,31 +11,45 @@ const demo = resolve(import.meta.dirname, "../../demo/main.ts");
 const limitMs = 280_000;
 const reason = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 
-test("nobody notices the upgrade that is committed, nor the one that is sent back", {
+test("nobody notices upgrades that succeed and fail, nor a rollback; a board that is killed is replaced", {
   skip: reason,
 }, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "demo-test-"));
   t.after(async () => await rm(directory, { recursive: true }));
-  const file = join(directory, "report.json");
-  const { stdout, exitCode } = await run(process.execPath, [demo, "--json", file], {
+  const [json, html] = [join(directory, "report.json"), join(directory, "report.html")];
+  const { stdout, exitCode } = await run(process.execPath, [demo, "--json", json, "--html", html], {
     timeoutMs: limitMs,
     allowedExitCodes: [1],
+    signal: t.signal,
   });
   const told = stdout.toString();
   assert.equal(exitCode, 0, told);
   assert.match(told, /Nobody noticed/);
-  const { upgrades, dormant } = JSON.parse(await readFile(file, "utf8")) as DemoReport;
+  const report = JSON.parse(await readFile(json, "utf8")) as DemoReport;
+  const { upgrades, rollback, failover, refused, dormant, keptAlive, families, traditional } = report;
+  const unharmed = [...upgrades, rollback, refused];
   assert.deepEqual(
-    upgrades.map(({ from, to, outcome }) => [from, to, outcome]),
+    [...unharmed, failover].map(({ from, to, outcome }) => [from, to, outcome]),
     [
       ["1.0.0", "2.0.0", "committed"],
       ["2.0.0", "3.0.0", "rolled-back"],
+      ["2.0.0", "1.0.0", "committed"],
+      ["2.0.0", "4.0.0", "failed"],
+      ["1.0.0", "2.0.0", "committed"],
     ],
   );
-  for (const { requests, failed, resets, deadlineResets } of upgrades) {
-    assert.ok(requests > 500, `${requests} requests were made`);
+  for (const { requests, failed, resets, deadlineResets } of unharmed) {
+    assert.ok(requests > 300, `${requests} requests were made`);
     assert.deepEqual({ failed, resets, deadlineResets }, { failed: 0, resets: 0, deadlineResets: 0 });
   }
+  assert.deepEqual(Object.keys(refused.answeredBy), ["2.0.0"]);
+  assert.equal(refused.error, "board-not-ready");
+  assert.ok(failover.takeoverMs !== null && failover.firstAnswerMs !== null);
   assert.equal(dormant.cpuNs, 0);
   assert.ok(dormant.seconds >= 10 && dormant.residentBytes > 0);
+  assert.ok(keptAlive.requests > 500 && keptAlive.closedEarly > 0, JSON.stringify(keptAlive));
+  assert.ok(families.ipv4 > 500 && families.ipv6 > 500, JSON.stringify(families));
+  // A machine boots, and nobody else serves: no timing, but the order of things.
+  assert.ok(traditional.failed > 0 && traditional.downMs > traditional.writeMs, JSON.stringify(traditional));
+  assert.match(await readFile(html, "utf8"), /With one board/);
 });
