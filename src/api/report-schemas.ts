@@ -1,6 +1,7 @@
 /** What the API tells of stories that are over, or go on: the list, and the report of one. docs/report.md tells the keys to people. */
 import { z } from "@hono/zod-openapi";
 import { phaseEnds } from "../upgrade/course.ts";
+import { failureCauses } from "../upgrade/failover-plan.ts";
 import { outcomes } from "../upgrade/record.ts";
 import {
   board,
@@ -98,6 +99,10 @@ export const reportSchema = z
     probationMs: z.number().describe("Probation that was served"),
     checks: z.array(checkSchema).readonly(),
     error: storyErrorSchema.nullable(),
+    failure: z
+      .object({ board, cause: z.enum(failureCauses), detail: z.string(), console: lines })
+      .nullable()
+      .describe("Why the story began by itself: what was wrong with the board in service"),
     installed: z
       .object({
         version: z.string(),

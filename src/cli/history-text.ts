@@ -105,7 +105,12 @@ function checkLines({ checks }: Report): string[] {
   return tableLines([["phase", "check", "asked", "failed", "slowest", "last failure"], ...rows]);
 }
 
-function failureLines({ error }: Report): string[] {
+function failureLines({ error, failure }: Report): string[] {
+  if (error === null && failure !== null)
+    return [
+      `board ${failure.board}, which was in service, ${failure.cause}: ${failure.detail}`,
+      ...failure.console.map((line) => `| ${line}`),
+    ];
   if (error === null) return [];
   const { phase, message, code, remedy, console } = error;
   return [

@@ -1,6 +1,7 @@
 /** What happened, in one sentence for an operator. */
 import { otherBoard } from "../board/board.ts";
 import type { DrainCounts } from "../service/service.ts";
+import type { FailureCause } from "../upgrade/failover-plan.ts";
 import type { StoryKind } from "../upgrade/record.ts";
 import type { Report } from "../upgrade/report.ts";
 import { clockText, countText, spanText } from "./figures.ts";
@@ -9,9 +10,16 @@ import { clockText, countText, spanText } from "./figures.ts";
 export const kindNouns: Readonly<Record<StoryKind, string>> = {
   upgrade: "upgrade",
   rollback: "rollback",
-  restart: "restart after a reboot of the host",
+  restart: "restart of the primary",
   failover: "failover",
   standby: "preparation of the standby board",
+};
+
+/** What is said of a board that failed so: "board b died". */
+export const failureVerbs: Readonly<Record<FailureCause, string>> = {
+  died: "died",
+  hung: "hung",
+  unhealthy: "was not healthy",
 };
 
 /** One sentence, sometimes two; ends with a full stop. */
@@ -41,9 +49,11 @@ function committed(report: Report): string {
   const version = to.version ?? "its software";
   const board = `Board ${to.board}`;
   if (kind === "standby") return `${board} stands by with ${version}: booted, verified and dormant.`;
-  if (kind === "restart") return `${board} serves ${version} since ${since}, after the host was booted.`;
+  const why = failed(report);
+  if (kind === "restart")
+    return `${board} serves ${version} since ${since}, ${why === "" ? "after the host was booted" : `booted again because ${why}`}.`;
   if (kind === "failover")
-    return `${board} took the service over at ${since} and serves ${version}, because board ${from.board ?? otherBoard(to.board)} failed${because(report)}.`;
+    return `${board} took the service over at ${since} and serves ${version}, because ${why === "" ? `board ${from.board ?? otherBoard(to.board)} failed` : why}.`;
   const serves = `${board} serves ${version}${kind === "rollback" ? " again" : ""} since ${since}`;
   if (from.board === null) return `${serves}; this was the first installation.`;
   return report.drain === null ? `${serves}.` : `${serves}; ${drainClause(report.drain)}.`;
@@ -84,6 +94,10 @@ function stays({ from }: Report): string {
 
 function towards({ kind, to }: Report): string {
   return to.version === null || kind === "restart" || kind === "standby" ? "" : ` to ${to.version}`;
+}
+
+function failed({ failure }: Report): string {
+  return failure === null ? "" : `board ${failure.board} ${failureVerbs[failure.cause]}`;
 }
 
 function because({ error }: Report): string {

@@ -5,7 +5,7 @@ import { chartMarkup } from "./chart.ts";
 import { instantText, iso, sizeText, spanText } from "./figures.ts";
 import { html, type Markup } from "./markup.ts";
 import type { StorySection } from "./page.ts";
-import { kindNouns, sentenceOf } from "./sentence.ts";
+import { failureVerbs, kindNouns, sentenceOf } from "./sentence.ts";
 import { aroundTakeover, timeline } from "./timeline.ts";
 
 const none = "–";
@@ -25,7 +25,7 @@ ${keyFacts(report)}
 </header>
 <figure>${chartMarkup(timeline(report, series))}</figure>
 ${lens === undefined ? "" : html`<figure class="lens"><figcaption>One second on either side of the takeover</figcaption>${chartMarkup(lens)}</figure>`}
-${failure(report)}
+${cause(report)}${failure(report)}
 ${remarks(report)}
 ${flows("Flows of the old board", report.drain)}
 ${flows("Flows of the board that was relieved", report.backDrain)}
@@ -50,14 +50,26 @@ function keyFacts({ from, to, startedAt, endedAt, service, recoveries }: Report)
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
+function consoleLines(board: string, lines: readonly string[]): Markup | "" {
+  if (lines.length === 0) return "";
+  return html`<h4>Last lines of board ${board}’s console</h4>
+<pre>${lines.join("\n")}</pre>`;
+}
+
+/** Why a story began by itself. */
+function cause({ failure: why }: Report): Markup | "" {
+  if (why === null) return "";
+  return html`<section class="failure"><h3>Why: board ${why.board} ${failureVerbs[why.cause]}</h3>
+<p class="message">${why.detail}</p>
+${consoleLines(why.board, why.console)}
+</section>
+`;
+}
+
 function failure({ error, to }: Report): Markup | "" {
   if (error === null) return "";
   const { code, message, remedy, phase, console } = error;
-  const lines =
-    console.length === 0
-      ? ""
-      : html`<h4>Last lines of board ${to.board}’s console</h4>
-<pre>${console.join("\n")}</pre>`;
+  const lines = consoleLines(to.board, console);
   return html`<section class="failure"><h3>What failed${phase === null ? "" : ` in ${phase}`}</h3>
 <p class="message">${message}</p>
 <p>What to do: ${remedy}. <span class="code">${code}</span></p>

@@ -7,6 +7,7 @@ import type { DrainResult } from "../service/service.ts";
 import { type CheckReport, checksOf } from "./check-reports.ts";
 import { courseOf, type PhaseRun, type Recovery, type Undo } from "./course.ts";
 import { factsOf, type StoryFacts } from "./facts.ts";
+import type { Failure } from "./failover-plan.ts";
 import type { JournalRecord, Outcome, PhaseName, StoryKind } from "./record.ts";
 import type { StoryResult } from "./status.ts";
 
@@ -58,6 +59,8 @@ export interface Report {
   /** Health checks, by phase. */
   readonly checks: readonly CheckReport[];
   readonly error: StoryResult["error"];
+  /** Why the story began by itself: what was wrong with the board in service, and the last lines of its console. */
+  readonly failure: (Failure & { readonly console: readonly string[] }) | null;
   readonly installed: {
     readonly version: string;
     /** Hex SHA-256 of the bundle's signed manifest. */
@@ -116,6 +119,7 @@ export function reportOf(system: string, records: readonly JournalRecord[]): Rep
     probationMs: facts.servedMs,
     checks: checksOf(records, to),
     error: result?.error ?? facts.error ?? null,
+    failure: failureOf(facts),
     installed: installedOf(facts),
     remarks: remarksOf(facts),
   };
@@ -131,6 +135,10 @@ function installedOf({ content, bundle }: StoryFacts): Report["installed"] {
   }));
   const { version, digest } = content;
   return { version, digest, signer: bundle?.signer ?? null, images };
+}
+
+function failureOf({ failure, failedConsole }: StoryFacts): Report["failure"] {
+  return failure === null ? null : { ...failure, console: failedConsole };
 }
 
 function remarksOf({ from, to, servesUnhealthy, activateFailed, woken }: StoryFacts): string[] {
