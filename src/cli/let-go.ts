@@ -1,4 +1,4 @@
-/** Ctrl-C, SIGTERM and a terminal that is closed let go of what is being watched; whatever goes on in the daemon goes on. */
+/** Ctrl-C, SIGTERM, a terminal that is closed and a reader who goes away let go of what is watched; what goes on in the daemon goes on. */
 
 /** 128 + SIGINT, as a shell reports it. */
 const detachedExitCode = 130;
@@ -15,6 +15,7 @@ export function letGoOnSignals(): LetGo {
   const controller = new AbortController();
   const letGo = (): void => controller.abort();
   for (const name of signals) process.once(name, letGo);
+  process.stdout.once("error", letGo);
   return {
     signal: controller.signal,
     or: async (watching) => {
@@ -27,6 +28,7 @@ export function letGoOnSignals(): LetGo {
     },
     [Symbol.dispose]: () => {
       for (const name of signals) process.off(name, letGo);
+      process.stdout.off("error", letGo);
     },
   };
 }

@@ -78,6 +78,14 @@ test("status --watch --json: one status a line, at each event and each second; a
   assert.equal(lines.filter(({ error }) => error !== undefined).length, 1);
 });
 
+test("status --watch ends when nobody reads it any more", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const command = startCommand(["status", "--watch", "--json", "--socket", daemon.socket]);
+  await command.said('"seq":0');
+  command.hangUp();
+  assert.equal((await command.ended).exitCode, 130);
+});
+
 test("status --watch without a daemon to begin with is an error at once", async () => {
   const { exitCode, stderr } = await runCommand(["status", "--watch", "--socket", "/nonexistent.sock"]);
   assert.equal(exitCode, 2);
