@@ -17,7 +17,10 @@ const clientTries = 2;
 /** Questions that are to free the board. */
 const freeTries = 3;
 const mostLastCallMs = 1000;
+/** What an answer that flows does not stand still for. */
+const lastQuietMs = 100;
 /** Kernels before 5.18 answer 1,000 stray SYNs a second in all, those before 4.9 only 100 (`tcp_challenge_ack_limit`). */
+const limitWindowMs = 1000;
 const leastWave = 64;
 const mostWave = 16_384;
 
@@ -34,13 +37,17 @@ export class Closing {
   #lastWave: readonly number[] = [];
   /** How many are asked in one go: what the board has shown to answer. */
   #wave = mostWave;
+  #answeredMs = Number.NEGATIVE_INFINITY;
+  /** After a limit has shown itself: when the next wave may begin. */
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(stillness: Stillness) {
     this.#stillness = stillness;
   }
 
   /** Learns from a look at all flows who answered the last wave. */
-  learn(flows: readonly ServiceFlow[]): void {
+  learn(flows: readonly ServiceFlow[], nowMs: number): void {
+    if (this.#lastWave.length === 0) return;
     const byId = new Map(flows.map((flow) => [flow.id, flow]));
     const mute: ServiceFlow[] = [];
     for (const id of this.#lastWave) {
@@ -51,13 +58,19 @@ export class Closing {
         this.#asked.set(id, { atMs: asked?.atMs ?? 0, packets: flow.packets, closed: flow.closed, tries: 0 });
       } else mute.push(flow);
     }
-    const answered = this.#lastWave.length - mute.length;
-    const limited = answered > 0 && mute.length > answered && this.#lastWave.length > leastWave;
-    if (limited) this.#wave = Math.max(leastWave, answered);
-    else if (this.#lastWave.length >= this.#wave) this.#wave = Math.min(mostWave, this.#wave * 2);
-    // Those whom a limit kept from being answered are not counted as mute.
-    if (limited) for (const { id } of mute) this.#forgive(id);
+    this.#judge(this.#lastWave.length - mute.length, mute, nowMs);
     this.#lastWave = [];
+  }
+
+  /** Many who do not answer among some that do: there is a limit, and those whom it kept from answering are not mute. */
+  #judge(answered: number, mute: readonly ServiceFlow[], nowMs: number): void {
+    const lately = nowMs - this.#answeredMs < 2 * limitWindowMs;
+    if (answered > 0) this.#answeredMs = nowMs;
+    if (mute.length > answered && (answered > 0 || lately)) {
+      this.#wave = Math.max(leastWave, answered);
+      this.#notBeforeMs = nowMs + limitWindowMs;
+      for (const { id } of mute) this.#forgive(id);
+    } else if (mute.length === 0) this.#wave = Math.min(mostWave, this.#wave * 2);
   }
 
   /**
@@ -65,6 +78,7 @@ export class Closing {
    * @param restMs until a flow's deadline
    */
   questions(flows: readonly ServiceFlow[], nowMs: number, restMs: (flow: ServiceFlow) => number): Question[] {
+    if (nowMs < this.#notBeforeMs) return [];
     const due = flows.flatMap((flow) => this.#question(flow, nowMs, restMs(flow)));
     // What is half closed first: a client that begins anew from the same port waits for it.
     const ordered = [...due.filter(({ flow }) => flow.closed), ...due.filter(({ flow }) => !flow.closed)];
@@ -86,7 +100,8 @@ export class Closing {
       const asked = this.#asked.get(id);
       return asked === undefined || asked.tries >= mostTries(closed) ? [] : [asked.atMs + askAgainMs];
     });
-    return waiting.reduce((first, at) => Math.min(first, at), Number.POSITIVE_INFINITY);
+    const next = waiting.reduce((first, at) => Math.min(first, at), Number.POSITIVE_INFINITY);
+    return Math.max(next, this.#notBeforeMs);
   }
 
   /** Closed, its client told, and the board says nothing however often it is asked. */
@@ -108,7 +123,8 @@ export class Closing {
   #isBetweenRequests(flow: ServiceFlow, nowMs: number, restMs: number): boolean {
     if (flow.state !== "ESTABLISHED" || flow.inRequest || flow.unheard) return false;
     const stillMs = this.#stillness.stillMs(flow, nowMs);
-    return stillMs >= flow.service.quietMs || restMs <= lastCallMs(flow.service);
+    const { quietMs } = flow.service;
+    return stillMs >= (restMs <= lastCallMs(flow.service) ? Math.min(quietMs, lastQuietMs) : quietMs);
   }
 
   #forgive(id: number): void {
@@ -118,7 +134,8 @@ export class Closing {
 }
 
 /**
- * How long before its deadline a flow need not be still any more: between two requests is better than wherever it is then.
+ * How long before its deadline a flow need be still for no longer than `lastQuietMs`: between two requests is better than wherever it
+ * is then.
  * Not at all where flows shall never be closed before their deadline.
  */
 export function lastCallMs({ quietMs, drainMs }: PlannedService): number {

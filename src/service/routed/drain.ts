@@ -80,6 +80,7 @@ class Drain {
     const started = systemClock.monotonic();
     for (;;) {
       const look = await this.#look();
+      await this.#forget(look);
       const progress = this.#tally.progress();
       this.#order.onProgress?.(progress);
       if (look.left.length === 0)
@@ -95,7 +96,7 @@ class Drain {
     const flows = await flowsOf(this.#plan, this.#order.board, this.#signal);
     this.#tally.note(flows);
     this.#stillness.note(flows, atMs);
-    this.#closing.learn(flows);
+    this.#closing.learn(flows, systemClock.monotonic());
     this.#looks += 1;
     await this.#remarks.noteTable(readSetting);
     return { flows, left: flows.filter(({ over }) => !over), atMs, tookMs: systemClock.monotonic() - atMs };
@@ -103,7 +104,6 @@ class Drain {
 
   /** Closes what can be closed now, and waits until there may be more. */
   async #step(look: Look, dueMs: number): Promise<void> {
-    await this.#forget(look);
     const { left } = look;
     const nowMs = systemClock.monotonic();
     const fits = Math.floor((dueMs - lookAheadMs) / 2 / questionMs);
@@ -144,7 +144,7 @@ class Drain {
       const bits = told | boardToldBit;
       this.#tally.noteClosed(await forgetFlows(this.#plan, board, { bits, mask: bits }));
     }
-    if (left.every((flow) => this.#closing.isAbandoned(flow))) {
+    if (left.length > 0 && left.every((flow) => this.#closing.isAbandoned(flow))) {
       const forgotten = await forgetFlows(this.#plan, board, { bits: told, mask: told });
       this.#tally.noteClosed(forgotten);
       this.#remarks.noteBoardSilent(left.length);

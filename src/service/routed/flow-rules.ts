@@ -108,7 +108,7 @@ chain leave${suffix} {
 }
 
 function requests(plan: RoutedPlan, marks: Marks, families: readonly Family[]): string {
-  const { boardMark, clientToldBit, clientGoneBit } = marks;
+  const { boardMark, clientToldBit, boardToldBit, clientGoneBit } = marks;
   const owner = (family: Family, board: BoardName): string =>
     `ct state new ${family.header} daddr ${linksOf(plan, family)[board]} ${setMark(0, boardMark[board])}`;
   const owners = families.flatMap((family) => boardNames.map((board) => owner(family, board)));
@@ -124,8 +124,9 @@ chain closed_request {
   tcp flags & rst == rst ${gone}
   # the client knows the flow no more; as a SYN its reset makes the board say where it stands, and the board's reset exact
   tcp flags & rst == rst tcp flags set syn accept
-  # the client begins anew from the same port: this SYN makes the board speak, the next one finds the flow forgotten
-  tcp flags & (syn | ack) == syn ${gone} accept
+  # the client begins anew from the same port: this SYN makes the board speak if it has yet to learn, the next one finds the flow forgotten
+  tcp flags & (syn | ack) == syn ${gone} ct mark & ${hex(boardToldBit)} != 0 drop
+  tcp flags & (syn | ack) == syn accept
   ${setMark(0, clientToldBit)} reject with tcp reset
 }`;
 }
