@@ -54,8 +54,18 @@ function resultOf(
   ends: Readonly<Record<string, number>>,
 ): BenchResult {
   const figures = {
-    ...{ flows, family, drainMs: Math.round(ms), closedEarly, finished, cut, leftOnBoard, ends, remarks },
-    ...{ newConnections: load.asked, newFailed: load.failures.length, newLongestMs: load.longestMs },
+    flows,
+    family,
+    drainMs: Math.round(ms),
+    closedEarly,
+    finished,
+    cut,
+    leftOnBoard,
+    ends,
+    remarks,
+    newConnections: load.asked,
+    newFailed: load.failures.length,
+    newLongestMs: load.longestMs,
   };
   const complaints = [
     ...(closedEarly === flows ? [] : [`${closedEarly} of ${flows} connections were closed early`]),
