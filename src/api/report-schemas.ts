@@ -100,7 +100,7 @@ export const reportSchema = z
     checks: z.array(checkSchema).readonly(),
     error: storyErrorSchema.nullable(),
     failure: z
-      .object({ board, cause: z.enum(failureCauses), detail: z.string(), console: lines })
+      .object({ board, cause: z.enum(failureCauses), detail: z.string(), at: epochMs, console: lines })
       .nullable()
       .describe("Why the story began by itself: what was wrong with the board in service"),
     installed: z

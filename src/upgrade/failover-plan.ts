@@ -10,6 +10,8 @@ export interface Failure {
   readonly board: BoardName;
   readonly cause: FailureCause;
   readonly detail: string;
+  /** When it was noticed, ms since 1970. */
+  readonly at: number;
 }
 
 export interface Situation {

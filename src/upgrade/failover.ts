@@ -3,7 +3,7 @@
  * board is warm, one boots. Where the other board is down it is booted, verified and laid to sleep, so that there is a warm way back.
  * What is to be done is decided by `planFailover`; here it is seen, begun, and bounded.
  */
-import { type BoardEvent, type BoardName, boardNames } from "../board/board.ts";
+import { type BoardCondition, type BoardEvent, type BoardName, boardNames } from "../board/board.ts";
 import { type ErrorCode, TwinboardError } from "../errors.ts";
 import type { HealthReport } from "../health/health.ts";
 import { type Attempt, attemptsIn, movesSince, standbysSince } from "./attempts.ts";
@@ -166,10 +166,7 @@ export class Failover {
     } else {
       const condition = conditions[holder];
       if (condition.state === "running") failure = this.#watch(holder, condition.instance);
-      else {
-        const why = condition.state === "off" ? "" : `: ${condition.reason ?? "it does no more work"}`;
-        failure = { board: holder, cause: "died", detail: `it is ${condition.state}${why}` };
-      }
+      else failure = this.#seenDying(holder) ?? foundDead(holder, condition, clock.now());
     }
     const attempts = this.#attempts();
     const sinceMs = clock.now() - failoverWindowMs;
@@ -203,7 +200,7 @@ export class Failover {
     this.#unwatch();
     const board = this.#parts.boards[name];
     const fail = (cause: Failure["cause"], detail: string): void => {
-      watched.failure = { board: name, cause, detail };
+      watched.failure = { board: name, cause, detail, at: this.#parts.clock.now() };
       this.#look();
     };
     const unsubscribe = board.subscribe((event) => {
@@ -225,6 +222,11 @@ export class Failover {
     const watched: Watched = { board: name, instance, failure: undefined, end };
     this.#watched = watched;
     return null;
+  }
+
+  #seenDying(name: BoardName): Failure | undefined {
+    const failure = this.#watched?.board === name ? this.#watched.failure : undefined;
+    return failure?.cause === "died" ? failure : undefined;
   }
 
   #unwatch(): void {
@@ -309,6 +311,11 @@ function givenUpBy(plan: FailoverPlan): { readonly code: ErrorCode; readonly rea
   if (plan.action !== "give-up") return null;
   const { failure, code, reason } = plan;
   return { code, reason: `board ${failure.board} ${failure.cause} (${failure.detail}); ${reason}` };
+}
+
+function foundDead(board: BoardName, condition: BoardCondition, at: number): Failure {
+  const why = condition.state === "off" ? "" : `: ${condition.reason ?? "it does no more work"}`;
+  return { board, cause: "died", detail: `it is ${condition.state}${why}`, at };
 }
 
 function failingChecks(report: HealthReport): string {

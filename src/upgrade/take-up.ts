@@ -108,13 +108,13 @@ export class TakeUp {
 
   /** The board in service died while no daemon was there to see it. Returns whether the dormant one took over. */
   async #failOver(holder: BoardName): Promise<boolean> {
-    const { boards, service, systemFile, settings } = this.#parts;
+    const { boards, service, systemFile, settings, clock } = this.#parts;
     const { slots } = systemFile.state;
     const to = otherBoard(holder);
     const content = slots[to]?.content;
     const warm = (await boards[to].inspect()).state === "dormant" && slots[to]?.mark === "good";
     if (!settings.failover || !warm || !content || this.#stories.ending) return false;
-    const failure = { board: holder, cause: "died", detail: "it was found dead" } as const;
+    const failure = { board: holder, cause: "died", detail: "it was found dead", at: clock.now() } as const;
     const fromVersion = slots[holder]?.content?.version ?? null;
     const facts = { from: holder, to, fromVersion, toVersion: content.version, content, failure };
     await this.#stories.perform([await this.#stories.begin("failover", facts)], undefined, (scene) =>
