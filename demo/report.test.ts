@@ -41,7 +41,11 @@ const acts: Acts = {
   baseline: seen,
   committed: act({ drain }),
   rollback: act({ kind: "rollback", from: "2.0.0", to: "1.0.0", drain }),
-  failover: { ...act({ kind: "failover" }), takeoverMs: 61.23, firstAnswerMs: null },
+  failover: {
+    ...act({ kind: "failover" }, { from: 3000, to: 4000 }),
+    takeoverMs: 61.23,
+    firstAnswerMs: null,
+  },
   standby: act({ kind: "standby", to: "1.0.0" }),
   takenBack: act({ outcome: "rolled-back" }),
   refused: act({ outcome: "failed", to: "4.0.0" }, { from: 5000, to: 6000 }),
@@ -60,7 +64,13 @@ const request: RequestRecord = {
   outcome: "ok",
   version: "1.0.0",
 };
-const good = demoReport(acts, [request, { ...request, ipv6: true }, { ...request, scheduledAt: 3000 }]);
+const good = demoReport(acts, [
+  request,
+  { ...request, kind: "steady", ipv6: true },
+  { ...request, kind: "idle", reused: true, scheduledAt: 2500 },
+  { ...request, scheduledAt: 3500, outcome: "reset" },
+  { ...request, scheduledAt: 6500, outcome: "failed" },
+]);
 
 test("figures have one digit after the point", () => {
   const [upgrade] = good.upgrades;
@@ -79,13 +89,13 @@ test("figures have one digit after the point", () => {
   });
 });
 
-test("kept-alive clients and families are counted over the acts in which no board died", () => {
+test("the whole load is counted, between the acts too, but not while a board was dead nor after the end", () => {
+  assert.deepEqual(good.load, { requests: 3, failed: 0, resets: 0, ipv4: 2, ipv6: 1 });
   const { requests, closedEarly, cut, connections } = good.keptAlive;
   assert.deepEqual(
     { requests, closedEarly, cut, connections },
-    { requests: 1500, closedEarly: 28, cut: 4, connections: 100 },
+    { requests: 2, closedEarly: 28, cut: 4, connections: 1 },
   );
-  assert.deepEqual(good.families, { ipv4: 1, ipv6: 1 });
 });
 
 test("nothing is complained of when all is as intended; what was lost with a board that died is not", () => {
@@ -113,6 +123,11 @@ for (const [what, report, words] of [
     "a refused one that answers",
     { ...good, refused: { ...good.refused, answeredBy: { "4.0.0": 3 } } },
     /3 requests/,
+  ],
+  [
+    "a failure between the acts",
+    { ...good, load: { ...good.load, failed: 2 } },
+    /2 requests of the whole load/,
   ],
   ["no kept-alive clients", { ...good, keptAlive: { ...good.keptAlive, requests: 0 } }, /kept-alive/],
 ] as [string, DemoReport, RegExp][]) {

@@ -2,8 +2,8 @@
 import type { Outcome } from "../src/upgrade/record.ts";
 import type { StoryResult } from "../src/upgrade/status.ts";
 import type { Act, Seen } from "./act.ts";
-import { keptAliveClients } from "./load/plans.ts";
-import type { RequestRecord } from "./load/request.ts";
+import { isKeptAlive, keptAliveClients } from "./load/plans.ts";
+import type { RequestOutcome, RequestRecord } from "./load/request.ts";
 import type { DormantCost } from "./scenes/dormant.ts";
 import type { Traditional } from "./scenes/traditional.ts";
 
@@ -40,17 +40,26 @@ export interface FailoverReport extends UpgradeReport {
   readonly firstAnswerMs: number | null;
 }
 
+/** From the load's beginning to the end of the last act, between the acts too; but not from a board's kill to the failover's end. */
+export interface LoadReport {
+  readonly requests: number;
+  readonly failed: number;
+  readonly resets: number;
+  readonly ipv4: number;
+  readonly ipv6: number;
+}
+
+/** Of the same time. */
 export interface KeptAliveReport {
   readonly clients: number;
   readonly requests: number;
   readonly failed: number;
   readonly resets: number;
-  readonly deadlineResets: number;
-  /** Connections that a drain closed between two requests, and those that it cut at its deadline; of all clients. */
-  readonly closedEarly: number;
-  readonly cut: number;
   /** Connections that these clients made. */
   readonly connections: number;
+  /** Connections of all clients that a drain closed between two requests, and those that it cut at its deadline. */
+  readonly closedEarly: number;
+  readonly cut: number;
 }
 
 export interface TraditionalReport {
@@ -73,10 +82,8 @@ export interface DemoReport {
   readonly standby: UpgradeReport;
   readonly refused: RefusedReport;
   readonly dormant: DormantCost;
-  /** In all acts without a board's death. */
+  readonly load: LoadReport;
   readonly keptAlive: KeptAliveReport;
-  /** Requests in these acts over each family. */
-  readonly families: { readonly ipv4: number; readonly ipv6: number };
   readonly traditional: TraditionalReport;
 }
 
@@ -105,7 +112,8 @@ export interface Acts {
 export function demoReport(acts: Acts, records: readonly RequestRecord[]): DemoReport {
   const { baseline, committed, rollback, failover, standby, takenBack, refused, dormant, traditional } = acts;
   const upgrades = [committed, takenBack].map((one) => upgradeReport(one, baseline));
-  const unharmed = [committed, rollback, standby, takenBack, refused];
+  const { from, to } = failover.span;
+  const unharmed = records.filter(({ scheduledAt: at }) => at < refused.span.to && (at < from || at >= to));
   return {
     upgrades,
     rollback: upgradeReport(rollback, baseline),
@@ -117,8 +125,8 @@ export function demoReport(acts: Acts, records: readonly RequestRecord[]): DemoR
       error: refused.result.error?.code ?? null,
     },
     dormant,
-    keptAlive: keptAliveReport(unharmed),
-    families: families(unharmed, records),
+    load: loadReport(unharmed),
+    keptAlive: keptAliveReport(unharmed, [committed, rollback, takenBack]),
     traditional: traditionalReport(traditional),
   };
 }
@@ -151,26 +159,28 @@ function failoverReport(failover: Failover, baseline: Seen): FailoverReport {
   };
 }
 
-function keptAliveReport(acts: readonly Act[]): KeptAliveReport {
-  const sum = (of: (act: Act) => number): number => acts.reduce((total, act) => total + of(act), 0);
+function loadReport(records: readonly RequestRecord[]): LoadReport {
+  const ipv6 = records.filter((record) => record.ipv6 === true).length;
+  return { ...outcomes(records), ipv4: records.length - ipv6, ipv6 };
+}
+
+function keptAliveReport(records: readonly RequestRecord[], drained: readonly Act[]): KeptAliveReport {
+  const mine = records.filter(isKeptAlive);
+  const sum = (of: "closedEarly" | "cut"): number =>
+    drained.reduce((total, { result }) => total + (result.drain?.[of] ?? 0), 0);
   return {
     clients: keptAliveClients,
-    requests: sum(({ seen }) => seen.keptAlive.requests),
-    failed: sum(({ seen }) => seen.keptAlive.failed),
-    resets: sum(({ seen }) => seen.keptAlive.resets),
-    deadlineResets: sum(({ seen }) => seen.keptAlive.deadlineResets),
-    closedEarly: sum(({ result }) => result.drain?.closedEarly ?? 0),
-    cut: sum(({ result }) => result.drain?.cut ?? 0),
-    connections: sum(({ seen }) => seen.keptAlive.connections),
+    ...outcomes(mine),
+    connections: mine.filter(({ reused }) => reused !== true).length,
+    closedEarly: sum("closedEarly"),
+    cut: sum("cut"),
   };
 }
 
-function families(acts: readonly Act[], records: readonly RequestRecord[]): DemoReport["families"] {
-  const inside = records.filter(({ scheduledAt }) =>
-    acts.some(({ span }) => scheduledAt >= span.from && scheduledAt < span.to),
-  );
-  const ipv6 = inside.filter((record) => record.ipv6 === true).length;
-  return { ipv4: inside.length - ipv6, ipv6 };
+function outcomes(records: readonly RequestRecord[]): Pick<LoadReport, "requests" | "failed" | "resets"> {
+  const count = (wanted: RequestOutcome): number =>
+    records.filter(({ outcome }) => outcome === wanted).length;
+  return { requests: records.length, failed: count("failed"), resets: count("reset") };
 }
 
 function traditionalReport({ seen, times }: Traditional): TraditionalReport {

@@ -69,9 +69,14 @@ function ms(value: number | null): string {
 }
 
 /** Everything else, a line each. */
-export function factRows({ dormant, keptAlive, families, failover, traditional }: DemoReport): string[][] {
+export function factRows({ dormant, load, keptAlive, failover, traditional }: DemoReport): string[][] {
   const mebibytes = (dormant.residentBytes / 1024 ** 2).toFixed(1);
   return [
+    [
+      "whole load",
+      `${load.requests} requests (${load.ipv4} over IPv4, ${load.ipv6} over IPv6) in and between the acts, ` +
+        `without the failover: ${load.failed} failed, ${load.resets} reset`,
+    ],
     [
       "dormant board",
       `${dormant.cpuNs} ns of processor time in ${dormant.seconds.toFixed(1)} s, ${mebibytes} MiB resident`,
@@ -79,13 +84,12 @@ export function factRows({ dormant, keptAlive, families, failover, traditional }
     [
       "kept alive",
       `${keptAlive.requests} requests of ${keptAlive.clients} clients on ${keptAlive.connections} connections: ` +
-        `${keptAlive.failed} failed, ${keptAlive.resets + keptAlive.deadlineResets} reset`,
+        `${keptAlive.failed} failed, ${keptAlive.resets} reset`,
     ],
     [
       "drains",
       `${keptAlive.closedEarly} connections closed between two requests, ${keptAlive.cut} cut at the deadline`,
     ],
-    ["families", `${families.ipv4} requests over IPv4, ${families.ipv6} over IPv6`],
     ["board killed", killedText(failover)],
     [
       "traditional",

@@ -15,7 +15,7 @@ export function complaints(report: DemoReport): string[] {
     ...unharmed("the upgrade that is refused", refused, "failed"),
     ...others(refused),
     ...(dormant.cpuNs === 0 ? [] : [`the dormant board used ${dormant.cpuNs} ns of processor time`]),
-    ...keptAlive(report),
+    ...wholeLoad(report),
   ];
 }
 
@@ -41,6 +41,11 @@ function others({ from, answeredBy }: DemoReport["refused"]): string[] {
     .map(([version, count]) => `${count} requests were answered by ${version} while it was refused`);
 }
 
-function keptAlive({ keptAlive: { requests } }: DemoReport): string[] {
-  return requests === 0 ? ["no requests were made on kept-alive connections"] : [];
+/** Also between the acts. */
+function wholeLoad({ load, keptAlive }: DemoReport): string[] {
+  const lost = load.failed + load.resets;
+  return [
+    ...(lost === 0 ? [] : [`${load.failed} requests of the whole load failed, ${load.resets} were reset`]),
+    ...(keptAlive.requests === 0 ? ["no requests were made on kept-alive connections"] : []),
+  ];
 }
