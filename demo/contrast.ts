@@ -79,7 +79,7 @@ function step(name: string, from: number, to: number): Lane {
   return { name, spans: [{ from, to, tone: "phase" }], value: `${(to - from).toFixed(0)} ms` };
 }
 
-/** Which version answered when, and how fast. */
+/** Which version answered new connections when, and how fast. */
 function answers(records: readonly RequestRecord[], stretch: Stretch): Omit<Chart, "marks"> & { marks: [] } {
   const inside = records.filter(({ endedAt }) => endedAt >= stretch.from && endedAt < stretch.to);
   const versions = [...new Set(inside.map(({ version }) => version).filter((version) => version !== null))];
@@ -91,7 +91,7 @@ function answers(records: readonly RequestRecord[], stretch: Stretch): Omit<Char
       ...bar,
       tone: index === 0 ? ("a" as const) : ("b" as const),
     }));
-    return { name: `new connections answered by ${version}`, spans };
+    return { name: `${version} answers`, spans };
   });
   return { ...stretch, lanes, marks: [], series: seriesOf(records, stretch) };
 }

@@ -24,7 +24,7 @@ export function demoPage(page: DemoPage): string {
   const [phaseHead = [], ...phases] = phaseRows(report);
   const story = (heading: string, act: Act): Section => storySection(page, heading, act);
   return renderReports("Twinboard demo", [
-    { heading: verdict(complaints), paragraphs: complaints, table: { head, rows } },
+    { heading: verdict(complaints), paragraphs: [...complaints, summary(report)], table: { head, rows } },
     ...contrast(acts, page.records),
     story("An upgrade that is committed", committed),
     story("A rollback that somebody asks for", rollback),
@@ -41,6 +41,18 @@ function verdict(complaints: readonly string[]): string {
   return complaints.length === 0
     ? "Nobody noticed: no request failed, none was reset, and every outcome is as intended"
     : "Not as intended";
+}
+
+function summary({ load, failover, traditional }: DemoReport): string {
+  const killed =
+    failover.firstAnswerMs === null
+      ? "nobody was answered after a board was killed"
+      : `a board was killed, and new clients were answered after ${failover.firstAnswerMs.toFixed(0)} ms`;
+  return (
+    `${load.requests} requests, ${load.ipv4} of them over IPv4 and ${load.ipv6} over IPv6: ${load.failed} failed, ` +
+    `${load.resets} were reset. Besides, ${killed}. One of these upgrades on a device with one board: no answer for ` +
+    `${(traditional.downMs / 1000).toFixed(1)} s, and ${traditional.failed} of ${traditional.requests} requests failed.`
+  );
 }
 
 function storySection({ system, records }: DemoPage, heading: string, act: Act): Section {
