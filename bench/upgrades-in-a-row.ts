@@ -13,7 +13,7 @@ import type { JournalRecord } from "../src/upgrade/record.ts";
 import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
 
 /**
- * As short as is honest: longer than a download of the load, so that probation sees the whole drain, and twenty health checks in a row.
+ * As short as is honest: as long as a download of the load, so that each upgrade sees its whole drain, and twenty-five health checks in a row.
  */
 const probation = "5s";
 const settleMs = 2000;
