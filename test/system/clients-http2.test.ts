@@ -1,58 +1,39 @@
 /** Clients of HTTP/2 over TLS, by IPv6, through a takeover and its drain. docs/clients.md tells what is shown here. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Course, type CourseResult, openCourse } from "../fixtures/clients/course.ts";
+import { type Exposed, each, openCourse, throughTakeover, unharmed } from "../fixtures/clients/course.ts";
 import { openCurlCourse } from "../fixtures/clients/curl.ts";
 import { ClientLab } from "../fixtures/clients/lab.ts";
 import { h2load, nghttp } from "../fixtures/clients/load.ts";
-import { missing, version } from "../fixtures/clients/programs.ts";
+import { missing, versions } from "../fixtures/clients/programs.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 const signal = AbortSignal.timeout(120_000);
 
-/** What every client sees that is between two requests when its connection is closed: nothing, but for a new connection. */
-const unharmed = {
-  failed: [],
-  afterIdle: "b over another connection",
-  often: ["a", "b"],
-  seldom: ["a", "b"],
-  finished: { slow: "a", first: "a", download: "a", upload: "a" },
-};
-
 /** What is different: a request that crosses the close on its way, and what is under way at the deadline. */
-const exposed: Readonly<Record<string, Pick<CourseResult, "crossed" | "cut"> & Partial<CourseResult>>> = {
+const exposed: Readonly<Record<string, Exposed>> = {
   "Node http2": {
     busy: "at most one failed, served by a and b",
     crossed: "ECONNRESET",
-    cut: all("ECONNRESET"),
+    cut: each("ECONNRESET"),
   },
-  curl: { often: ["a"], crossed: "b", cut: { ...all("exit 56"), slow: "b", retried: "b" } },
+  curl: { often: ["a"], crossed: "b", cut: { ...each("exit 56"), slow: "b", retried: "b" } },
 };
-
-function all(outcome: string): CourseResult["cut"] {
-  return { slow: outcome, first: outcome, download: outcome, upload: outcome };
-}
 
 test("clients of HTTP/2 through a takeover", { skip, signal }, async (t) => {
   const absent = { curl: await missing("curl"), nghttp2: await missing("h2load", "nghttp") };
-  t.diagnostic(`${await version("curl")}; ${await version("h2load")}`);
+  t.diagnostic(await versions("curl", "h2load", "nghttp"));
   await using lab = await ClientLab.make("h2", signal, "ipv6");
   const node = lab.node();
-  const courses: Course[] = [
+  const courses = [
     await openCourse(lab, { name: "Node http2", client: "http2", protocol: "https", program: () => node }),
   ];
   if (absent.curl === false)
     courses.push(await openCurlCourse(lab, { name: "curl", protocol: "https", options: ["--http2"] }));
-  await Promise.all(courses.map(async (course) => await course.begin()));
   const ofNghttp2 = absent.nghttp2 === false ? await beginNghttp2(lab) : undefined;
-  const rest = async (): Promise<void> => {
-    await Promise.all(courses.map(async (course) => await course.rest()));
-  };
-  const drain = await lab.takeOver(signal, rest);
+  const { drain, results } = await throughTakeover(lab, courses, signal);
   t.diagnostic(JSON.stringify(drain));
-  const results = new Map(
-    await Promise.all(courses.map(async (one) => [one.kind, await one.result()] as const)),
-  );
+
   for (const [name, expected] of Object.entries(exposed)) {
     await t.test(name, { skip: name === "curl" ? absent.curl : false }, () => {
       const result = results.get(name);
@@ -79,12 +60,10 @@ async function beginNghttp2(lab: ClientLab) {
   // It asks once, over a connection of its own: X is to be longer than the answer takes.
   const answered = nghttp(lab, `${lab.origin("late", "https")}/held?until=early&who=answered`);
   const cut = nghttp(lab, url("late", "held", "cut"));
-  await lab.untilAsked(
-    new Map([
-      ["h2load", 2],
-      ["answered", 1],
-      ["cut", 1],
-    ]),
-  );
+  await lab.untilAsked([
+    ["h2load", 2],
+    ["answered", 1],
+    ["cut", 1],
+  ]);
   return { load, answered, cut };
 }
