@@ -199,7 +199,6 @@ async function boot(scene: Scene): Promise<void> {
   if (content === null) throw new TwinboardError("internal", { detail: `slot ${facts.to} is empty` });
   if (parts.systemFile.state.slots[facts.to]?.mark === "bad")
     throw new TwinboardError("board-start-failed", { detail: `slot ${facts.to} is bad` });
-  await parts.service.attach(facts.to, signal);
   const condition = await board.inspect();
   if ((facts.kind === "rollback" || facts.kind === "failover") && condition.state === "dormant") {
     await scene.note({ instance: condition.instance, woken: true });
@@ -208,6 +207,7 @@ async function boot(scene: Scene): Promise<void> {
     await board.resume(signal);
     return;
   }
+  await parts.service.attach(facts.to, signal);
   const instance = await instanceToStart(scene, condition);
   if (facts.kind === "restart") await takeTry(scene);
   const { version, images, kernelArguments } = content;
