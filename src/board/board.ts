@@ -28,6 +28,8 @@ export interface BoardStart {
   readonly images: Readonly<Record<string, string>>;
   /** Kernel arguments from the signed manifest; the driver adds the host's own. */
   readonly kernelArguments: string;
+  /** From its first instruction on; *background* without it (see `setPriority`). */
+  readonly priority?: "background" | "service";
 }
 
 export type BoardCondition =

@@ -5,7 +5,6 @@
  */
 import { type BoardCondition, type BoardEvent, type BoardName, boardNames } from "../board/board.ts";
 import { type ErrorCode, TwinboardError } from "../errors.ts";
-import type { HealthReport } from "../health/health.ts";
 import { type Attempt, attemptsIn, movesSince, standbysSince } from "./attempts.ts";
 import type { NotedFacts } from "./facts.ts";
 import {
@@ -15,6 +14,7 @@ import {
   planFailover,
   type Situation,
 } from "./failover-plan.ts";
+import { HolderWatch } from "./holder-watch.ts";
 import type { PhaseName } from "./record.ts";
 import { runStory } from "./runner.ts";
 import type { Parts } from "./scene.ts";
@@ -22,9 +22,9 @@ import type { Stories } from "./stories.ts";
 import type { TakeUp } from "./take-up.ts";
 
 /** How often it is looked whether the host's rules are still there; asking costs a millisecond. */
-const lookMs = 1000;
+const lookMs = 2000;
 /** After so many the whole is looked at, whatever happened: after a look that failed (a full disk), or when a bound is over. */
-const lookEveryTicks = 30;
+const lookEveryTicks = 15;
 /** Until these are over the story is given up when the board in service fails: nothing of it serves yet. */
 const interruptible: ReadonlySet<PhaseName | null> = new Set([
   null,
@@ -35,21 +35,12 @@ const interruptible: ReadonlySet<PhaseName | null> = new Set([
   "verify",
 ]);
 
-/** The board in service, as it is watched. */
-interface Watched {
-  readonly board: BoardName;
-  /** The run of it that is watched. */
-  readonly instance: string;
-  failure: Failure | undefined;
-  readonly end: () => void;
-}
-
 export class Failover {
   readonly #parts: Parts;
   readonly #stories: Stories;
   readonly #takeUp: TakeUp;
   readonly #closed = new AbortController();
-  #watched: Watched | undefined;
+  readonly #watch: HolderWatch;
   #givenUp: { readonly code: ErrorCode; readonly reason: string } | null = null;
   #looking: Promise<void> = Promise.resolve();
   /** Something happened that has not been looked at. */
@@ -66,6 +57,7 @@ export class Failover {
     this.#parts = parts;
     this.#stories = stories;
     this.#takeUp = takeUp;
+    this.#watch = new HolderWatch(parts, () => this.#look());
   }
 
   /** Why it does nothing more by itself. */
@@ -95,7 +87,7 @@ export class Failover {
     this.#paused = true;
     this.#stories.idleListeners.delete(this.#look);
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
-    this.#unwatch();
+    this.#watch.end();
   }
 
   /** Ends; what it began is the stories' affair. */
@@ -162,11 +154,11 @@ export class Failover {
     const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };
     let failure: Failure | null = null;
     if (holder === null) {
-      this.#unwatch();
+      this.#watch.end();
     } else {
       const condition = conditions[holder];
-      if (condition.state === "running") failure = this.#watch(holder, condition.instance);
-      else failure = this.#seenDying(holder) ?? foundDead(holder, condition, clock.now());
+      if (condition.state === "running") failure = this.#watch.of(holder, condition.instance);
+      else failure = this.#watch.deathOf(holder) ?? foundDead(holder, condition, clock.now());
     }
     const attempts = this.#attempts();
     const sinceMs = clock.now() - failoverWindowMs;
@@ -191,47 +183,6 @@ export class Failover {
       : this.#begun.map((attempt) => (attempt.story === last?.id ? { ...attempt, inVain } : attempt));
     const journalled = attemptsIn(this.#parts.journal.records);
     return journalled.length >= this.#begun.length ? journalled : this.#begun;
-  }
-
-  /** Watches this run of the board, if it is not watched yet. Returns what is known against it. */
-  #watch(name: BoardName, instance: string): Failure | null {
-    if (this.#watched?.board === name && this.#watched.instance === instance)
-      return this.#watched.failure ?? null;
-    this.#unwatch();
-    const board = this.#parts.boards[name];
-    const fail = (cause: Failure["cause"], detail: string): void => {
-      watched.failure = { board: name, cause, detail, at: this.#parts.clock.now() };
-      this.#look();
-    };
-    const unsubscribe = board.subscribe((event) => {
-      if (event.type === "died") fail("died", `${event.cause}: ${event.detail}`);
-      if (event.type === "hung") fail("hung", event.detail);
-    });
-    const unwatch = this.#parts.health.watch(board, (report) => {
-      if (report.healthy) {
-        // What became healthy again serves on; what died or hung once is not trusted.
-        if (watched.failure?.cause === "unhealthy") watched.failure = undefined;
-      } else if (watched.failure === undefined) {
-        fail("unhealthy", failingChecks(report));
-      }
-    });
-    const end = (): void => {
-      unsubscribe();
-      unwatch();
-    };
-    const watched: Watched = { board: name, instance, failure: undefined, end };
-    this.#watched = watched;
-    return null;
-  }
-
-  #seenDying(name: BoardName): Failure | undefined {
-    const failure = this.#watched?.board === name ? this.#watched.failure : undefined;
-    return failure?.cause === "died" ? failure : undefined;
-  }
-
-  #unwatch(): void {
-    this.#watched?.end();
-    this.#watched = undefined;
   }
 
   /** A story of which nothing serves yet is given up when nobody serves. A board that is merely unhealthy may be why there is an upgrade. */
@@ -294,7 +245,7 @@ export class Failover {
   async #setUpAgain(): Promise<void> {
     const { service, boards } = this.#parts;
     const { signal } = this.#closed;
-    this.#unwatch();
+    this.#watch.end();
     await this.#stories.reserve(
       async () => {
         await service.setUp(signal);
@@ -316,13 +267,4 @@ function givenUpBy(plan: FailoverPlan): { readonly code: ErrorCode; readonly rea
 function foundDead(board: BoardName, condition: BoardCondition, at: number): Failure {
   const why = condition.state === "off" ? "" : `: ${condition.reason ?? "it does no more work"}`;
   return { board, cause: "died", detail: `it is ${condition.state}${why}`, at };
-}
-
-function failingChecks(report: HealthReport): string {
-  return report.checks
-    .filter((check) => !check.healthy)
-    .map(
-      ({ name, failures, reason }) => `${name} failed ${failures} times in a row (${reason ?? "no reason"})`,
-    )
-    .join(", ");
 }

@@ -212,8 +212,10 @@ async function boot(scene: Scene): Promise<void> {
   if (facts.kind === "restart") await takeTry(scene);
   const { version, images, kernelArguments } = content;
   scene.progress({ awaiting: `board ${facts.to}` });
-  await board.start({ instance, version, images, kernelArguments }, signal);
-  await board.setPriority(facts.from === null ? "service" : "background");
+  // While nobody serves there is nobody whom it could disturb.
+  const priority = facts.from === null ? "service" : "background";
+  await board.start({ instance, version, images, kernelArguments, priority }, signal);
+  await board.setPriority(priority);
 }
 
 /** If the host loses power over and over, or this board takes it down, the other board's turn comes. A full disk stops no boot. */

@@ -50,7 +50,7 @@ export interface QemuBoardOptions {
   readonly watchdogMs?: number | undefined;
 }
 
-const startTimeoutMs = 15_000;
+const startTimeoutMs = 60_000;
 const statusTimeoutMs = 1000;
 
 export class QemuBoard implements Board {
@@ -155,7 +155,7 @@ export class QemuBoard implements Board {
     await this.stop(signal);
     await this.setUp(signal);
     await this.#marks.clear();
-    await this.setPriority("background");
+    await this.setPriority(start.priority ?? "background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
     const { watchdogMs } = this.#options;
     const { instance, kernelArguments } = start;
