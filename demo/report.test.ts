@@ -67,9 +67,10 @@ const request: RequestRecord = {
 const good = demoReport(acts, [
   request,
   { ...request, kind: "steady", ipv6: true },
-  { ...request, kind: "idle", reused: true, scheduledAt: 2500 },
-  { ...request, scheduledAt: 3500, outcome: "reset" },
-  { ...request, scheduledAt: 6500, outcome: "failed" },
+  { ...request, kind: "idle", reused: true, scheduledAt: 2500, endedAt: 2501 },
+  { ...request, scheduledAt: 2900, endedAt: 3100, outcome: "reset" },
+  { ...request, scheduledAt: 3500, endedAt: 3600, outcome: "reset" },
+  { ...request, scheduledAt: 6500, endedAt: 6501, outcome: "failed" },
 ]);
 
 test("figures have one digit after the point", () => {
@@ -78,7 +79,10 @@ test("figures have one digit after the point", () => {
     [upgrade?.longestGapMs, upgrade?.baselineP99Ms, upgrade?.phases.boot],
     [30.1, 5.1, 3000.3],
   );
-  assert.deepEqual([good.failover.takeoverMs, good.failover.firstAnswerMs], [61.2, null]);
+  assert.deepEqual(
+    [good.failover.takeoverMs, good.failover.firstAnswerMs, good.failover.lost],
+    [61.2, null, 2],
+  );
   assert.deepEqual(good.traditional, {
     downMs: 4567.9,
     requests: 1000,

@@ -38,9 +38,11 @@ export interface FailoverReport extends UpgradeReport {
   /** From the kill to the takeover, and to the first good answer to a client that began after it. */
   readonly takeoverMs: number | null;
   readonly firstAnswerMs: number | null;
+  /** Requests lost with the board, those included that had begun before the kill. */
+  readonly lost: number;
 }
 
-/** From the load's beginning to the end of the last act, between the acts too; but not from a board's kill to the failover's end. */
+/** From the load's beginning to the end of the last act, between the acts too; without what was under way from a board's kill to the failover's end. */
 export interface LoadReport {
   readonly requests: number;
   readonly failed: number;
@@ -112,12 +114,14 @@ export interface Acts {
 export function demoReport(acts: Acts, records: readonly RequestRecord[]): DemoReport {
   const { baseline, committed, rollback, failover, standby, takenBack, refused, dormant, traditional } = acts;
   const upgrades = [committed, takenBack].map((one) => upgradeReport(one, baseline));
-  const { from, to } = failover.span;
-  const unharmed = records.filter(({ scheduledAt: at }) => at < refused.span.to && (at < from || at >= to));
+  const { span } = failover;
+  const underWay = (record: RequestRecord): boolean =>
+    record.scheduledAt < span.to && record.endedAt >= span.from;
+  const unharmed = records.filter((record) => record.scheduledAt < refused.span.to && !underWay(record));
   return {
     upgrades,
     rollback: upgradeReport(rollback, baseline),
-    failover: failoverReport(failover, baseline),
+    failover: failoverReport(failover, baseline, records.filter(underWay)),
     standby: upgradeReport(standby, baseline),
     refused: {
       ...upgradeReport(refused, baseline),
@@ -150,12 +154,18 @@ function upgradeReport({ result, seen }: Act, baseline: Seen): UpgradeReport {
   };
 }
 
-function failoverReport(failover: Failover, baseline: Seen): FailoverReport {
+/** @param underWay requests that had begun when the board was killed, or began after it. */
+function failoverReport(
+  failover: Failover,
+  baseline: Seen,
+  underWay: readonly RequestRecord[],
+): FailoverReport {
   const { takeoverMs, firstAnswerMs } = failover;
   return {
     ...upgradeReport(failover, baseline),
     takeoverMs: takeoverMs === null ? null : tenth(takeoverMs),
     firstAnswerMs: firstAnswerMs === null ? null : tenth(firstAnswerMs),
+    lost: underWay.filter(({ outcome }) => outcome !== "ok").length,
   };
 }
 
