@@ -94,14 +94,17 @@ export class Closing {
     this.#lastWave = questions.map(({ flow }) => flow.id);
   }
 
-  /** When the first of those that were asked may be asked again; infinity if nobody waits. */
-  nextMs(flows: readonly ServiceFlow[]): number {
-    const waiting = flows.flatMap(({ id, closed }) => {
+  /** Until the first of those that were asked may be asked again; infinity if nobody waits for that. */
+  untilNextMs(flows: readonly ServiceFlow[], nowMs: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { id, closed } of flows) {
       const asked = this.#asked.get(id);
-      return asked === undefined || asked.tries >= mostTries(closed) ? [] : [asked.atMs + askAgainMs];
-    });
-    const next = waiting.reduce((first, at) => Math.min(first, at), Number.POSITIVE_INFINITY);
-    return Math.max(next, this.#notBeforeMs);
+      if (asked === undefined || asked.tries >= mostTries(closed)) continue;
+      const atMs = Math.max(asked.atMs + askAgainMs, this.#notBeforeMs);
+      // One that could be asked already is not still: no time is known for it.
+      if (atMs > nowMs) next = Math.min(next, atMs - nowMs);
+    }
+    return next;
   }
 
   /** Closed, its client told, and the board says nothing however often it is asked. */

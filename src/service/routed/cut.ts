@@ -70,7 +70,7 @@ export async function cutFlows(
   const clients = flows.filter(({ state }) => state !== "SYN_SENT");
   // Every client is asked before anything is waited for. Those that are just being answered learn from their next segment.
   await sendSyns(clients.toSorted(byRequest).map(synToClient));
-  const forgotten: ServiceFlow[] = [];
+  const forgotten: ServiceFlow[][] = [];
   const open: Ending[] = [];
   for (let first = 0; first < clients.length; first += batchFlows) {
     const batch = clients.slice(first, first + batchFlows);
@@ -80,10 +80,10 @@ export async function cutFlows(
   // A handshake that the board never answered is forgotten too: the client's next SYN reaches the holder, and nothing is lost.
   for (const mark of marks) {
     const bits = (mark & serviceMask) >>> 0;
-    forgotten.push(...(await forgetFlows(plan, order.board, { bits, mask: serviceMask })));
+    forgotten.push(await forgetFlows(plan, order.board, { bits, mask: serviceMask }));
   }
   return {
-    forgotten,
+    forgotten: forgotten.flat(),
     clientsUntold: open.filter(({ flow, probe }) => !flow.clientTold && probe?.refused !== true).length,
     boardsUntold: order.atOnce === true ? 0 : open.filter(({ flow }) => !flow.boardTold).length,
   };
@@ -98,7 +98,7 @@ async function endAll(
   plan: RoutedPlan,
   order: CutOrder,
   flows: readonly ServiceFlow[],
-  forgotten: ServiceFlow[],
+  forgotten: ServiceFlow[][],
   signal: AbortSignal,
 ): Promise<Ending[]> {
   const beganMs = systemClock.monotonic();
@@ -112,7 +112,7 @@ async function endAll(
       waitMs = Math.min(maxLookAgainMs, waitMs * 2);
       if (await follow(plan, order, open, signal)) {
         // A client that begins anew from the same port waits for the old flow to be forgotten.
-        forgotten.push(...(await forgetFlows(plan, order.board, { bits: ends, mask: ends })));
+        forgotten.push(await forgetFlows(plan, order.board, { bits: ends, mask: ends }));
       }
     }
   } finally {

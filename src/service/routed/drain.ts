@@ -118,21 +118,14 @@ class Drain {
   }
 
   #pauseMs({ left, tookMs }: Look, dueMs: number): number {
-    const nowMs = systemClock.monotonic();
-    const quietMs = Math.min(...this.#plan.services.map((service) => service.quietMs));
     // The second look is the first that can find a flow still.
+    const quietMs = Math.min(...this.#plan.services.map((service) => service.quietMs));
     const pauseMs = Math.max(leastPauseMs, this.#looks === 1 ? quietMs : tookMs * pausePerLook);
-    const events = [
-      this.#closing.nextMs(left) - nowMs,
-      ...left
-        .map(({ service }) => this.#restMs(service) - lastCallMs(service))
-        .filter((untilMs) => untilMs > 0),
-      dueMs - lookAheadMs,
-    ];
-    return Math.max(
-      1,
-      events.reduce((first, untilMs) => Math.min(first, untilMs), pauseMs),
-    );
+    const lastCalls = this.#plan.services.map((service) => this.#restMs(service) - lastCallMs(service));
+    const events = [this.#closing.untilNextMs(left, systemClock.monotonic()), ...lastCalls]
+      .filter((untilMs) => untilMs > 0)
+      .map((untilMs) => Math.max(untilMs, tookMs));
+    return Math.min(pauseMs, ...events, dueMs - lookAheadMs);
   }
 
   /** Flows that are closed on both ends: a client that begins anew from the same port waits for it. */
@@ -157,11 +150,8 @@ class Drain {
 
   async #cut({ left }: Look, dueMs: number): Promise<void> {
     const late = left.filter(({ service }) => this.#restMs(service) <= dueMs);
-    for (
-      let restMs = dueMs;
-      restMs > 0;
-      restMs = Math.max(...late.map(({ service }) => this.#restMs(service)))
-    )
+    const services = [...new Set(late.map(({ service }) => service))];
+    for (let restMs = dueMs; restMs > 0; restMs = Math.max(...services.map((one) => this.#restMs(one))))
       await systemClock.sleep(restMs, this.#signal);
     const outcome: CutOutcome = await cutFlows(this.#plan, this.#nft, this.#order, late, this.#signal);
     this.#tally.noteClosed(outcome.forgotten);

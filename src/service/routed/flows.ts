@@ -29,12 +29,12 @@ export async function flowsOf(
   signal: AbortSignal,
 ): Promise<ServiceFlow[]> {
   const marks = marksIn(plan.markMask);
-  const flows: ServiceFlow[] = [];
+  const flows: ServiceFlow[][] = [];
   for (const { family, links } of linkedFamilies(plan)) {
     const found = await listTcpFlows(family.name, marks.boardMark[board], marks.boardMask, signal);
-    flows.push(...ofServices(plan, marks, links[board], found));
+    flows.push(ofServices(plan, marks, links[board], found));
   }
-  return flows;
+  return flows.flat();
 }
 
 /** Forgets flows of `board` whose marks have these bits, and returns what they were. Errors: as `forgetTcpFlows`. */
@@ -45,14 +45,14 @@ export async function forgetFlows(
 ): Promise<ServiceFlow[]> {
   const marks = marksIn(plan.markMask);
   const mark = marks.boardMark[board] | bits;
-  const flows: ServiceFlow[] = [];
+  const flows: ServiceFlow[][] = [];
   for (const { links } of linkedFamilies(plan)) {
     const answeredBy = links[board];
     const filter = { mark, mask: marks.boardMask | mask, answeredBy };
     const found = await forgetTcpFlows(state === undefined ? filter : { ...filter, state });
-    flows.push(...ofServices(plan, marks, answeredBy, found));
+    flows.push(ofServices(plan, marks, answeredBy, found));
   }
-  return flows;
+  return flows.flat();
 }
 
 function key(address: string, port: number): string {
