@@ -130,6 +130,24 @@ for (const family of families) {
   );
 }
 
+test("the host's own clients are closed between two requests like others", options, async () => {
+  const [lab, daemon] = await begin("own", { quietMs: 300, families: ["ipv4", "ipv6"] });
+  await using _ = lab;
+  for (const family of families) {
+    await using clients = lab.clientsOnDevice(family);
+    const { holder } = await daemon.inspect();
+    assert.ok(holder);
+    for (let count = 0; count < 5; count += 1) await clients.call("begin", { kind: "idle" });
+    const sinceMs = Date.now();
+    await daemon.handOver(holder === "a" ? "b" : "a", signal);
+    const { closedEarly, cut } = await daemon.drain(holder, { sinceMs }, signal);
+    assert.deepEqual({ closedEarly, cut }, { closedEarly: 5, cut: 0 });
+    const ends = await clients.call<FlowEnd[]>("ends");
+    assert.deepEqual([...new Set(ends.map(({ how }) => how))], ["ECONNRESET"]);
+    assert.equal(await lab.boards[holder].server.call("connections"), 0);
+  }
+});
+
 const none = { left: 0, finished: 0, closedEarly: 0, cut: 0, remarks: [] } as const;
 
 test("a request that is never answered waits for its deadline, and no longer", options, async () => {

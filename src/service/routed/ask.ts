@@ -30,21 +30,24 @@ export async function ask(
   signal: AbortSignal,
 ): Promise<void> {
   const path = join(plan.stateDirectory, `routed-ask-${board}.nft`);
-  for (const { family, links } of linkedFamilies(plan)) {
-    const ofFamily = questions.filter(({ flow }) => flow.answeredBy === links[board]);
-    for (let first = 0; first < ofFamily.length; first += probePorts) {
-      signal.throwIfAborted();
-      const batch = ofFamily.slice(first, first + probePorts);
-      const closing = batch.filter(({ mayClose }) => mayClose).map(({ flow }) => flow);
-      const askers = batch.filter(({ of }) => of === "board").map(({ flow }) => flow);
-      // Not synced: it is read once, now.
-      await writeFile(path, askingFile(plan, epoch, { family, closing, askers }));
-      await loadRules(path, signal);
-      await sendSyns([
-        ...askers.map((flow, index) => synToBoard(flow, links, index)),
-        ...batch.filter(({ of }) => of === "client").map(({ flow }) => synToClient(flow)),
-      ]);
+  try {
+    for (const { family, links } of linkedFamilies(plan)) {
+      const ofFamily = questions.filter(({ flow }) => flow.answeredBy === links[board]);
+      for (let first = 0; first < ofFamily.length; first += probePorts) {
+        signal.throwIfAborted();
+        const batch = ofFamily.slice(first, first + probePorts);
+        const closing = batch.filter(({ mayClose }) => mayClose).map(({ flow }) => flow);
+        const askers = batch.filter(({ of }) => of === "board").map(({ flow }) => flow);
+        // Not synced: it is read once, now.
+        await writeFile(path, askingFile(plan, epoch, { family, closing, askers }));
+        await loadRules(path, signal);
+        await sendSyns([
+          ...askers.map((flow, index) => synToBoard(flow, links, index)),
+          ...batch.filter(({ of }) => of === "client").map(({ flow }) => synToClient(flow)),
+        ]);
+      }
     }
+  } finally {
+    await rm(path, { force: true });
   }
-  await rm(path, { force: true });
 }
