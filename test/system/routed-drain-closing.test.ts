@@ -43,7 +43,7 @@ for (const family of families) {
     assert.equal(result.services[`silent-${family}`]?.closedEarly, 20);
     const downloads = ends.filter(({ kind }) => kind === "download").map(({ how }) => how);
     assert.deepEqual([...new Set(downloads)], ["finished"]);
-    assert.equal(await lab.boards.a.server.call("connections"), 0, "the old board was freed too");
+    await lab.untilConnections("a", 0);
     assert.equal(await lab.inBoard("a", "ss", ["-Htn", "state", "established"]), "");
   });
 }

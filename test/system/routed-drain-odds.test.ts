@@ -68,7 +68,7 @@ for (const family of families) {
       const early = await daemon.drain("a", { sinceMs }, signal);
       assert.deepEqual({ ...early, ms: 0, services: 0 }, { ...none, closedEarly: 10, ms: 0, services: 0 });
       assert.deepEqual(await howTheyEnded(lab), ["ECONNRESET"]);
-      assert.equal(await lab.boards.a.server.call("connections"), 0);
+      await lab.untilConnections("a", 0);
       // b holds now; requests without an answer are for the deadline
       await beginMany(lab, 10, "silent");
       await lab.clients.call("speak");
@@ -76,7 +76,7 @@ for (const family of families) {
       const cut = await daemon.drain("b", { sinceMs: Date.now() - 30_000 }, signal);
       assert.deepEqual({ ...cut, ms: 0, services: 0 }, { ...none, cut: 10, ms: 0, services: 0 });
       assert.deepEqual(await howTheyEnded(lab), ["ECONNRESET"]);
-      assert.equal(await lab.boards.b.server.call("connections"), 0);
+      await lab.untilConnections("b", 0);
     },
   );
 
@@ -144,7 +144,7 @@ test("the host's own clients are closed between two requests like others", optio
     assert.deepEqual({ closedEarly, cut }, { closedEarly: 5, cut: 0 });
     const ends = await clients.call<FlowEnd[]>("ends");
     assert.deepEqual([...new Set(ends.map(({ how }) => how))], ["ECONNRESET"]);
-    assert.equal(await lab.boards[holder].server.call("connections"), 0);
+    await lab.untilConnections(holder, 0);
   }
 });
 
@@ -199,7 +199,7 @@ test("an old kernel's limit on such answers makes it slower, not worse", options
   const result = await daemon.drain("a", { sinceMs }, signal);
   t.diagnostic(JSON.stringify(result));
   assert.equal(result.closedEarly, 250);
-  assert.equal(await lab.boards.a.server.call("connections"), 0);
+  await lab.untilConnections("a", 0);
   assert.deepEqual(await howTheyEnded(lab), ["ECONNRESET"]);
 });
 
@@ -225,7 +225,7 @@ test(
     const { closedEarly, cut } = await daemon.drain("a", { sinceMs }, signal);
     assert.deepEqual({ closedEarly, cut }, { closedEarly: 10, cut: 10 });
     assert.deepEqual(await howTheyEnded(lab), ["ECONNRESET"]);
-    assert.equal(await lab.boards.a.server.call("connections"), 0);
+    await lab.untilConnections("a", 0);
   },
 );
 
@@ -258,7 +258,7 @@ test("a daemon that is killed between two questions: the next one frees the boar
   // the clients know, and the board is asked again only 600 ms later
   assert.deepEqual(await howTheyEnded(lab), ["ECONNRESET"]);
   await Promise.all([first.peer.kill(), assert.rejects(drained, /ended/)]);
-  assert.equal(await lab.boards.a.server.call("connections"), 20);
+  await lab.untilConnections("a", 20);
   const second = lab.daemon();
   await second.raiseEpoch();
   const progress: DrainProgress[] = [];
@@ -269,5 +269,5 @@ test("a daemon that is killed between two questions: the next one frees the boar
   );
   assert.equal(progress[0]?.left, 20);
   assert.equal(closedEarly, 20);
-  assert.equal(await lab.boards.a.server.call("connections"), 0);
+  await lab.untilConnections("a", 0);
 });

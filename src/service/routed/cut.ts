@@ -24,8 +24,8 @@ export interface CutOrder {
 }
 
 export interface CutOutcome {
-  /** Flows as they were when they were forgotten. */
-  readonly forgotten: readonly ServiceFlow[];
+  /** Flows as they were last seen, some more than once. */
+  readonly seen: readonly ServiceFlow[];
   /** Flows of which neither end could be made to tell the client. */
   readonly clientsUntold: number;
   /** Flows of which the board never answered. */
@@ -70,20 +70,20 @@ export async function cutFlows(
   const clients = flows.filter(({ state }) => state !== "SYN_SENT");
   // Every client is asked before anything is waited for. Those that are just being answered learn from their next segment.
   await sendSyns(clients.toSorted(byRequest).map(synToClient));
-  const forgotten: ServiceFlow[][] = [];
+  const seen: ServiceFlow[][] = [];
   const open: Ending[] = [];
   for (let first = 0; first < clients.length; first += batchFlows) {
     const batch = clients.slice(first, first + batchFlows);
-    open.push(...(await endAll(plan, order, batch, forgotten, signal)));
+    open.push(...(await endAll(plan, order, batch, seen, signal)));
   }
   // Who has said nothing by now is gone or shut off: whatever either end says later is answered by a reset all the same.
   // A handshake that the board never answered is forgotten too: the client's next SYN reaches the holder, and nothing is lost.
   for (const mark of marks) {
     const bits = (mark & serviceMask) >>> 0;
-    forgotten.push(await forgetFlows(plan, order.board, { bits, mask: serviceMask }));
+    seen.push(await forgetFlows(plan, order.board, { bits, mask: serviceMask }));
   }
   return {
-    forgotten: forgotten.flat(),
+    seen: seen.flat(),
     clientsUntold: open.filter(({ flow, probe }) => !flow.clientTold && probe?.refused !== true).length,
     boardsUntold: order.atOnce === true ? 0 : open.filter(({ flow }) => !flow.boardTold).length,
   };
@@ -98,7 +98,7 @@ async function endAll(
   plan: RoutedPlan,
   order: CutOrder,
   flows: readonly ServiceFlow[],
-  forgotten: ServiceFlow[][],
+  seen: ServiceFlow[][],
   signal: AbortSignal,
 ): Promise<Ending[]> {
   const beganMs = systemClock.monotonic();
@@ -110,9 +110,10 @@ async function endAll(
     for (let waitMs = lookAgainMs; open.size > 0 && systemClock.monotonic() < deadline; ) {
       await systemClock.sleep(waitMs, signal);
       waitMs = Math.min(maxLookAgainMs, waitMs * 2);
-      if (await follow(plan, order, open, signal)) {
+      const ended = await follow(plan, order, open, signal);
+      if (ended.length > 0) {
         // A client that begins anew from the same port waits for the old flow to be forgotten.
-        forgotten.push(await forgetFlows(plan, order.board, { bits: ends, mask: ends }));
+        seen.push(ended, await forgetFlows(plan, order.board, { bits: ends, mask: ends }));
       }
     }
   } finally {
@@ -125,21 +126,22 @@ function begin(flow: ServiceFlow, beganMs: number): Ending {
   return { flow, beganMs, probe: undefined, clientAskedMs: beganMs, boardAskedMs: 0, confirming: false };
 }
 
-/** Takes out the flows that are over, and goes a step further with the others. Returns whether any was. */
+/** Takes out the flows that are over, and goes a step further with the others. Returns the former as they were last seen. */
 async function follow(
   plan: RoutedPlan,
   order: CutOrder,
   open: Map<number, Ending>,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<ServiceFlow[]> {
   const known = new Map((await flowsOf(plan, order.board, signal)).map((flow) => [flow.id, flow]));
   const nowMs = systemClock.monotonic();
-  const before = open.size;
+  const ended: ServiceFlow[] = [];
   for (const [id, ending] of open) {
     ending.flow = known.get(id) ?? ending.flow;
     if (!known.has(id) || isOver(ending, order)) {
       ending.probe?.end();
       open.delete(id);
+      ended.push(ending.flow);
     } else askClient(ending, nowMs);
   }
   if (order.atOnce !== true) {
@@ -148,7 +150,7 @@ async function follow(
     const questions = due.map(({ flow }) => ({ flow, of: "board", mayClose: false }) as const);
     await ask(plan, order, questions, signal);
   }
-  return open.size < before;
+  return ended;
 }
 
 /** An end that is over by itself counts, and so does a client whose own answer reached the host (kernels before 6.3). */

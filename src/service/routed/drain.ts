@@ -154,8 +154,8 @@ class Drain {
     for (let restMs = dueMs; restMs > 0; restMs = Math.max(...services.map((one) => this.#restMs(one))))
       await systemClock.sleep(restMs, this.#signal);
     const outcome: CutOutcome = await cutFlows(this.#plan, this.#nft, this.#order, late, this.#signal);
-    this.#tally.noteClosed(outcome.forgotten);
-    this.#tally.noteCut(outcome.forgotten);
+    this.#tally.noteClosed(outcome.seen);
+    this.#tally.noteCut(outcome.seen);
     this.#remarks.noteCut(outcome);
   }
 

@@ -21,9 +21,9 @@ test("a table of flows that was full is told, one with room or without a limit i
 
 test("ends that could not be told are counted over all cuts", () => {
   const remarks = new Remarks("b");
-  remarks.noteCut({ forgotten: [], clientsUntold: 0, boardsUntold: 0 });
+  remarks.noteCut({ seen: [], clientsUntold: 0, boardsUntold: 0 });
   assert.deepEqual(remarks.sentences(), []);
-  remarks.noteCut({ forgotten: [], clientsUntold: 1, boardsUntold: 2 });
+  remarks.noteCut({ seen: [], clientsUntold: 1, boardsUntold: 2 });
   remarks.noteBoardSilent(3);
   const [clients, board] = remarks.sentences();
   assert.match(clients ?? "", /^the clients of 1 flow could not be told/);
