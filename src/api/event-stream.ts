@@ -3,7 +3,7 @@
  * lost its connection goes on where it was; progress is not numbered, and lost when nobody listens.
  */
 import type { BoardName } from "../board/board.ts";
-import type { StoryEvent } from "../upgrade/event-stream.ts";
+import type { StoryEvent } from "../upgrade/story-events.ts";
 import type { ServedSystem } from "./served-system.ts";
 
 const heartbeatMs = 10_000;

@@ -1,5 +1,5 @@
 /** Leaves a report of each story that ends. Nothing waits for it: the story is over, and the next may begin. */
-import type { StoryEvent } from "../upgrade/event-stream.ts";
+import type { StoryEvent } from "../upgrade/story-events.ts";
 import type { Report } from "../upgrade/report.ts";
 import { byId, type ReportFiles } from "./files.ts";
 

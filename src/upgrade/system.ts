@@ -2,7 +2,7 @@
 import { type BoardConsole, type BoardName, boardNames, otherBoard } from "../board/board.ts";
 import type { BundleSource } from "../delivery/delivery.ts";
 import { TwinboardError } from "../errors.ts";
-import { type StoryEvent, storyEvents } from "./event-stream.ts";
+import { type StoryEvent, storyEvents } from "./story-events.ts";
 import type { NotedFacts } from "./facts.ts";
 import { Failover } from "./failover.ts";
 import type { StoryKind } from "./record.ts";
