@@ -1,13 +1,14 @@
 /** `npm run bench -- upgrades-in-a-row`, short: real upgrades of real machines under every kind of client, and what it writes. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import { run } from "../../src/system/process.ts";
 
 const bench = resolve(import.meta.dirname, "../../bench/main.ts");
-const limitMs = 280_000;
+const limitMs = 240_000;
 const reason = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 
 test("upgrades in a row lose nothing, and the figures are those that the documents name", {
@@ -17,12 +18,13 @@ test("upgrades in a row lose nothing, and the figures are those that the documen
   t.after(async () => await rm(directory, { recursive: true }));
   const file = join(directory, "figures.json");
   const args = [bench, "upgrades-in-a-row", "--boards", "qemu", "--count", "2", "--json", file];
-  const { stdout, exitCode } = await run(process.execPath, args, {
-    timeoutMs: limitMs,
-    allowedExitCodes: [1],
-    signal: t.signal,
-  });
-  assert.equal(exitCode, 0, stdout.toString());
+  // What it says is shown by whoever runs this test, also when it does not come to its end.
+  const limit = AbortSignal.any([t.signal, AbortSignal.timeout(limitMs)]);
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
+  // By SIGTERM it takes its lab down.
+  limit.addEventListener("abort", () => child.kill("SIGTERM"), { once: true });
+  const [exitCode] = (await once(child, "exit")) as [number | null];
+  assert.equal(exitCode, 0);
   const figures = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
   const { requests, longestGapMs, baselineLongestGapMs, daemonRssMiB, ...exact } = figures;
   assert.deepEqual(exact, { upgrades: 2, failed: 0, resets: 0, deadlineResets: 0 });
