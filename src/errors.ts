@@ -122,6 +122,7 @@ export const errorTable = {
   "slot-write-failed": failed("the slot could not be written", "check the disk under the slot"),
   "board-start-failed": failed("the board could not be started", "see the reason and the board's console"),
   "board-died": failed("the board died", "see the board's console"),
+  "board-hung": failed("the board hangs", "see the board's console"),
   "board-not-ready": failed("the board did not report READY in time", "see the board's console"),
   "board-wrong-version": failed("the board reports another version than its bundle", "make the bundle again"),
   "board-unhealthy": failed("a health check of the board fails", "see what the check asks for"),

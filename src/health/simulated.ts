@@ -16,6 +16,11 @@ export class SimulatedHealth implements Health {
     this.#tell(board);
   }
 
+  /** How many wait for a board's answers, or watch it. */
+  get watchers(): number {
+    return [...this.#listeners.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
   setHealthy(board: BoardName): void {
     this.#reasons.delete(board);
     this.#tell(board);

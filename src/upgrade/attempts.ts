@@ -16,6 +16,11 @@ export interface Attempt {
   readonly inVain: boolean | undefined;
 }
 
+/** Whether a standby gave way to a story that was asked for, or to a failover: that tells nothing of its board. */
+export function gaveWay({ kind, error }: StoryResult): boolean {
+  return kind === "standby" && (error?.code === "cancelled" || error?.code === "holder-failed");
+}
+
 /** Attempts after the last story that somebody asked for and that was committed: from there it is counted anew. Pure. */
 export function attemptsIn(records: readonly JournalRecord[]): Attempt[] {
   const asked = records.findLastIndex(({ kind, data }) => {
@@ -35,8 +40,14 @@ export function attemptsIn(records: readonly JournalRecord[]): Attempt[] {
     // A primary that comes back after a reboot of the host did not fail.
     if (kind !== "failover" && kind !== "standby" && (kind !== "restart" || !failure)) return [];
     const result = results.get(story);
+    if (result !== undefined && gaveWay(result)) return [];
     return [{ story, action: kind, to, at, boot, inVain: result && result.outcome !== "committed" }];
   });
+}
+
+/** What was done since an attempt last came to what it was begun for. */
+export function inVainOf(attempts: readonly Attempt[]): readonly Attempt[] {
+  return attempts.slice(attempts.findLastIndex(({ inVain }) => inVain !== true) + 1);
 }
 
 /** How often since then the service was moved, or its board started again. */

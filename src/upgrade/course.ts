@@ -1,4 +1,5 @@
 /** The course of a story: which phases were run, in order, how each run ended, and which daemons took it up again. */
+import type { NotedFacts } from "./facts.ts";
 import type { JournalRecord, PhaseName } from "./record.ts";
 import type { RecoveryPlan } from "./recovery.ts";
 import type { StoryResult } from "./status.ts";
@@ -94,8 +95,9 @@ function close(phases: PhaseRun[], at: number, end: PhaseEnd, reason: string | n
 }
 
 function failureOf({ data }: JournalRecord): string | null {
-  const { error, reason } = data as { readonly error?: StoryResult["error"]; readonly reason?: string };
-  return error?.message ?? reason ?? null;
+  const { error } = data as { readonly error?: StoryResult["error"] };
+  const { attemptFailed } = data as Partial<NotedFacts>;
+  return error?.message ?? attemptFailed ?? null;
 }
 
 function recoveryOf({ at, boot, data }: JournalRecord, before: JournalRecord): Recovery {

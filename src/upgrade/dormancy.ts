@@ -1,5 +1,6 @@
 /** Dormancy: a board that is fenced is paused, and what processor time it had used by then is kept, to show that it uses none. */
 import type { Board } from "../board/board.ts";
+import { TwinboardError } from "../errors.ts";
 import type { Parts } from "./scene.ts";
 
 /** Repeatable. A board that dies instead is left as it is. Errors: those of `Board.pause`. */
@@ -19,4 +20,12 @@ export async function layToSleep(parts: Parts, board: Board, signal: AbortSignal
   const dormant = { board: board.name, instance, since: clock.now(), cpuNs };
   // Only people want to know it: a full disk does not fail a story for it.
   await systemFile.update((state) => ({ ...state, dormant })).catch(onTrouble);
+}
+
+/** The same of a board that is to be a standby: one that is not dormant is none. Errors: those of `Board.pause`, `board-died`. */
+export async function beDormant(parts: Parts, board: Board, signal: AbortSignal): Promise<void> {
+  await layToSleep(parts, board, signal);
+  const { state } = await board.inspect();
+  if (state !== "dormant")
+    throw new TwinboardError("board-died", { detail: `board ${board.name}: it is ${state}` });
 }

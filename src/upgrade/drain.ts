@@ -45,3 +45,11 @@ export async function fenceDrained(scene: Scene, name: BoardName, sinceMs: numbe
   if ((await service.inspect()).draining === name) await drainBoard(scene, name, sinceMs);
   await service.fence(name);
 }
+
+/** What the board's last run had begun, if an earlier story left it draining, ends before its next run begins, which is fenced. */
+export async function endLeftovers(scene: Scene, name: BoardName): Promise<void> {
+  const { service } = scene.parts;
+  if ((await service.inspect()).draining !== name) return;
+  await endFlows(scene, name);
+  await service.fence(name);
+}

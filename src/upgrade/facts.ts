@@ -32,6 +32,8 @@ export interface NotedFacts {
   readonly woken: boolean;
   /** Which try of booting it this is, from 1. */
   readonly attempt: number;
+  /** Why the try before this one failed. */
+  readonly attemptFailed: string | null;
   /** When the service moved to `to`, and when it was taken back; ms since 1970. */
   readonly takeoverAt: number | null;
   readonly takenBackAt: number | null;
@@ -82,6 +84,7 @@ export const unknownFacts: NotedFacts = {
   instance: null,
   woken: false,
   attempt: 1,
+  attemptFailed: null,
   takeoverAt: null,
   takenBackAt: null,
   takeoverMs: null,

@@ -20,8 +20,14 @@ export interface Situation {
   readonly state: SystemState;
   /** Of the holder. */
   readonly failure: Failure | null;
-  /** What was done last, if it brought nothing. */
-  readonly inVain: { readonly action: "failover" | "restart" | "standby"; readonly to: BoardName } | null;
+  /** What was done since something last came to what it was begun for. */
+  readonly inVain: readonly {
+    readonly action: "failover" | "restart" | "standby";
+    readonly to: BoardName;
+    readonly at: number;
+  }[];
+  /** From when on things count as lately, ms since 1970. */
+  readonly sinceMs: number;
   /** How often the service was moved or its board restarted by itself lately, and a standby booted. */
   readonly recentMoves: number;
   readonly recentStandbys: number;
@@ -51,7 +57,7 @@ export const maxStandbys = 3;
 export const failoverWindowMs = 600_000;
 
 export function planFailover(situation: Situation): FailoverPlan {
-  const { holder, conditions, state, failure, inVain, recentMoves, recentStandbys } = situation;
+  const { holder, conditions, state, failure, inVain, sinceMs, recentMoves, recentStandbys } = situation;
   if (holder === null) return { action: "nothing" };
   const other = otherBoard(holder);
   const otherIsGood = state.slots[other]?.mark === "good";
@@ -67,7 +73,9 @@ export function planFailover(situation: Situation): FailoverPlan {
     const reason = `the service was moved or its board restarted ${recentMoves} times within ${failoverWindowMs / 60_000} min`;
     return { action: "give-up", failure, code: "failover-given-up", reason };
   }
-  const refused = inVain?.action === "failover" && inVain.to === other;
+  // Nobody knows whether what was in vain long ago would be so today: while nobody serves it is tried.
+  const tried = inVain.filter(({ at }) => failure.cause === "unhealthy" || at >= sinceMs);
+  const refused = tried.some(({ action, to }) => action === "failover" && to === other);
   if (otherIsGood && !refused && conditions[other].state === "dormant")
     return { action: "failover", to: other, failure };
   // It serves as well as it can, until another is warm: a restart would take even that away.
@@ -76,6 +84,15 @@ export function planFailover(situation: Situation): FailoverPlan {
     const reason = otherIsGood ? `board ${other} is no better` : `slot ${other} has nothing good to boot`;
     return { action: "give-up", failure, code: "holder-unhealthy", reason };
   }
-  const again = inVain?.action === "restart" && inVain.to === holder;
+  const again = tried.some(({ action, to }) => action === "restart" && to === holder);
   return { action: "restart", to: again && otherIsGood ? other : holder, failure };
+}
+
+/** Why the other board, down as it is, is no longer booted to wait as a standby; `null` if it is not so. */
+export function standbyGivenUp({ holder, conditions, state, recentStandbys }: Situation): string | null {
+  if (holder === null || recentStandbys < maxStandbys) return null;
+  const other = otherBoard(holder);
+  const down = conditions[other].state === "off" || conditions[other].state === "dead";
+  if (!down || state.slots[other]?.mark !== "good") return null;
+  return `board ${other} was booted ${recentStandbys} times as a standby, in vain or within ${failoverWindowMs / 60_000} min`;
 }

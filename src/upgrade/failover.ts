@@ -5,7 +5,7 @@
  */
 import { type BoardCondition, type BoardEvent, type BoardName, boardNames } from "../board/board.ts";
 import { type ErrorCode, TwinboardError } from "../errors.ts";
-import { type Attempt, attemptsIn, movesSince, standbysSince } from "./attempts.ts";
+import { type Attempt, attemptsIn, gaveWay, inVainOf, movesSince, standbysSince } from "./attempts.ts";
 import type { NotedFacts } from "./facts.ts";
 import {
   type FailoverPlan,
@@ -13,6 +13,7 @@ import {
   failoverWindowMs,
   planFailover,
   type Situation,
+  standbyGivenUp,
 } from "./failover-plan.ts";
 import { HolderWatch } from "./holder-watch.ts";
 import type { PhaseName } from "./record.ts";
@@ -42,6 +43,7 @@ export class Failover {
   readonly #closed = new AbortController();
   readonly #watch: HolderWatch;
   #givenUp: { readonly code: ErrorCode; readonly reason: string } | null = null;
+  #standbyGivenUp: string | null = null;
   #looking: Promise<void> = Promise.resolve();
   /** Something happened that has not been looked at. */
   #due = false;
@@ -65,6 +67,11 @@ export class Failover {
     return this.#givenUp;
   }
 
+  /** Why the other board is no longer made ready to take over. */
+  get standbyGivenUp(): string | null {
+    return this.#standbyGivenUp;
+  }
+
   /** Watches from now on. */
   start(): void {
     if (!this.#parts.settings.failover) return;
@@ -82,19 +89,21 @@ export class Failover {
     this.#look();
   }
 
-  /** Leaves boards and rules alone until `start`: they are being taken down. */
-  pause(): void {
+  /** Leaves boards and rules alone until `start`: they are being taken down. Returns whether it watched. */
+  async pause(): Promise<boolean> {
+    const watching = !this.#paused;
     this.#paused = true;
     this.#stories.idleListeners.delete(this.#look);
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+    await this.#looking;
     this.#watch.end();
+    return watching;
   }
 
   /** Ends; what it began is the stories' affair. */
   async close(): Promise<void> {
     this.#closed.abort();
-    this.pause();
-    await this.#looking;
+    await this.pause();
   }
 
   /** Resolves when nothing that has happened is still to be looked at. */
@@ -136,13 +145,17 @@ export class Failover {
     if (this.#paused) return;
     const stories = this.#stories;
     const situation = await this.#situation();
+    // It was asked while the look was under way.
+    if (this.#paused) return;
+    if (situation === undefined) return stories.busy ? undefined : await this.#setUpAgain();
+    const plan = planFailover(situation);
     if (stories.busy) {
-      if (situation?.failure) this.#interrupt(situation.failure);
+      // Where nothing more is done by itself, the story may be what a person does about it.
+      if (situation.failure !== null && plan.action !== "give-up") this.#interrupt(situation.failure);
       return;
     }
-    if (situation === undefined) return await this.#setUpAgain();
-    const plan = planFailover(situation);
     this.#givenUp = givenUpBy(plan);
+    this.#standbyGivenUp = standbyGivenUp(situation);
     await this.#begin(plan, situation);
   }
 
@@ -162,13 +175,13 @@ export class Failover {
     }
     const attempts = this.#attempts();
     const sinceMs = clock.now() - failoverWindowMs;
-    const last = attempts.at(-1);
     return {
       holder,
       conditions,
       state: systemFile.state,
       failure,
-      inVain: last?.inVain === true ? last : null,
+      inVain: inVainOf(attempts),
+      sinceMs,
       recentMoves: movesSince(attempts, sinceMs),
       recentStandbys: standbysSince(attempts, sinceMs, boot),
     };
@@ -180,7 +193,9 @@ export class Failover {
     const inVain = last !== null && last.outcome !== "committed";
     this.#begun = asked
       ? []
-      : this.#begun.map((attempt) => (attempt.story === last?.id ? { ...attempt, inVain } : attempt));
+      : this.#begun
+          .filter(({ story }) => last === null || story !== last.id || !gaveWay(last))
+          .map((attempt) => (attempt.story === last?.id ? { ...attempt, inVain } : attempt));
     const journalled = attemptsIn(this.#parts.journal.records);
     return journalled.length >= this.#begun.length ? journalled : this.#begun;
   }

@@ -1,7 +1,7 @@
 /**
  * Probation: the time after a takeover in which any failure of the new board sends the service back. Inside it the old holder drains.
- * The rule: the new board dies → failed at once; a health check reaches its threshold → failed; otherwise it is over when its whole time
- * was served under a daemon's eyes and the old board has finished what it began.
+ * The rule: the new board dies or hangs → failed at once; a health check reaches its threshold → failed; otherwise it is over when its
+ * whole time was served under a daemon's eyes and the old board has finished what it began.
  */
 import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
@@ -28,11 +28,16 @@ export async function serveProbation(scene: Scene): Promise<void> {
       ending.abort(new TwinboardError("board-unhealthy", { detail: unhealthyDetail(facts.to, report) }));
     };
     const unwatch = parts.health.watch(board, look, answers.add);
+    const unsubscribe = board.subscribe((event) => {
+      if (event.type === "hung")
+        ending.abort(new TwinboardError("board-hung", { detail: `board ${facts.to}: ${event.detail}` }));
+    });
     const watched = alive.withSignal(AbortSignal.any([alive.signal, ending.signal]));
     try {
       await bothOrNeither(ending, serveTime(watched), relieve(watched));
     } finally {
       unwatch();
+      unsubscribe();
       await scene.noteAnswers(answers);
     }
   });

@@ -16,7 +16,11 @@ const record = fc.record({
   phase: fc.constantFrom(null, ...phaseNames),
   event: fc.constantFrom(...recordEvents),
   at: fc.nat(),
-  data: fc.constantFrom<JournalRecord["data"]>({}, { attempt: 2, reason: "it died" }, { takeoverAt: 5 }),
+  data: fc.constantFrom<JournalRecord["data"]>(
+    {},
+    { attempt: 2, attemptFailed: "it died" },
+    { takeoverAt: 5 },
+  ),
 });
 
 test("records in any order make a report, and so does every beginning of them", () => {

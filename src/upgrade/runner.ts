@@ -18,6 +18,7 @@ const softwareFailures: ReadonlySet<ErrorCode> = new Set([
   "board-not-ready",
   "board-wrong-version",
   "board-unhealthy",
+  "board-hung",
   "hook-failed",
 ]);
 
@@ -68,9 +69,8 @@ async function retry(scene: Scene, row: Phase, cause: unknown): Promise<boolean>
   if (row.retryFrom === undefined || !ofBoard || woken || attempt >= attempts || scene.signal.aborted)
     return false;
   try {
-    const reason = cause.message;
     await scene.parts.boards[scene.facts.to].stop(scene.signal);
-    await scene.record("noted", row.name, { attempt: attempt + 1, instance: null, reason });
+    await scene.note({ attempt: attempt + 1, instance: null, attemptFailed: cause.message });
     return true;
   } catch {
     // Then the first failure is the one to tell of, and undoing stops the board.
@@ -88,7 +88,8 @@ async function failStory(scene: Scene, phase: PhaseName, cause: unknown): Promis
     await blame(scene, toVersion);
   }
   // Once `system.json` is replaced the story is committed: what is left of it (an old board that does not go dormant) needs a person.
-  if (phase === "commit" && systemFile.state.primary === to) return await endStory(scene, "stuck", error);
+  if (phase === "commit" && kind !== "standby" && systemFile.state.primary === to)
+    return await endStory(scene, "stuck", error);
   return await undoStory(scene, phase, error);
 }
 

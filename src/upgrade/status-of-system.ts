@@ -19,11 +19,16 @@ export interface Telling {
   readonly defect: unknown;
 }
 
-/** @param givenUp why nothing more is done by itself about a board in service that failed. */
+/** What failover does no more: about a board in service that failed, and to make the other one ready. */
+export interface GivenUp {
+  readonly givenUp: SystemStatus["stuck"];
+  readonly standbyGivenUp: string | null;
+}
+
 export async function statusOfSystem(
   parts: Parts,
   telling: Telling,
-  givenUp: SystemStatus["stuck"],
+  { givenUp, standbyGivenUp }: GivenUp,
 ): Promise<SystemStatus> {
   const { service, boards, systemFile, settings, journal } = parts;
   const { state } = systemFile;
@@ -43,6 +48,7 @@ export async function statusOfSystem(
     failover: failoverStatus({
       enabled: settings.failover,
       givenUp: givenUp?.reason ?? null,
+      standbyGivenUp,
       holder,
       conditions,
       state,

@@ -29,6 +29,8 @@ export class Stories {
   #reserved: PromiseWithResolvers<void> | undefined;
   #closed = false;
   #abandoned = false;
+  /** Number of the newest story. */
+  #number = 0;
   #running: RunningStory | undefined;
   #progress: ProgressEvent | null = null;
   #progressShownAt = Number.NEGATIVE_INFINITY;
@@ -115,12 +117,13 @@ export class Stories {
     const { journal, boot, clock } = this.#parts;
     // The story before must be whole in the journal: its end decides what recovery does.
     if (!bringsBack(kind)) await this.#recorder.catchUp();
-    const number = Number.parseInt(journal.records.at(-1)?.story ?? "0", 10);
+    // With a full disk the journal does not know of the story before.
     const newest = journal.records.reduce(
       (highest, { story }) => Math.max(highest, Number.parseInt(story, 10)),
-      number,
+      this.#number,
     );
-    const story = `${String(newest + 1).padStart(6, "0")}-${kind}`;
+    this.#number = newest + 1;
+    const story = `${String(this.#number).padStart(6, "0")}-${kind}`;
     const data = { ...unknownFacts, ...facts };
     const entry = { boot, story, kind, phase: null, event: "story-began", at: clock.now(), data } as const;
     // With a full disk nothing new is installed, but what is installed comes back into service.
@@ -220,6 +223,11 @@ export class Stories {
     this.#abandoned = true;
     this.#running?.controller.abort(new DaemonStopping("the system is taken down"));
     await this.idle();
+  }
+
+  /** What is asked for from now on is done; what was let go of is the next daemon's. */
+  endAbandoning(): void {
+    this.#abandoned = false;
   }
 
   /** Leaves the story that is under way to the next daemon, and begins no other. */

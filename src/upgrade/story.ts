@@ -6,8 +6,8 @@ import { randomUUID } from "node:crypto";
 import { type BoardCondition, otherBoard } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import { AnswerTimes } from "../health/answer-times.ts";
-import { layToSleep } from "./dormancy.ts";
-import { fenceDrained } from "./drain.ts";
+import { beDormant, layToSleep } from "./dormancy.ts";
+import { endLeftovers, fenceDrained } from "./drain.ts";
 import { serveProbation } from "./probation.ts";
 import type { PhaseName, StoryKind } from "./record.ts";
 import type { Scene } from "./scene.ts";
@@ -207,6 +207,7 @@ async function boot(scene: Scene): Promise<void> {
     await board.resume(signal);
     return;
   }
+  await endLeftovers(scene, facts.to);
   await parts.service.attach(facts.to, signal);
   const instance = await instanceToStart(scene, condition);
   if (facts.kind === "restart") await takeTry(scene);
@@ -315,10 +316,7 @@ async function takeover(scene: Scene): Promise<void> {
 /** `system.json` names the new primary: that replacement is the commit. Then the old board goes dormant. */
 async function commit(scene: Scene): Promise<void> {
   const { parts, facts, signal } = scene;
-  if (facts.kind === "standby") {
-    await layToSleep(parts, parts.boards[facts.to], signal);
-    return;
-  }
+  if (facts.kind === "standby") return await beDormant(parts, parts.boards[facts.to], signal);
   const { to, content, toVersion } = facts;
   if (content === null || toVersion === null)
     throw new TwinboardError("internal", { detail: "nothing to commit" });

@@ -2,7 +2,6 @@
 import { type BoardConsole, type BoardName, boardNames, otherBoard } from "../board/board.ts";
 import type { BundleSource } from "../delivery/delivery.ts";
 import { TwinboardError } from "../errors.ts";
-import { type StoryEvent, storyEvents } from "./story-events.ts";
 import type { NotedFacts } from "./facts.ts";
 import { Failover } from "./failover.ts";
 import type { StoryKind } from "./record.ts";
@@ -12,6 +11,7 @@ import type { Parts } from "./scene.ts";
 import type { StoryResult, SystemStatus } from "./status.ts";
 import { statusOfSystem } from "./status-of-system.ts";
 import { Stories } from "./stories.ts";
+import { type StoryEvent, storyEvents } from "./story-events.ts";
 import { TakeUp } from "./take-up.ts";
 
 const nothing = (): Promise<void> => Promise.resolve();
@@ -141,7 +141,7 @@ export class System {
   }
 
   async status(): Promise<SystemStatus> {
-    return await statusOfSystem(this.#parts, this.#stories, this.#failover.givenUp);
+    return await statusOfSystem(this.#parts, this.#stories, this.#failover);
   }
 
   /** Records after `afterSeq`, then everything that happens, until the signal aborts. */
@@ -182,15 +182,19 @@ export class System {
 
   /** Stops both boards and puts the host back as it was. What is installed stays. Errors: `busy`. */
   async down(signal: AbortSignal): Promise<void> {
-    this.#failover.pause();
+    const watching = await this.#failover.pause();
+    let begun = false;
     try {
       await this.#stories.abandonAutomatic();
       await this.#stories.reserve(async () => {
+        begun = true;
         for (const name of boardNames) await this.#parts.boards[name].tearDown(signal);
         await this.#parts.service.tearDown(signal);
       }, nothing);
     } catch (error) {
-      this.#failover.start();
+      this.#stories.endAbandoning();
+      // What is half taken down stays so until somebody asks again; nobody is to bring it up behind their back.
+      if (watching && !begun) this.#failover.start();
       throw error;
     }
   }

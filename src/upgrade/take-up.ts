@@ -2,8 +2,8 @@
 import { type BoardName, otherBoard } from "../board/board.ts";
 import { type ErrorCode, TwinboardError } from "../errors.ts";
 import { layToSleep } from "./dormancy.ts";
-import { factsOf, type NotedFacts, type StoryFacts } from "./facts.ts";
-import type { JournalRecord } from "./record.ts";
+import { factsOf, type NotedFacts } from "./facts.ts";
+import { bringsBack, type JournalRecord } from "./record.ts";
 import { planRecovery, type RecoveryPlan } from "./recovery.ts";
 import { describeError, rowsOf, runStory, undoStory } from "./runner.ts";
 import type { Parts } from "./scene.ts";
@@ -32,6 +32,7 @@ export class TakeUp {
   async run(): Promise<void> {
     const { boards, boot, systemFile } = this.#parts;
     const later: { records: JournalRecord[]; plan: RecoveryPlan }[] = [];
+    const inVain = new Set<BoardName>();
     for (const records of this.#unfinished()) {
       const facts = factsOf(records);
       const plan = planRecovery(facts, rowsOf(facts), {
@@ -41,12 +42,15 @@ export class TakeUp {
         slotIsBad: systemFile.state.slots[facts.to]?.mark === "bad",
       });
       // What is undone, what is past its commit point and what was bringing the service back decide which board is primary.
-      const decides = plan.action === "go-on" && (plan.phase === "commit" || facts.kind === "failover");
+      const goesOn = plan.action === "go-on";
+      const decides = goesOn && (plan.phase === "commit" || bringsBack(facts.kind));
       const first = plan.action === "roll-back" || decides;
       if (first) await this.#carryOn(records, plan);
       else later.push({ records, plan });
+      const served = this.#stories.last?.id === facts.id && this.#stories.last.outcome === "committed";
+      if (goesOn && facts.kind === "restart" && !served) inVain.add(facts.to);
     }
-    await this.#serve(later.map(({ records }) => factsOf(records)));
+    await this.#serve(inVain);
     for (const { records, plan } of later) await this.#carryOn(records, plan);
     await this.settle();
   }
@@ -54,16 +58,24 @@ export class TakeUp {
   /** A board that is neither holder nor dormant when no story is under way is one that could not be paused: it is tried again. */
   async settle(): Promise<void> {
     const { boards, service } = this.#parts;
-    const { holder } = await service.inspect();
+    const { holder, draining } = await service.inspect();
     if (this.#stories.ending || holder === null) return;
     const other = boards[otherBoard(holder)];
     if ((await other.inspect()).state !== "running") return;
     try {
+      // The story that left it so could not drain it: what it had begun ends, and not in silence.
+      if (draining === other.name) await this.#endFlows(other.name);
       await service.fence(other.name);
       await layToSleep(this.#parts, other, AbortSignal.timeout(settleTimeoutMs));
     } catch (error) {
       this.#stories.defect = error;
     }
+  }
+
+  async #endFlows(board: BoardName): Promise<void> {
+    const { service, clock } = this.#parts;
+    const options = { sinceMs: clock.now(), atOnce: true };
+    await service.drain(board, options, AbortSignal.timeout(settleTimeoutMs));
   }
 
   async #carryOn(records: JournalRecord[], plan: RecoveryPlan): Promise<void> {
@@ -82,24 +94,23 @@ export class TakeUp {
 
   /** After a reboot of the host, or when the host's rules were taken away: somebody serves again. */
   async serveAgain(): Promise<void> {
-    await this.#serve([]);
+    await this.#serve(new Set());
   }
 
   /** If nobody serves, the primary boots; with good software and no tries left for the primary, or if it fails, the other board. */
-  async #serve(unfinished: readonly StoryFacts[]): Promise<void> {
+  async #serve(triedInVain: ReadonlySet<BoardName>): Promise<void> {
     const { service, boards, systemFile } = this.#parts;
     const { primary, slots, triesUsed } = systemFile.state;
     const { holder } = await service.inspect();
     if (primary === null) return;
     if (holder !== null && (await boards[holder].inspect()).state === "running") return;
-    // A restart that was interrupted goes on.
-    if (unfinished.some((facts) => facts.kind === "restart" && facts.to === primary)) return;
     if (holder !== null && (await this.#failOver(holder))) return;
     const other = otherBoard(primary);
     const candidates = slots[other]?.mark === "good" ? [primary, other] : [primary];
     const tired = (name: BoardName): number => (triesUsed[name] >= maxTries ? 1 : 0);
     // Without tries left a board is still better than none.
-    for (const name of candidates.toSorted((one, two) => tired(one) - tired(two))) {
+    const untried = candidates.filter((name) => !triedInVain.has(name));
+    for (const name of untried.toSorted((one, two) => tired(one) - tired(two))) {
       await this.#restart(name);
       const now = (await service.inspect()).holder;
       if (now !== null && (await boards[now].inspect()).state === "running") return;

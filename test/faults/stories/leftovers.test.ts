@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SimulatedService } from "../../../src/service/simulated.ts";
-import { at, serving, servingWithoutFailover } from "../../fixtures/simulation/scenes.ts";
+import { at, ended, serving, servingWithoutFailover } from "../../fixtures/simulation/scenes.ts";
 
 test("a transaction of the daemon before, which comes late, fails whole", async () => {
   const { host, system } = await serving("1");
@@ -61,9 +61,27 @@ test("a board that died while it held, and a primary that comes back on the othe
 test("an old board that is dead when it should be paused is no trouble", async () => {
   const { host, system } = await serving("1");
   host.onRecord = (record) => {
-    if (record.phase === "commit") host.boards.die("a");
+    if (record.phase === "commit" && record.kind === "upgrade") host.boards.die("a");
   };
   assert.equal((await host.upgrade(system, "2")).outcome, "committed");
-  assert.equal(await host.summary(system), "a: dead 1, b: in service 2");
+  assert.equal(await host.summary(system), "a: dormant 1, b: in service 2", "it was booted again");
   assert.equal((await system.status()).stuck, null);
+});
+
+test("a take-back whose drain fails leaves a board draining: what it had begun ends before it is laid to sleep", async () => {
+  const { host, system } = await serving("1", "2");
+  at(host, { phase: "probation" }, () => {
+    host.service.begin(3);
+    host.service.failing.add("drain");
+  });
+  const held = host.onRecord;
+  host.onRecord = (record) => {
+    held?.(record);
+    if (record.event === "story-ended") host.service.failing.delete("drain");
+  };
+  const result = await host.upgrade(system, "3");
+  assert.deepEqual([result.outcome, result.error?.code], ["stuck", "command-failed"]);
+  await ended({ host, system });
+  assert.equal(await host.summary(system), "a: dormant 3, b: in service 2");
+  assert.deepEqual([host.service.lost, host.service.cut], [0, 3]);
 });

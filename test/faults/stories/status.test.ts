@@ -52,6 +52,24 @@ for (const [phase, hold, picture] of pictures) {
   });
 }
 
+test("while a first installation proves itself there is no board to go back to, and status says so", async () => {
+  const { host, system } = await serving();
+  await reach(host, "probation", toVersion(system, "1"));
+  const { failover, holder } = await system.status();
+  assert.equal(holder, "a");
+  assert.deepEqual(failover, { ready: false, reason: "slot b is empty" });
+});
+
+test("while a failover proves itself there is no board to go back to, and status says so", async () => {
+  const { host, system } = await serving("1", "2");
+  host.service.hanging.add("drain");
+  await reach(host, "probation", () => {
+    host.boards.die("b");
+    return Promise.resolve({ id: "failover" });
+  });
+  assert.deepEqual((await system.status()).failover, { ready: false, reason: "board b is dead" });
+});
+
 test("probation that was served before the daemon stopped counts", async () => {
   const { host, system } = await serving("1");
   const began = host.clock.now();

@@ -42,6 +42,12 @@ test("a board that dies in probation: the old one has the service back at once, 
   assert.deepEqual(host.state.failedVersions, ["2"]);
 });
 
+test("a board that hangs in probation, and whose checks pass all the same", async () => {
+  const { host, system } = await serving("1");
+  at(host, { phase: "probation" }, () => setImmediate(() => host.boards.hang("b")));
+  await assertTakenBack({ host, system }, "board-hung");
+});
+
 test("a board that turns unhealthy in probation finishes what it began", async () => {
   const { host, system } = await serving("1");
   at(host, { phase: "probation", noted: "drain" }, () => {
