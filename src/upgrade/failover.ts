@@ -77,6 +77,7 @@ export class Failover {
     if (!this.#parts.settings.failover) return;
     this.#paused = false;
     this.#stories.idleListeners.add(this.#look);
+    this.#stories.beganListeners.add(this.#lookAgain);
     // A dormant board that dies is missed as well: nobody would take over.
     for (const name of boardNames) {
       const died = (event: BoardEvent): void => {
@@ -94,6 +95,7 @@ export class Failover {
     const watching = !this.#paused;
     this.#paused = true;
     this.#stories.idleListeners.delete(this.#look);
+    this.#stories.beganListeners.delete(this.#lookAgain);
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     await this.#looking;
     this.#watch.end();
@@ -139,6 +141,11 @@ export class Failover {
       this.#due = false;
       return this.#act().catch(this.#parts.onTrouble);
     });
+  };
+
+  /** What was found while the story was being asked for could not end it then. */
+  readonly #lookAgain = (): void => {
+    if (this.#watch.failed && this.#stories.facts?.kind === "upgrade") this.#look();
   };
 
   async #act(): Promise<void> {

@@ -19,6 +19,8 @@ interface RunningStory {
 export class Stories {
   /** Called whenever a story has ended and no other is under way. */
   readonly idleListeners = new Set<() => void>();
+  /** Called whenever a story has begun, or was taken up. */
+  readonly beganListeners = new Set<() => void>();
   /** Called with each picture of how far a phase is. */
   readonly progressListeners = new Set<(event: ProgressEvent) => void>();
   /** A defect of ours that ended a story without a result. */
@@ -148,6 +150,7 @@ export class Stories {
     });
     this.#running = { controller, scene };
     this.defect = undefined;
+    for (const listener of this.beganListeners) listener();
     try {
       this.#conclude(await act(scene));
     } catch (error) {

@@ -65,13 +65,3 @@ test("with a full disk each story has an id of its own", async () => {
       1,
     );
 });
-
-test("the upgrade is asked for in the moment in which the board in service dies: it is given up as any other", async () => {
-  const { host, system } = await serving("1", "2");
-  host.onRecord = (record) => {
-    if (record.event === "story-began" && record.kind === "upgrade") host.boards.die("b");
-  };
-  host.delivery.hangs = true;
-  const result = await host.upgrade(system, "3");
-  assert.equal(result.error?.code, "holder-failed");
-});

@@ -11,6 +11,7 @@ import {
   type Serving,
   serving,
   servingWithoutFailover,
+  toVersion,
 } from "../../fixtures/simulation/scenes.ts";
 
 const failures: readonly (readonly [string, (serving: Serving) => void])[] = [
@@ -174,6 +175,15 @@ for (const phase of ["deliver", "install", "verify"] as const) {
     assert.equal((await host.upgrade(system, "3")).outcome, "committed");
   });
 }
+
+test("it dies in the moment in which an upgrade is asked for: the upgrade is given up as any other", async () => {
+  const { host, system } = await serving("1", "2");
+  host.boards.die("b");
+  const { id } = await host.clock.runUntil(toVersion(system, "3")());
+  await ended({ host, system });
+  assert.equal((await system.result(id))?.error?.code, "holder-failed");
+  assert.equal(await host.summary(system), "a: in service 1, b: dormant 2");
+});
 
 test("an upgrade that is asked for while a standby boots comes first", async () => {
   const { host, system } = await serving("1", "2");
