@@ -44,7 +44,7 @@ export const errorTable = {
     "put back what was changed, or run twinboard down first",
     409,
   ),
-  "config-invalid": rejected("the configuration is not valid", "correct the line that is named"),
+  "config-invalid": rejected("the configuration is not valid", "correct what is named"),
   "daemon-unreachable": rejected(
     "no daemon answers on the socket",
     "start it with twinboard serve, or name the socket with --socket",

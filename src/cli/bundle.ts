@@ -9,7 +9,7 @@ const maxSignatureBytes = 64 * 1024;
 type Pairs = Readonly<Record<string, string>>;
 type Meta = Readonly<Record<string, Pairs>>;
 
-function addImage(value: string, images: Pairs): Pairs {
+function addImage(value: string, images: Pairs = {}): Pairs {
   const [, label, path] = /^([a-z][a-z0-9-]*)=(.+)$/s.exec(value) ?? [];
   if (label === undefined || path === undefined)
     throw new InvalidArgumentError("expected CLASS=FILE, such as rootfs=rootfs.squashfs");
@@ -17,14 +17,14 @@ function addImage(value: string, images: Pairs): Pairs {
   return { ...images, [label]: path };
 }
 
-function addMeta(value: string, meta: Meta): Meta {
+function addMeta(value: string, meta: Meta = {}): Meta {
   const [, label, key, text] = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)=(.*)$/.exec(value) ?? [];
   if (label === undefined || key === undefined || text === undefined)
     throw new InvalidArgumentError("expected LABEL.KEY=VALUE, such as twinboard.kernel-arguments=quiet");
   return { ...meta, [label]: { ...meta[label], [key]: text } };
 }
 
-function addFile(value: string, files: readonly string[]): readonly string[] {
+function addFile(value: string, files: readonly string[] = []): readonly string[] {
   return [...files, value];
 }
 
@@ -40,23 +40,23 @@ export function addBundle(program: Command): void {
     .argument("<output>", "file that is written, as one step")
     .requiredOption("--compatible <text>", "the systems that it is for")
     .requiredOption("--version <version>", "version of the software")
-    .requiredOption("--image <class=file>", "an image: kernel, initrd or rootfs; once each", addImage, {})
+    .requiredOption("--image <class=file>", "an image: kernel, initrd or rootfs; once each", addImage)
     .requiredOption("--cert <file>", "signer's certificate, PEM")
     .requiredOption("--key <file>", "signer's private key, PEM")
-    .option("--intermediate <file>", "a further certificate of the chain, PEM; repeatable", addFile, [])
+    .option("--intermediate <file>", "a further certificate of the chain, PEM; repeatable", addFile)
     .option("--description <text>", "for people")
     .option("--build <text>", "build id")
-    .option("--meta <label.key=value>", "a key of a [meta.LABEL] group; repeatable", addMeta, {})
+    .option("--meta <label.key=value>", "a key of a [meta.LABEL] group; repeatable", addMeta)
     .option("--json", "print one JSON object: the signed manifest")
     .action(async (output, options) => {
       await verb(options.json === true, async () => {
         const { createBundle } = await import("../bundle/create.ts");
-        const { compatible, version, description, build, meta, image, cert, key } = options;
+        const { compatible, version, description, build, meta = {}, image, cert, key } = options;
         const manifest = await createBundle({
           output,
           cert,
           key,
-          intermediates: options.intermediate,
+          intermediates: options.intermediate ?? [],
           manifest: {
             compatible,
             version,

@@ -1,5 +1,5 @@
 /** The command's verbs, and what every one of them has in common: how an error is told, and with which exit code it ends. */
-import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { addBundle } from "./bundle.ts";
 import { addCancel } from "./cancel.ts";
 import { addCheck, type Check } from "./check.ts";
@@ -26,6 +26,12 @@ export interface Composition {
   readonly check: Check;
 }
 
+/** A verb that was called wrongly names its own help. */
+function pointToHelp(command: CommandUnknownOpts, called: string): void {
+  command.showHelpAfterError(`(see ${called} --help)`);
+  for (const verb of command.commands) pointToHelp(verb, `${called} ${verb.name()}`);
+}
+
 /** Runs one command line to its end; returns the exit code. */
 export async function runProgram(
   argv: readonly string[],
@@ -37,7 +43,6 @@ export async function runProgram(
     .description("Upgrades an embedded device with no downtime, by two virtual boards on one processor.")
     .version(version)
     .enablePositionalOptions()
-    .showHelpAfterError("(see twinboard --help)")
     .addHelpText("after", exitCodesHelp)
     .exitOverride();
   addServe(program, serve);
@@ -51,6 +56,7 @@ export async function runProgram(
   addConsole(program);
   addDown(program, takeDown);
   addBundle(program);
+  pointToHelp(program, "twinboard");
   try {
     await program.parseAsync(argv);
   } catch (error) {
