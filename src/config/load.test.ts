@@ -173,7 +173,10 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "state",
     "health:",
     "state: { hand-over: true, deadline: 2s }\nhealth:",
-    [/^f:11:21: state\.hand-over: state hand-over is not supported/],
+    [
+      /^f:11:21: state\.hand-over: state hand-over is not supported/,
+      /^f:11:37: state\.deadline: state deadline is not supported/,
+    ],
   ],
   [
     "a listening api",

@@ -214,7 +214,7 @@ export const documentSchema = section({
     .max(255, "expected at most 255 services"),
   state: section({
     "hand-over": z.literal(false, `state hand-over is ${notYet}`).optional(),
-    deadline: duration("2s").optional(),
+    deadline: later("state deadline").optional(),
   }).optional(),
   health: z.array(check).max(64, "expected at most 64 checks").optional(),
   upgrade: section({

@@ -2,14 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BoardCondition } from "../board/board.ts";
 import { factsOf, type StoryFacts } from "./facts.ts";
-import type { JournalRecord, PhaseName, RecordEvent } from "./record.ts";
+import type { JournalRecord, PhaseName, RecordEvent, StoryKind } from "./record.ts";
 import { planRecovery } from "./recovery.ts";
 import { rowsOf } from "./runner.ts";
 
 const running: BoardCondition = { state: "running", instance: "i", pid: 1, startTicks: 1 };
 const dead: BoardCondition = { ...running, state: "dead" };
 
-function facts(...events: [RecordEvent, PhaseName | null, Record<string, unknown>?][]): StoryFacts {
+type Events = [RecordEvent, PhaseName | null, Record<string, unknown>?][];
+
+const facts = (...events: Events): StoryFacts => factsOfKind("upgrade", events);
+
+function factsOfKind(kind: StoryKind, events: Events): StoryFacts {
   const all: typeof events = [["story-began", null, { to: "b", from: "a" }], ...events];
   return factsOf(
     all.map(
@@ -17,8 +21,8 @@ function facts(...events: [RecordEvent, PhaseName | null, Record<string, unknown
         v: 1,
         seq: index + 1,
         boot: "boot-1",
-        story: "000001-upgrade",
-        kind: "upgrade",
+        story: `000001-${kind}`,
+        kind,
         phase,
         event,
         at: index,
@@ -57,6 +61,30 @@ for (const [phase, afterCrash, afterCrashWithDeadBoard, afterReboot] of table) {
     assert.equal(plan(begun, true, { state: "off" }).action, afterReboot);
   });
 }
+
+for (const kind of ["failover", "standby"] as const) {
+  test(`a crash in each phase of a ${kind}`, () => {
+    const has = rowsOf(factsOfKind(kind, [])).map(({ name }) => name);
+    const phases =
+      kind === "standby"
+        ? ["boot", "verify", "commit"]
+        : ["boot", "verify", "takeover", "probation", "commit"];
+    assert.deepEqual(has, phases);
+    for (const [phase, afterCrash, afterCrashWithDeadBoard, afterReboot] of table) {
+      if (!has.includes(phase)) continue;
+      const begun = factsOfKind(kind, [["phase-began", phase]]);
+      assert.equal(plan(begun, false, running).action, afterCrash, phase);
+      assert.equal(plan(begun, false, dead).action, afterCrashWithDeadBoard, phase);
+      assert.equal(plan(begun, true, { state: "off" }).action, afterReboot, phase);
+    }
+  });
+}
+
+test("a standby that sleeps already when its daemon ends in commit is done", () => {
+  const begun = factsOfKind("standby", [["phase-began", "commit"]]);
+  const asleep: BoardCondition = { ...running, state: "dormant" };
+  assert.deepEqual(plan(begun, false, asleep), { action: "go-on", phase: "commit" });
+});
 
 test("a phase that is done counts as the beginning of the next", () => {
   const done = facts(["phase-began", "install"], ["phase-done", "install"]);

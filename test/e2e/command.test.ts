@@ -287,6 +287,7 @@ test("what is not understood is exit code 64, help is 0", async () => {
   }
   const typo = await runCommand(["upgade", "x"]);
   assert.match(typo.stderr, /Did you mean upgrade\?/);
+  assert.match((await runCommand(["upgrade"])).stderr, /see twinboard upgrade --help/);
   for (const args of [["--help"], ["help"], ["upgrade", "--help"], ["bundle", "--help"], ["--version"]]) {
     const run = await runCommand(args);
     assert.equal(run.exitCode, 0, args.join(" "));

@@ -91,8 +91,18 @@ test("a board that gets healthy in time is taken", async () => {
 test("a board that dies in verify is booted again", async () => {
   const { host, system } = await serving("1");
   at(host, { phase: "verify" }, () => host.boards.die("b"));
-  assert.equal((await host.upgrade(system, "2")).outcome, "committed");
+  const { id, outcome } = await host.upgrade(system, "2");
+  assert.equal(outcome, "committed");
   assert.equal(host.boards.started.length, 3);
+  const tries = system.report(id)?.phases.filter(({ phase }) => phase === "verify");
+  assert.deepEqual(
+    tries?.map(({ end, reason }) => [end, reason]),
+    [
+      ["failed", "the board died: board b: panic"],
+      ["done", null],
+    ],
+    "the report tells why the first try failed",
+  );
 });
 
 test("a board that dies as its takeover begins never gets the service", async () => {
