@@ -1,9 +1,9 @@
 /** What the API needs of a system; the story's own `System` has this shape. */
 import type { BoardConsole, BoardName } from "../board/board.ts";
 import type { BundleSource } from "../delivery/delivery.ts";
-import type { StoryEvent } from "../upgrade/story-events.ts";
 import type { Report, StorySummary } from "../upgrade/report.ts";
 import type { StoryResult, SystemStatus } from "../upgrade/status.ts";
+import type { StoryEvent } from "../upgrade/story-events.ts";
 
 export interface ServedSystem {
   status(): Promise<SystemStatus>;

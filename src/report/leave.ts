@@ -1,6 +1,7 @@
 /** Leaves a report of each story that ends. Nothing waits for it: the story is over, and the next may begin. */
-import type { StoryEvent } from "../upgrade/story-events.ts";
+
 import type { Report } from "../upgrade/report.ts";
+import type { StoryEvent } from "../upgrade/story-events.ts";
 import { byId, type ReportFiles } from "./files.ts";
 
 /** What it needs of a system. */

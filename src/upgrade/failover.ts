@@ -51,6 +51,8 @@ export class Failover {
   /** What this daemon began. The journal tells the same and more, unless the disk is full. */
   #begun: Attempt[] = [];
   #ticking = false;
+  /** Boards that hang, told once only, and perhaps before they were watched; until a story boots or wakes them. */
+  readonly #hung = new Map<BoardName, Failure>();
   /** The run of a board that could not be laid to sleep, and after which story that was tried. */
   #restless: string | undefined;
   readonly #unsubscribe: (() => void)[] = [];
@@ -77,13 +79,20 @@ export class Failover {
     if (!this.#parts.settings.failover) return;
     this.#paused = false;
     this.#stories.idleListeners.add(this.#look);
-    this.#stories.beganListeners.add(this.#lookAgain);
+    this.#stories.beganListeners.add(this.#onStory);
     // A dormant board that dies is missed as well: nobody would take over.
     for (const name of boardNames) {
-      const died = (event: BoardEvent): void => {
+      const heard = (event: BoardEvent): void => {
+        if (event.type === "hung")
+          this.#hung.set(name, {
+            board: name,
+            cause: "hung",
+            detail: event.detail,
+            at: this.#parts.clock.now(),
+          });
         if (event.type === "died") this.#look();
       };
-      this.#unsubscribe.push(this.#parts.boards[name].subscribe(died));
+      this.#unsubscribe.push(this.#parts.boards[name].subscribe(heard));
     }
     if (!this.#ticking) void this.#tick().catch(() => undefined);
     this.#ticking = true;
@@ -95,7 +104,7 @@ export class Failover {
     const watching = !this.#paused;
     this.#paused = true;
     this.#stories.idleListeners.delete(this.#look);
-    this.#stories.beganListeners.delete(this.#lookAgain);
+    this.#stories.beganListeners.delete(this.#onStory);
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     await this.#looking;
     this.#watch.end();
@@ -143,9 +152,11 @@ export class Failover {
     });
   };
 
-  /** What was found while the story was being asked for could not end it then. */
-  readonly #lookAgain = (): void => {
-    if (this.#watch.failed && this.#stories.facts?.kind === "upgrade") this.#look();
+  readonly #onStory = (): void => {
+    const { facts } = this.#stories;
+    if (facts !== null) this.#hung.delete(facts.to);
+    // What was found while the story was being asked for could not end it then.
+    if (this.#watch.failed && facts?.kind === "upgrade") this.#look();
   };
 
   async #act(): Promise<void> {
@@ -177,7 +188,8 @@ export class Failover {
       this.#watch.end();
     } else {
       const condition = conditions[holder];
-      if (condition.state === "running") failure = this.#watch.of(holder, condition.instance);
+      if (condition.state === "running")
+        failure = this.#watch.of(holder, condition.instance) ?? this.#hung.get(holder) ?? null;
       else failure = this.#watch.deathOf(holder) ?? foundDead(holder, condition, clock.now());
     }
     const attempts = this.#attempts();

@@ -126,6 +126,16 @@ test("the board that takes over dies at once: the other one boots and serves", a
   assert.equal(host.service.lost, 0);
 });
 
+test("the board that takes over hangs before it is watched: that is not forgotten", async () => {
+  const { host, system } = await serving("1", "2");
+  const dormant = host.boards.get("a")?.condition.instance;
+  at(host, { phase: "takeover", event: "phase-done" }, () => host.boards.hang("a"));
+  host.boards.die("b");
+  await ended({ host, system });
+  assert.equal(await host.summary(system), "a: in service 1, b: dormant 2");
+  assert.notEqual(host.boards.get("a")?.condition.instance, dormant, "it was started again");
+});
+
 test("the board that takes over is unhealthy: it keeps serving, because nobody else can, until the other is back", async () => {
   const { host, system } = await serving("1", "2");
   host.health.setUnhealthy("a");
