@@ -55,8 +55,8 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   return found;
 }
 
-/** Of a flow's mark eight bits are flags and two the board's (`service/routed/marks.ts`); the rest numbers the services from 1. */
-const bitsBesideTheNumber = 10;
+/** Of a flow's mark ten bits say where its ends stand and two are the board's (`service/routed/marks.ts`); the rest numbers the services from 1. */
+const bitsBesideTheNumber = 12;
 
 function tooFewBits({ network, services }: ConfigDocument): Contradiction[] {
   const mask = network["mark-mask"] ?? defaultMarkMask;

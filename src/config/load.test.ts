@@ -123,7 +123,7 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "a mask with too few bits for the services",
     "uplink: up0",
     "uplink: up0\n  mark-mask: 0x0000ffc0",
-    [/^f:\d+:\d+: network\.mark-mask: 1 service needs a mask of 11 bits, 0x0000ffc0 has 10$/],
+    [/^f:\d+:\d+: network\.mark-mask: 1 service needs a mask of 13 bits, 0x0000ffc0 has 10$/],
   ],
   ["a missing section", /boards:\n.*\n/, "", ["f:1:1: boards: is missing"]],
   [

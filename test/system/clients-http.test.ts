@@ -1,6 +1,7 @@
 /** Clients of HTTP/1.1 through a takeover and its drain. docs/clients.md tells what is shown here. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { run } from "../../src/system/process.ts";
 import {
   type ClientKind,
   type Exposed,
@@ -11,7 +12,7 @@ import {
   throughTakeover,
   unharmed,
 } from "../fixtures/clients/course.ts";
-import { type CurlKind, curl, openCurlCourse, type Transfer } from "../fixtures/clients/curl.ts";
+import { type CurlKind, openCurlCourse } from "../fixtures/clients/curl.ts";
 import { ClientLab } from "../fixtures/clients/lab.ts";
 import { wrk } from "../fixtures/clients/load.ts";
 import { missing, versions } from "../fixtures/clients/programs.ts";
@@ -69,15 +70,17 @@ test("clients of HTTP/1.1 through a takeover", { skip, signal }, async (t) => {
     const program = name.startsWith("curl") ? absent.curl : name.startsWith("Python") ? absent.python : false;
     await t.test(name, { skip: program }, () => {
       const result = results.get(name);
-      // Whether session tickets come before or after the first request is a matter of microseconds; see the test below.
-      const first = name.endsWith("TLS") ? result?.finished.first : unharmed.finished.first;
-      assert.ok(first === "a" || first === result?.cut["first"], first);
-      assert.deepEqual(result, { ...unharmed, finished: { ...unharmed.finished, first }, ...expected });
+      assert.deepEqual(result, { ...unharmed, ...expected });
     });
   }
-  await t.test("TLS: an X that is longer protects the first answer", { skip: absent.curl }, async () => {
-    assert.equal((await firstAnswer)?.at(-1)?.outcome, "a");
-  });
+  await t.test(
+    "TLS whose server asks for a second ClientHello: the first answer",
+    { skip: absent.curl },
+    async () => {
+      const { board, hellos } = (await firstAnswer) ?? {};
+      assert.deepEqual({ board, hellos }, { board: "a", hellos: 2 });
+    },
+  );
   await t.test("wrk", { skip: absent.wrk }, async () => {
     assert.deepEqual(await load, { often: countsOf(60, 0), seldom: countsOf(6, 1) });
   });
@@ -111,9 +114,14 @@ const curlKinds: readonly CurlKind[] = [
   { name: "curl, TLS", protocol: "https", options: ["--http1.1"] },
 ];
 
-/** On a connection of its own, under way at the takeover; answered when the first flow of another service was closed. */
-async function beginFirst(lab: ClientLab): Promise<Transfer[]> {
-  return await curl(lab, [`${lab.origin("late", "https")}/held?until=early&who=first`]);
+/** Under way at the takeover. The key share that curl offers is of a group that Node's server does not take (RFC 8446, section 4.1.4). */
+async function beginFirst(lab: ClientLab): Promise<{ board: string; hellos: number }> {
+  const url = `${lab.origin("early", "https")}/held?until=early&who=first`;
+  const args = ["--disable", "--noproxy", "*", "--silent", "--verbose", "--cacert", lab.caFile, "--http1.1"];
+  const command = lab.routed.namespaces.outside.enter("curl", [...args, "--curves", "ffdhe8192:P-256", url]);
+  const { stdout, stderr } = await run(...command, { timeoutMs: 40_000 });
+  const { board } = JSON.parse(stdout.toString()) as { board: string };
+  return { board, hellos: stderr.split("(OUT), TLS handshake, Client hello").length - 1 };
 }
 
 /** wrk connects again by itself, and calls each close of a connection a read error, in a request or not. */

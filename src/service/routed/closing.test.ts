@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Question } from "./ask.ts";
-import { Closing, lastCallMs } from "./closing.ts";
+import { Closing, lastCallMs, youngCallMs } from "./closing.ts";
 import type { ServiceFlow } from "./flows.ts";
 import { Stillness } from "./stillness.ts";
 
@@ -32,6 +32,7 @@ function flowOf(id: number, changes: Partial<ServiceFlow> = {}): ServiceFlow {
     mark: 0,
     inRequest: false,
     unheard: false,
+    young: false,
     closed: false,
     early: false,
     clientTold: false,
@@ -85,10 +86,19 @@ test("a flow in a request, with an unheard answer, half open, over or cut is lef
   assert.deepEqual(whom(new Scene(...flows).asked(5000, flows)), []);
 });
 
-test("in the last second a tenth of a second is enough, unless the service never closes early", () => {
-  assert.deepEqual(whom(new Scene(flowOf(1)).asked(90, [flowOf(1)], 900)), []);
-  assert.deepEqual(whom(new Scene(flowOf(1)).asked(110, [flowOf(1)], 900)), ["1 board closes"]);
-  assert.deepEqual(whom(new Scene(flowOf(1)).asked(110, [flowOf(1)], 1100)), []);
+test("a young flow is asked in the last second alone, and only when it is still for long enough", () => {
+  const flow = flowOf(1, { young: true });
+  assert.deepEqual(whom(new Scene(flow).asked(farMs, [flow], 1100)), []);
+  assert.deepEqual(whom(new Scene(flow).asked(999, [flow], 900)), []);
+  assert.deepEqual(whom(new Scene(flow).asked(1000, [flow], 900)), ["1 board closes"]);
+  assert.equal(youngCallMs({ ...service, drainMs: 2000 }), 500);
+  assert.equal(youngCallMs({ ...service, quietMs: 30_000 }), 0);
+});
+
+test("in the last three seconds a tenth of a second is enough, unless the service never closes early", () => {
+  assert.deepEqual(whom(new Scene(flowOf(1)).asked(90, [flowOf(1)], 2900)), []);
+  assert.deepEqual(whom(new Scene(flowOf(1)).asked(110, [flowOf(1)], 2900)), ["1 board closes"]);
+  assert.deepEqual(whom(new Scene(flowOf(1)).asked(110, [flowOf(1)], 3100)), []);
   assert.equal(lastCallMs({ ...service, drainMs: 2000 }), 500);
   assert.equal(lastCallMs({ ...service, quietMs: 30_000 }), 0);
 });

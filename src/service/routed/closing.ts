@@ -16,7 +16,8 @@ const boardTries = 2;
 const clientTries = 2;
 /** Questions that are to free the board. */
 const freeTries = 3;
-const mostLastCallMs = 1000;
+const mostLastCallMs = 3000;
+const mostYoungCallMs = 1000;
 /** What an answer that flows does not stand still for. */
 const lastQuietMs = 100;
 /** Kernels before 5.18 answer 1,000 stray SYNs a second in all, those before 4.9 only 100 (`tcp_challenge_ack_limit`). */
@@ -126,8 +127,10 @@ export class Closing {
   #isBetweenRequests(flow: ServiceFlow, nowMs: number, restMs: number): boolean {
     if (flow.state !== "ESTABLISHED" || flow.inRequest || flow.unheard) return false;
     const stillMs = this.#stillness.stillMs(flow, nowMs);
-    const { quietMs } = flow.service;
-    return stillMs >= (restMs <= lastCallMs(flow.service) ? Math.min(quietMs, lastQuietMs) : quietMs);
+    const { service } = flow;
+    if (flow.young && restMs > youngCallMs(service)) return false;
+    const isLastCall = !flow.young && restMs <= lastCallMs(service);
+    return stillMs >= (isLastCall ? Math.min(service.quietMs, lastQuietMs) : service.quietMs);
   }
 
   #forgive(id: number): void {
@@ -143,6 +146,14 @@ export class Closing {
  */
 export function lastCallMs({ quietMs, drainMs }: PlannedService): number {
   return quietMs < drainMs ? Math.min(mostLastCallMs, drainMs / 4) : 0;
+}
+
+/**
+ * How long before its deadline a young flow is closed. Only its stillness tells it from one in a request: it is closed so
+ * late that its deadline is about to cut it anyway.
+ */
+export function youngCallMs(service: PlannedService): number {
+  return Math.min(mostYoungCallMs, lastCallMs(service));
 }
 
 function mostTries(closed: boolean): number {

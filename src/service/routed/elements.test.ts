@@ -99,7 +99,7 @@ test("the first takeover leaves nobody draining", () => {
 
 test("a fenced board's flows are cut service by service", () => {
   assert.match(shut(plan, 3, "b"), /delete element \S+ \S+ epoch \{ 3 \}; add element \S+ \S+ epoch \{ 3 \}/);
-  assert.match(shut(plan, 3, "b"), /cut \{ 0x600, 0xa00 \}$/);
+  assert.match(shut(plan, 3, "b"), /cut \{ 0x1800, 0x2800 \}$/);
 });
 
 test("a table is replaced only while its epoch is the one that was read, and keeps holder and draining", () => {
@@ -117,7 +117,7 @@ test("a table is replaced only while its epoch is the one that was read, and kee
   });
   assert.match(again, new RegExp(`^delete element inet ${names.table} epoch \\{ 4 \\}\ndelete table`));
   assert.match(again, new RegExp(`set holder \\{ type ifname; elements = \\{ "${cardA}" \\}`));
-  assert.match(again, /set cut \{ type mark; elements = \{ 0x600, 0xa00 \}/, "b stays fenced");
+  assert.match(again, /set cut \{ type mark; elements = \{ 0x1800, 0x2800 \}/, "b stays fenced");
 });
 
 test("a host that passed nothing on before passes on nothing but the service now", () => {

@@ -14,6 +14,9 @@ import { askedFromPorts } from "./probe-ports.ts";
 /** How long a flow that was asked for its end may still be closed by what it answers. */
 export const closingTimeoutMs = 2000;
 
+/** Of a TCP header, in words of 32 bits, with all lengths of options. */
+const headerWords = Array.from({ length: 11 }, (_, index) => index + 5);
+
 /** Sets, maps and chains of one table; `cards`, `holder`, `draining`, `cut` and `services` are there. */
 export function flowRules(plan: RoutedPlan): string {
   const marks = marksIn(plan.markMask);
@@ -24,6 +27,7 @@ export function flowRules(plan: RoutedPlan): string {
     ...families.map((family) => steering(plan, family)),
     requests(plan, marks, families),
     answers(marks),
+    turns(marks),
     segments(marks, families),
   ].join("\n");
 }
@@ -152,21 +156,54 @@ function closing({ serviceMask, boardMask, closedBit }: Marks): string {
   return `${cut}\n  ct mark & ${hex(closedBit)} != 0`;
 }
 
+/** Bytes of a segment's payload, for nft's raw matches. */
+function payload(doff: number, byte: number, bytes: number): string {
+  return `@th,${8 * (4 * doff + byte)},${8 * bytes}`;
+}
+
+/**
+ * A client begins to speak: a request, unless it is the handshake of TLS. What the board says after that by itself, session tickets
+ * (RFC 8446, section 4.6.1) and the settings of HTTP/2 (RFC 9113, section 3.4), clears R although the first request may be on its way.
+ * Three turns cover that: ClientHello, Finished, and what waited for Finished to be sent. They are told by the first segment of the
+ * ClientHello, a handshake record (22, version 3, section 5.1) with a message of type 1 (section 4); the second hello that a server asked
+ * for may come after a record of 6 bytes that means nothing (20, appendix D.4). One that is not one makes the flow young once more.
+ */
+function turns({ youngMask, youngMarks }: Marks): string {
+  const [one, two, three] = youngMarks;
+  const hello = (doff: number, byte: number): string =>
+    `${payload(doff, byte, 2)} 0x1603 ${payload(doff, byte + 5, 1)} 1 goto hello`;
+  const chains = headerWords.map(
+    (doff) =>
+      `chain hello${doff} {\n  ${hello(doff, 0)}\n  ${payload(doff, 0, 2)} 0x1403 ${hello(doff, 6)}\n}`,
+  );
+  const young = `ct mark & ${hex(youngMask)} ==`;
+  return `
+chain hello { ${setMark(youngMask, one)}
+}
+${chains.join("\n")}
+chain turn {
+  ${young} ${hex(three)} ${setMark(youngMask, 0)}
+  ${young} ${hex(two)} ${setMark(youngMask, three)}
+  ${young} ${hex(one)} ${setMark(youngMask, two)}
+  tcp doff vmap { ${headerWords.map((doff) => `${doff} : goto hello${doff}`).join(", ")} }
+}`;
+}
+
 /**
  * Whether a segment carries data is told by its length and the length of its TCP header; a chain for each length, because
  * `tcp doff . meta length` in one expression makes `nft list` of 1.0.6 abort.
  */
 function segments(marks: Marks, families: readonly Family[]): string {
   const { requestBit, unheardBit, closedBit, earlyBit, clientToldBit } = marks;
-  const words = Array.from({ length: 11 }, (_, index) => index + 5);
   const lengths = families.map((family) => {
-    const pairs = words.map((doff) => `${family.headerBytes + 4 * doff} : goto header${doff}`);
+    const pairs = headerWords.map((doff) => `${family.headerBytes + 4 * doff} : goto header${doff}`);
     return `  meta nfproto ${family.name} meta length vmap { ${pairs.join(", ")} }`;
   });
   const early = setMark(0, closedBit | earlyBit | clientToldBit);
   const each = (rule: (family: Family) => string): string => families.map(rule).join("\n  ");
   return `
 chain data {
+  ct direction original ct mark & ${hex(requestBit)} == 0 jump turn
   ct direction original ${setMark(unheardBit, requestBit)} accept
   # what was quiet when it was chosen is so no more: the next pause may be one within an answer
   ${each((family) => `iifname @draining delete @closing${family.suffix} { ${endsFrom(family, "d", "s")} }`)}
@@ -187,7 +224,7 @@ chain no_answer {
   ${each((family) => `${endsFrom(family, "d", "s")} @closing${family.suffix} ${early} tcp flags set rst accept`)}
   accept
 }
-${words.map((doff) => `chain header${doff} {\n  tcp doff ${doff} goto no_data\n  goto data\n}`).join("\n")}
+${headerWords.map((doff) => `chain header${doff} {\n  tcp doff ${doff} goto no_data\n  goto data\n}`).join("\n")}
 chain segment {
   tcp flags & (fin | syn | rst) != 0 accept
 ${lengths.join("\n")}

@@ -9,6 +9,8 @@ export interface ServiceFlow extends TcpFlow {
   /** R; see `marks.ts` for all of these. */
   readonly inRequest: boolean;
   readonly unheard: boolean;
+  /** TLS has begun so lately that `inRequest` cannot be believed when it is false. */
+  readonly young: boolean;
   /** K: whatever comes is answered by a reset. */
   readonly closed: boolean;
   readonly early: boolean;
@@ -84,6 +86,7 @@ function standing(flow: TcpFlow, marks: Marks): Omit<ServiceFlow, keyof TcpFlow 
   return {
     inRequest: has(marks.requestBit),
     unheard: has(marks.unheardBit),
+    young: has(marks.youngMask),
     closed,
     early,
     clientTold,

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { marksIn } from "./marks.ts";
 
 const mask = fc
-  .uniqueArray(fc.integer({ min: 0, max: 31 }), { minLength: 11, maxLength: 32 })
+  .uniqueArray(fc.integer({ min: 0, max: 31 }), { minLength: 13, maxLength: 32 })
   .map((bits) => bits.reduce((all, bit) => (all | (1 << bit)) >>> 0, 0));
 
 function bitsOf(value: number): number {
@@ -25,7 +25,7 @@ test("marks are packed into the bits of the mask, whichever they are, and no two
         marks.clientGoneBit,
         marks.outgoingBit,
       ];
-      const parts = [...flags, marks.boardMask, marks.serviceMask];
+      const parts = [...flags, marks.youngMask, marks.boardMask, marks.serviceMask];
       assert.equal(
         parts.reduce((all, part) => (all | part) >>> 0, 0),
         mask,
@@ -34,6 +34,8 @@ test("marks are packed into the bits of the mask, whichever they are, and no two
         parts.reduce((sum, part) => sum + bitsOf(part), 0),
         bitsOf(mask),
       );
+      assert.equal(new Set([0, ...marks.youngMarks]).size, 4);
+      assert.ok(marks.youngMarks.every((mark) => (mark & ~marks.youngMask) === 0));
       assert.equal((marks.boardMark.a | marks.boardMark.b) >>> 0, marks.boardMask);
       assert.equal(marks.boardMark.a & marks.boardMark.b, 0);
     }),

@@ -1,6 +1,6 @@
 /**
- * What the kernel remembers of a flow, in those bits of its ct mark that are ours (`network.mark-mask`): eight flags, the board, and
- * in what is left the number of the service, packed from the lowest bit up. All other bits belong to other programs: rules keep them
+ * What the kernel remembers of a flow, in those bits of its ct mark that are ours (`network.mark-mask`): eight flags, two bits that
+ * count, the board, and in what is left the number of the service, packed from the lowest bit up. All other bits belong to other programs: rules keep them
  * as they are, and nothing here reads them. Only flows of a service and flows that a board began carry a mark of ours.
  */
 import type { BoardName } from "../../board/board.ts";
@@ -24,6 +24,9 @@ export interface Marks {
   readonly clientGoneBit: number;
   /** The board began the flow. */
   readonly outgoingBit: number;
+  /** How often the client has begun to speak since its TLS began, 1 to 3: until the fourth time R cannot be believed. 0: it can. */
+  readonly youngMask: number;
+  readonly youngMarks: readonly [number, number, number];
   readonly boardMask: number;
   readonly boardMark: Readonly<Record<BoardName, number>>;
   readonly serviceMask: number;
@@ -31,9 +34,9 @@ export interface Marks {
   readonly serviceMark: (index: number) => number;
 }
 
-const flags = 8;
+const flags = 10;
 
-/** `mask`: at least eleven bits; `config/` refuses one with too few for the services. Pure. */
+/** `mask`: at least thirteen bits; `config/` refuses one with too few for the services. Pure. */
 export function marksIn(mask: number): Marks {
   const bits = Array.from({ length: 32 }, (_, bit) => (1 << bit) >>> 0).filter((bit) => (mask & bit) !== 0);
   const bit = (index: number): number => bits[index] ?? 0;
@@ -49,6 +52,8 @@ export function marksIn(mask: number): Marks {
     boardToldBit: bit(5),
     clientGoneBit: bit(6),
     outgoingBit: bit(7),
+    youngMask: sum([bit(8), bit(9)]),
+    youngMarks: [bit(8), bit(9), sum([bit(8), bit(9)])],
     boardMask: sum(boards),
     boardMark: { a: boards[0], b: boards[1] },
     serviceMask: sum(number),

@@ -51,6 +51,15 @@ test("a family without services has rules for its boards, and empty maps", () =>
   assert.match(text, /ip6 saddr \{ fd00::2, fd00::3 \} masquerade/);
 });
 
+test("a ClientHello is looked for where a client begins to speak, behind a TCP header of any length", () => {
+  const { text } = rulesFor(plan, own);
+  assert.match(text, /chain data \{\n {2}ct direction original ct mark & 0x1 == 0 jump turn\n/);
+  assert.match(text, /tcp doff vmap \{ 5 : goto hello5, .* 15 : goto hello15 \}/);
+  const [, first, behind] = /chain hello8 \{\n {2}(.*)\n {2}(.*)\n\}/.exec(text) ?? [];
+  assert.equal(first, "@th,256,16 0x1603 @th,296,8 1 goto hello");
+  assert.equal(behind, "@th,256,16 0x1403 @th,304,16 0x1603 @th,344,8 1 goto hello");
+});
+
 test("without IPv6 links no board has leave to say anything in IPv6 on its service card", () => {
   const { text } = rulesFor({ ...plan, links: { ipv4 }, services: [web] }, own);
   const [, speak = ""] = /chain speak \{([^}]*(?:\}[^}\n][^}]*)*)\n\}/.exec(text) ?? [];
