@@ -161,6 +161,10 @@ function payload(doff: number, byte: number, bytes: number): string {
   return `@th,${8 * (4 * doff + byte)},${8 * bytes}`;
 }
 
+function clientHello(doff: number, byte: number): string {
+  return `${payload(doff, byte, 2)} 0x1603 ${payload(doff, byte + 5, 1)} 1 goto hello`;
+}
+
 /**
  * A client begins to speak: a request, unless it is the handshake of TLS. What the board says after that by itself, session tickets
  * (RFC 8446, section 4.6.1) and the settings of HTTP/2 (RFC 9113, section 3.4), clears R although the first request may be on its way.
@@ -170,11 +174,9 @@ function payload(doff: number, byte: number, bytes: number): string {
  */
 function turns({ youngMask, youngMarks }: Marks): string {
   const [one, two, three] = youngMarks;
-  const hello = (doff: number, byte: number): string =>
-    `${payload(doff, byte, 2)} 0x1603 ${payload(doff, byte + 5, 1)} 1 goto hello`;
   const chains = headerWords.map(
     (doff) =>
-      `chain hello${doff} {\n  ${hello(doff, 0)}\n  ${payload(doff, 0, 2)} 0x1403 ${hello(doff, 6)}\n}`,
+      `chain hello${doff} {\n  ${clientHello(doff, 0)}\n  ${payload(doff, 0, 2)} 0x1403 ${clientHello(doff, 6)}\n}`,
   );
   const young = `ct mark & ${hex(youngMask)} ==`;
   return `
