@@ -28,10 +28,12 @@ interface Image {
   readonly alive?: string;
   /** The kernel command line. */
   readonly cmdline?: string;
+  /** Some time passes between the FIFO's making and its opening. */
+  readonly slowFifo?: boolean;
 }
 
 async function startKit(context: TestContext, image: Image = {}): Promise<Kit> {
-  const { hooks = {}, alive, cmdline = "quiet" } = image;
+  const { hooks = {}, alive, cmdline = "quiet", slowFifo } = image;
   const directory = mkdtempSync(join(tmpdir(), "kit-"));
   const program = (path: string, text: string): void => {
     writeFileSync(join(directory, path), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
@@ -39,6 +41,7 @@ async function startKit(context: TestContext, image: Image = {}): Promise<Kit> {
   for (const name of ["bin", "hooks", "run"]) mkdirSync(join(directory, name));
   for (const [name, text] of Object.entries(hooks)) program(`hooks/${name}`, text);
   program("bin/date", `echo "$*" >>${directory}/clock`);
+  if (slowFifo === true) program("bin/mkfifo", `/usr/bin/env -i PATH=/usr/bin:/bin mkfifo "$@" && sleep 0.5`);
   if (alive !== undefined) program("alive", alive.replaceAll("@DIRECTORY@", directory));
   writeFileSync(join(directory, "cmdline"), `${cmdline}\n`);
   writeFileSync(join(directory, "os-release"), 'IMAGE_VERSION="1.2.3"\n');
@@ -125,6 +128,12 @@ test("a hook runs, its exit status is told, and one that is not there is absent"
   const said = (await kit.heard("\n\n")) + (await kit.heard("\n\n"));
   assert.match(said, /X_TWINBOARD_HOOK=id-1 7\n\n/);
   assert.match(said, /X_TWINBOARD_HOOK=id-2 absent\n\n/);
+});
+
+test("a service that is quicker than the kit is heard all the same", async (t) => {
+  const kit = await startKit(t, { slowFifo: true });
+  await kit.notify("READY=1");
+  await kit.heard("READY=1\n");
 });
 
 test("a hook that takes long keeps no other command waiting", async (t) => {
