@@ -6,6 +6,7 @@ import { access, chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { features, loadElsewhere } from "../../src/service/routed/host.ts";
 import { systemNames } from "../../src/system/names.ts";
 import { run } from "../../src/system/process.ts";
@@ -175,6 +176,7 @@ test("an uplink that is down, and IPv6 that is switched off there", { skip }, as
   const { outside } = namespaces;
   await run("ip", ["-netns", outside.name, "link", "set", link.card, "down"]);
   await run(...enter("sh", ["-c", `echo 1 >/proc/sys/net/ipv6/conf/${link.card}/disable_ipv6`]));
+  await untilSeenDown();
   try {
     const { findings } = await checked(config);
     const found = (where: string) => findings.find((finding) => finding.where === where);
@@ -186,6 +188,16 @@ test("an uplink that is down, and IPv6 that is switched off there", { skip }, as
     await run("ip", ["-netns", outside.name, "link", "set", link.card, "up"]);
   }
 });
+
+/** The kernel tells of a card's state at most once a second (net/core/link_watch.c). */
+async function untilSeenDown(): Promise<void> {
+  const deadline = AbortSignal.timeout(10_000);
+  for (;;) {
+    const { stdout } = await run(...enter("ip", ["link", "show", link.card]), { signal: deadline });
+    if (!stdout.toString().includes("state UP")) return;
+    await sleep(50, undefined, { signal: deadline });
+  }
+}
 
 test("beside a daemon: what is ours is not in its own way", { skip }, async () => {
   await settled();
