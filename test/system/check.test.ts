@@ -88,7 +88,16 @@ async function device(): Promise<string> {
 
 /** Both ends of the link are up, and the card has its link-local address. */
 async function settled(): Promise<void> {
-  while (!/state UP[^]* inet6 fe80/.test(await device()));
+  await until(device, (text) => /state UP[^]* inet6 fe80/.test(text));
+}
+
+/** Looks until what it sees is as it should be. Errors: it is not so within ten seconds. */
+async function until(look: () => Promise<string>, right: (seen: string) => boolean): Promise<void> {
+  const deadline = AbortSignal.timeout(10_000);
+  for (let seen = await look(); !right(seen); seen = await look()) {
+    if (deadline.aborted) throw new Error(`still not as it should be: ${seen}`);
+    await sleep(50);
+  }
 }
 
 test("a good device: nothing is wrong, nothing is changed, nothing is left", { skip }, async () => {
@@ -176,7 +185,8 @@ test("an uplink that is down, and IPv6 that is switched off there", { skip }, as
   const { outside } = namespaces;
   await run("ip", ["-netns", outside.name, "link", "set", link.card, "down"]);
   await run(...enter("sh", ["-c", `echo 1 >/proc/sys/net/ipv6/conf/${link.card}/disable_ipv6`]));
-  await untilSeenDown();
+  // The kernel tells of a card's state at most once a second (net/core/link_watch.c).
+  await until(uplink, (text) => !text.includes("state UP"));
   try {
     const { findings } = await checked(config);
     const found = (where: string) => findings.find((finding) => finding.where === where);
@@ -189,14 +199,8 @@ test("an uplink that is down, and IPv6 that is switched off there", { skip }, as
   }
 });
 
-/** The kernel tells of a card's state at most once a second (net/core/link_watch.c). */
-async function untilSeenDown(): Promise<void> {
-  const deadline = AbortSignal.timeout(10_000);
-  for (;;) {
-    const { stdout } = await run(...enter("ip", ["link", "show", link.card]), { signal: deadline });
-    if (!stdout.toString().includes("state UP")) return;
-    await sleep(50, undefined, { signal: deadline });
-  }
+async function uplink(): Promise<string> {
+  return (await run(...enter("ip", ["link", "show", link.card]))).stdout.toString();
 }
 
 test("beside a daemon: what is ours is not in its own way", { skip }, async () => {
