@@ -94,7 +94,7 @@ export class Failover {
       };
       this.#unsubscribe.push(this.#parts.boards[name].subscribe(heard));
     }
-    if (!this.#ticking) void this.#tick().catch(() => undefined);
+    if (!this.#ticking) void this.#tick().catch(this.#endOfTicks);
     this.#ticking = true;
     this.#look();
   }
@@ -121,6 +121,11 @@ export class Failover {
   async settled(): Promise<void> {
     await this.#looking;
   }
+
+  /** The ticks end with the daemon; with anything else somebody is told. */
+  readonly #endOfTicks = (error: unknown): void => {
+    if (!this.#closed.signal.aborted) this.#parts.onTrouble(error);
+  };
 
   /** Rules that somebody took away are missed only if somebody looks; and what was given up is looked at again. */
   async #tick(): Promise<void> {
