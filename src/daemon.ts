@@ -12,7 +12,7 @@ import { chooseAccelerator } from "./board/qemu/accelerator.ts";
 import type { BoardIdentity, CardAddress } from "./board/qemu/command-line.ts";
 import { QemuBoard } from "./board/qemu/qemu-board.ts";
 import { compareVersions } from "./bundle/version.ts";
-import { findingsOn, routedPlan } from "./check.ts";
+import { findingsOn } from "./check.ts";
 import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
@@ -26,7 +26,7 @@ import { HttpCheck } from "./health/http-check.ts";
 import { TcpCheck } from "./health/tcp-check.ts";
 import { ReportFiles } from "./report/files.ts";
 import { leaveReports } from "./report/leave.ts";
-import { RoutedService } from "./service/routed/routed.ts";
+import { serviceOf } from "./services.ts";
 import { DirectorySlot } from "./slot/directory.ts";
 import { findUser } from "./system/accounts.ts";
 import { systemClock } from "./system/clock.ts";
@@ -201,7 +201,7 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
   return {
     boards: both(board),
     slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
-    service: new RoutedService(routedPlan(config)),
+    service: serviceOf(config),
     delivery: new LocalDelivery({
       directory: stateDirectory,
       trust: { ...trust, maxSignatureBytes },
@@ -226,7 +226,9 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
   };
 }
 
-function identityOf({ boards, boards6 }: Config["network"], name: BoardName): BoardIdentity {
+function identityOf(network: Config["network"], name: BoardName): BoardIdentity {
+  if (network.mode !== "routed") throw new TwinboardError("internal", { detail: "boards of another mode" });
+  const { boards, boards6 } = network;
   const on = (addresses: BoardAddresses): CardAddress => ({
     address: `${addresses[name]}/${addresses.prefixLength}`,
     gateway: addresses.host,

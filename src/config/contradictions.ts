@@ -24,7 +24,7 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   const { boards, boards6 } = document.network;
   const four = { key: "network.boards", prefix: parsePrefix(boards ?? defaultBoardsPrefix) };
   const six = { key: "network.boards6", prefix: parsePrefix(boards6 ?? defaultBoards6Prefix) };
-  for (const [index, service] of document.services.entries()) {
+  for (const [index, service] of (document.services ?? []).entries()) {
     const { name, protocol, port } = service;
     const address = canonical(service.address);
     const family = isIPv6(address) ? six : four;
@@ -46,7 +46,7 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
       });
   }
 
-  found.push(...tooFewBits(document));
+  found.push(...ofMode(document), ...tooFewBits(document));
 
   const checks = new Set<string>();
   for (const [index, check] of (document.health ?? []).entries())
@@ -55,10 +55,79 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   return found;
 }
 
+type Mode = "routed" | "bridged" | "two-cards" | "none";
+type NetworkKey = Exclude<keyof ConfigDocument["network"], "mode">;
+
+const identityModes: readonly Mode[] = ["bridged", "two-cards"];
+/** In which modes a key of `network` means something, and where it must be there. */
+const keysOfModes: Readonly<Record<NetworkKey, { readonly in: readonly Mode[]; readonly needed?: true }>> = {
+  uplink: { in: ["routed", "bridged"], needed: true },
+  uplinks: { in: ["two-cards"], needed: true },
+  boards: { in: ["routed"] },
+  boards6: { in: ["routed"] },
+  "mark-mask": { in: ["routed"] },
+  masquerade: { in: ["routed"] },
+  mac: { in: identityModes },
+  address: { in: identityModes },
+  address6: { in: identityModes },
+  gateway: { in: identityModes },
+  gateway6: { in: identityModes },
+  linger: { in: identityModes },
+};
+
+/** What does not go together with the way in which the boards are joined to the outside. */
+function ofMode({ network, services = [] }: ConfigDocument): Contradiction[] {
+  const { mode = "routed" } = network;
+  const found: Contradiction[] = [];
+  for (const [key, { in: modes, needed }] of Object.entries(keysOfModes)) {
+    const given = network[key as NetworkKey] !== undefined;
+    if (given && !modes.includes(mode))
+      found.push({
+        path: ["network", key],
+        message: `means nothing in mode ${mode}, only in ${modes.join(" and ")}`,
+      });
+    else if (!given && needed && modes.includes(mode))
+      found.push({ path: ["network", key], message: `is missing, mode ${mode} needs it` });
+  }
+  if (mode === "routed" && services.length === 0)
+    found.push({
+      path: ["services"],
+      message: "expected at least one service: mode routed moves nothing else",
+    });
+  if (mode !== "routed")
+    for (const [index, { protocol }] of services.entries())
+      found.push({
+        path: ["services", index, "protocol"],
+        message: `${protocol} services are for mode routed: in mode ${mode} everything on the card moves at once, whatever its port`,
+      });
+  return [...found, ...ofIdentity(network)];
+}
+
+function ofIdentity({ mode, uplinks, ...network }: ConfigDocument["network"]): Contradiction[] {
+  const found: Contradiction[] = [];
+  if (mode === "two-cards" && uplinks !== undefined && uplinks.a === uplinks.b)
+    found.push({ path: ["network", "uplinks", "b"], message: `board a has ${uplinks.a} already` });
+  for (const [addressKey, gatewayKey] of [
+    ["address", "gateway"],
+    ["address6", "gateway6"],
+  ] as const) {
+    const { [addressKey]: address, [gatewayKey]: gateway } = network;
+    if (gateway === undefined) continue;
+    const own = address?.split("/")[0];
+    if (own === undefined)
+      found.push({ path: ["network", gatewayKey], message: `means nothing without network.${addressKey}` });
+    else if (isIPv6(own) !== isIPv6(gateway))
+      found.push({ path: ["network", gatewayKey], message: `is of another family than ${own}` });
+    else if (canonical(own) === canonical(gateway))
+      found.push({ path: ["network", gatewayKey], message: `is the boards' own address` });
+  }
+  return found;
+}
+
 /** Of a flow's mark ten bits say where its ends stand and two are the board's (`service/routed/marks.ts`); the rest numbers the services from 1. */
 const bitsBesideTheNumber = 12;
 
-function tooFewBits({ network, services }: ConfigDocument): Contradiction[] {
+function tooFewBits({ network, services = [] }: ConfigDocument): Contradiction[] {
   const mask = network["mark-mask"] ?? defaultMarkMask;
   const has = mask.toString(2).replaceAll("0", "").length;
   const needed = bitsBesideTheNumber + services.length.toString(2).length;

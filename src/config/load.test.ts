@@ -48,6 +48,7 @@ test("a good file becomes a plain configuration with every default", () => {
       uplink: "up0",
       boards: { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 },
       markMask: 0x00ff_ffff,
+      masquerade: true,
     },
     services: [
       {
@@ -89,10 +90,7 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "a typo",
     "uplink: up0",
     "upplink: up0",
-    [
-      "f:7:1: network.uplink: is missing",
-      /^f:8:3: network\.upplink: unknown key, did you mean uplink\? \(allowed here: mode, uplink/,
-    ],
+    [/^f:8:3: network\.upplink: unknown key, did you mean uplink\? \(allowed here: mode, uplink/],
   ],
   [
     "underscores",
@@ -162,11 +160,22 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "memory: 256MiB\n  kind: container",
     [/^f:7:9: boards\.kind: container is not supported by this version/],
   ],
+  ["no uplink", "uplink: up0", "mode: routed", [/^f:7:1: network\.uplink: is missing, mode routed needs it/]],
   [
-    "bridged",
+    "a routed service on a bridge",
     "uplink: up0",
     "uplink: up0\n  mode: bridged",
-    [/^f:9:9: network\.mode: bridged is not supported by this version/],
+    [/^f:11:\d+: services\[0\]\.protocol: tcp services are for mode routed/],
+  ],
+  [
+    "keys of another mode",
+    "uplink: up0",
+    "uplink: up0\n  linger: 20ms\n  gateway: 198.51.100.1",
+    [
+      /^f:9:11: network\.linger: means nothing in mode routed, only in bridged and two-cards/,
+      /^f:10:12: network\.gateway: means nothing in mode routed/,
+      /^f:10:12: network\.gateway: means nothing without network\.address/,
+    ],
   ],
   ["failover", "health:", "failover: maybe\nhealth:", [/^f:11:11: failover: expected true or false/]],
   [

@@ -2,6 +2,7 @@
  * The configuration file as people write it: every key that exists, and what it may hold.
  * Keys of later versions are known here, and choosing one is refused by name: nothing is accepted that would not be done.
  */
+import { isIP } from "node:net";
 import { z } from "zod";
 import { addressAt, isAddress, parsePrefix, unfitness } from "./network-address.ts";
 import { suggestion } from "./suggestion.ts";
@@ -161,6 +162,28 @@ const boards6Prefix = z.string().refine((text) => {
   );
 }, "expected an IPv6 prefix of /16 to /126 that begins at its first address, such as fd5c:9a1e:7b42::/64");
 
+/** Of one card: not a group's (IEEE 802, the lowest bit of the first octet). */
+const mac = z
+  .string()
+  .regex(
+    /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i,
+    "expected the MAC address of a card, such as 52:54:00:00:00:10",
+  )
+  .transform((text) => text.toLowerCase());
+
+/** What a board's card is told, on a network that it shares with others. */
+const networkAddress = (family: 4 | 6, example: string) =>
+  z.string().superRefine((text, context) => {
+    const [address = "", length = "", ...rest] = text.split("/");
+    const fits =
+      rest.length === 0 && /^[1-9]\d{0,2}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
+    const what = isAddress(address) ? unfitness(address) : undefined;
+    if (fits && isIP(address) === family && what === undefined) return;
+    const why = what === undefined ? "" : `${address} is ${what}: `;
+    const message = `${why}expected an IPv${family} address with its prefix, such as ${example}`;
+    context.addIssue({ code: "custom", message });
+  });
+
 /** YAML reads 0x00ffffff as a number. */
 const markMask = z
   .int("expected a mask of 32 bits, such as 0x00ffffff")
@@ -201,17 +224,21 @@ export const documentSchema = section({
   }),
   placement: section({ cores: section({ a: cores.optional(), b: cores.optional() }).optional() }).optional(),
   network: section({
-    mode: choice(["routed"], ["bridged", "two-cards"]).optional(),
-    uplink: card,
-    uplinks: later("uplinks").optional(),
+    mode: choice(["routed", "bridged", "two-cards", "none"], []).optional(),
+    uplink: card.optional(),
+    uplinks: section({ a: card, b: card }).optional(),
     boards: boardsPrefix.optional(),
     boards6: boards6Prefix.optional(),
     "mark-mask": markMask.optional(),
+    masquerade: z.boolean("expected true or false").optional(),
+    mac: mac.optional(),
+    address: networkAddress(4, "198.51.100.10/24").optional(),
+    address6: networkAddress(6, "2001:db8::10/64").optional(),
+    gateway: serviceAddress.optional(),
+    gateway6: serviceAddress.optional(),
+    linger: duration("20ms", 0, 1000).optional(),
   }),
-  services: z
-    .array(service)
-    .min(1, "expected at least one service")
-    .max(255, "expected at most 255 services"),
+  services: z.array(service).max(255, "expected at most 255 services").optional(),
   state: section({
     "hand-over": z.literal(false, `state hand-over is ${notYet}`).optional(),
     deadline: later("state deadline").optional(),

@@ -2,11 +2,11 @@
  * The drain: the old board's flows are watched until none is left. Those between two requests are closed (`closing.ts`), the others
  * finish what they began, and what is left at its service's deadline is cut (`cut.ts`). What it knows it reads from the kernel.
  */
-import type { BoardName } from "../../board/board.ts";
 import { systemClock } from "../../system/clock.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { readSetting } from "../../system/sysctl.ts";
-import type { DrainProgress, DrainResult } from "../service.ts";
+import type { DrainOrder } from "../network/wiring.ts";
+import type { DrainResult } from "../service.ts";
 import { ask } from "./ask.ts";
 import { Closing, lastCallMs, youngCallMs } from "./closing.ts";
 import { type CutOutcome, cutFlows } from "./cut.ts";
@@ -16,16 +16,6 @@ import type { PlannedService, RoutedPlan } from "./plan.ts";
 import { Remarks } from "./remarks.ts";
 import { Stillness } from "./stillness.ts";
 import { Tally } from "./tally.ts";
-
-export interface DrainOrder {
-  readonly board: BoardName;
-  /** The table's epoch when the drain began; a drain of another time closes and cuts nothing. */
-  readonly epoch: number;
-  /** Epoch time in milliseconds of the takeover. */
-  readonly sinceMs: number;
-  readonly atOnce?: boolean;
-  readonly onProgress?: (progress: DrainProgress) => void;
-}
 
 const leastPauseMs = 100;
 /** A look at 100,000 flows takes half a second of a core: nine tenths of the time are for others. */

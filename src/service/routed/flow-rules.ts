@@ -6,7 +6,7 @@
  * request is outstanding closes it, and only if the flow stands in the set `closing` (`close.ts`). A request that comes first wins.
  */
 import { type BoardName, boardNames } from "../../board/board.ts";
-import type { Family } from "./family.ts";
+import type { Family } from "../network/family.ts";
 import { hex, type Marks, marksIn, without } from "./marks.ts";
 import { linkedFamilies, linksOf, type RoutedPlan, servicesOf } from "./plan.ts";
 import { askedFromPorts } from "./probe-ports.ts";
@@ -107,7 +107,7 @@ chain steer_own${suffix} {
 }
 chain leave${suffix} {
   type nat hook postrouting priority srcnat; policy accept;
-  oifname "${plan.uplink}" ${header} saddr { ${boards} } masquerade
+  ${plan.masquerade ? `oifname "${plan.uplink}" ${header} saddr { ${boards} } masquerade` : ""}
 }`;
 }
 

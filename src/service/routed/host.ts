@@ -13,8 +13,9 @@ import { hears, tcpListeners } from "../../system/listeners.ts";
 import { hasTable } from "../../system/nft.ts";
 import { type RunResult, run } from "../../system/process.ts";
 import { readSetting } from "../../system/sysctl.ts";
-import { absent, tableFamily, tableFile } from "./elements.ts";
-import { ipv6 } from "./family.ts";
+import { ipv6 } from "../network/family.ts";
+import { absent, registerFamily, tablesFile } from "../network/register.ts";
+import { elements } from "./elements.ts";
 import { linkedFamilies, type RoutedPlan } from "./plan.ts";
 import { rulesFor } from "./rules.ts";
 
@@ -68,7 +69,8 @@ export async function routedFindings(plan: RoutedPlan, signal: AbortSignal): Pro
 async function rulesFinding(plan: RoutedPlan, signal: AbortSignal): Promise<Finding> {
   const where = "nftables";
   const rules = rulesFor(plan, { ipv4: "everything", ipv6: "everything" });
-  const whole = await loadElsewhere(tableFile(plan, rules, absent), signal);
+  const tables = [{ family: "inet", rules, elements: () => elements(plan, absent) }] as const;
+  const whole = await loadElsewhere(tablesFile(plan.names, tables, absent, []), signal);
   if (whole === "loaded")
     return fine(where, "the rules that switch the service were loaded, elsewhere, as a trial");
   if (whole.kind === "untried")
@@ -228,7 +230,8 @@ async function familyFindings(plan: RoutedPlan): Promise<Finding[]> {
 /** A listener of the host on a service's address would no longer be reached, and the cut needs the port. */
 async function listenerFindings({ names, services }: RoutedPlan): Promise<Finding[]> {
   // Where the rules are in place already, nobody could have begun to listen unnoticed.
-  if (process.geteuid?.() === 0 && (await hasTable(tableFamily, names.table).catch(() => false))) return [];
+  if (process.geteuid?.() === 0 && (await hasTable(registerFamily, names.table).catch(() => false)))
+    return [];
   const listeners = await tcpListeners();
   const findings: Finding[] = [];
   for (const { name, address, port } of services) {

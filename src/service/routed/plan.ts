@@ -1,7 +1,7 @@
 /** What a routed service is made from: pure data, out of the configuration. */
 import { TwinboardError } from "../../errors.ts";
 import type { SystemNames } from "../../system/names.ts";
-import { type Family, families, familyOf } from "./family.ts";
+import { type Family, families, familyOf } from "../network/family.ts";
 
 /** One service of the outside: a TCP port of an address. */
 export interface PlannedService {
@@ -36,6 +36,8 @@ export interface RoutedPlan {
   readonly services: readonly PlannedService[];
   /** The bits of conntrack's marks that are ours; the others are another program's. */
   readonly markMask: number;
+  /** What a board begins leaves with the uplink's address; with the board's own otherwise, which the outside then must know. */
+  readonly masquerade: boolean;
   /** Where the host's own settings are kept until they are put back. */
   readonly stateDirectory: string;
 }

@@ -1,38 +1,22 @@
 /**
- * The rules: one table of the inet family, loaded once. Whatever changes afterwards is an element of its sets and maps
- * (`elements.ts`); the order of a packet's way through the chains is the order in which they stand here.
+ * The rules: chains of the system's table of the inet family, beside its register, loaded once. Whatever changes afterwards is an element
+ * of its sets and maps (`elements.ts`); the order of a packet's way through the chains is the order in which they stand here.
  */
-import { createHash } from "node:crypto";
 import { boardNames } from "../../board/board.ts";
 import { solicitedNode } from "../../system/ipv6-address.ts";
-import { type Family, ipv6 } from "./family.ts";
+import { type Family, ipv6 } from "../network/family.ts";
 import { flowRules, setMark } from "./flow-rules.ts";
 import type { Opened } from "./forwarding.ts";
 import { hex, marksIn } from "./marks.ts";
 import { linkedFamilies, linksOf, type RoutedPlan } from "./plan.ts";
 
-export interface Rules {
-  /** Chains and constant sets, without the braces of the table. */
-  readonly text: string;
-  /** 32 bits that tell these rules from others; kept as an element, so that the kernel says which rules it runs. */
-  readonly digest: number;
-}
-
-/** `opened`: what the host passes on only because it was told to for the boards' sake, family by family. */
-export function rulesFor(plan: RoutedPlan, opened: Readonly<Record<Family["name"], Opened>>): Rules {
-  const { names } = plan;
-  const service = boardNames.map((board) => quoted(names.card(board, "service"))).join(", ");
-  const mgmt = boardNames.map((board) => quoted(names.card(board, "mgmt"))).join(", ");
+/**
+ * Chains and constant sets of the table.
+ * @param opened what the host passes on only because it was told to for the boards' sake, family by family.
+ */
+export function rulesFor(plan: RoutedPlan, opened: Readonly<Record<Family["name"], Opened>>): string {
   const families = linkedFamilies(plan).map(({ family }) => family);
-  const text = [
-    `set cards { type ifname; elements = { ${service} }; }`,
-    `set mgmt { type ifname; elements = { ${mgmt} }; }`,
-    guard(plan, families),
-    fence(plan, families, opened),
-    flowRules(plan),
-  ].join("\n");
-  const digest = createHash("sha256").update(text).digest().readUInt32BE(0);
-  return { text, digest };
+  return [guard(plan, families), fence(plan, families, opened), flowRules(plan)].join("\n");
 }
 
 /**
@@ -51,13 +35,8 @@ chain own_speak {
   iifname @draining accept
   drop
 }
-chain mgmt_speak {
-  ip6 saddr { ::, fe80::/10 } accept
-  drop
-}
 chain speak {
   type filter hook prerouting priority raw; policy accept;
-  iifname @mgmt goto mgmt_speak
   iifname != @cards accept
   ${neighbours.speak}
   ${families.map((family) => `iifname . ${family.header} saddr { ${own(family)} } goto own_speak`).join("\n  ")}
@@ -106,8 +85,6 @@ function fence(
   return `
 chain forward {
   type filter hook forward priority filter; policy accept;
-  iifname @mgmt drop
-  oifname @mgmt drop
   iifname @cards goto from_board
   oifname @cards goto to_board
   ${families.map(({ name }) => strangers(name, opened[name], uplink)).join("\n  ")}
@@ -131,13 +108,7 @@ chain to_board {
 }
 chain input {
   type filter hook input priority filter; policy accept;
-  iifname @mgmt goto from_mgmt
   iifname @cards goto answer_to_host
-}
-chain from_mgmt {
-  ct direction reply ct state established,related accept
-  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-  drop
 }
 chain answer_to_host {
   ct mark & ${hex(serviceMask)} != 0 goto service_answer

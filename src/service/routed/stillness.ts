@@ -1,6 +1,6 @@
 /** How long each flow has been still: since when no data has passed, as far as anybody looked. */
 import type { TcpFlow } from "../../system/conntrack.ts";
-import { familyOf } from "./family.ts";
+import { familyOf } from "../network/family.ts";
 
 interface Seen {
   readonly packets: number;
