@@ -45,8 +45,8 @@ export class ComposedService implements Service {
     return this.#network.raiseEpoch();
   }
 
-  prepare(to: BoardName, signal: AbortSignal): Promise<void> {
-    return this.#network.prepare(to, signal);
+  prepare(to: BoardName, signal: AbortSignal, options?: { readonly partly?: boolean }): Promise<void> {
+    return this.#network.prepare(to, signal, options);
   }
 
   async handOver(
@@ -161,6 +161,10 @@ export class ComposedService implements Service {
       if (!condition.present) await service.setUp(signal);
       await service.settle(holder, epoch, signal);
     }
+  }
+
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#network.wireObstacle(board);
   }
 
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {

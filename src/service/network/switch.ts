@@ -91,8 +91,14 @@ export class NetworkSwitch implements Service {
     }
   }
 
-  async prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+  async prepare(
+    to: BoardName,
+    signal: AbortSignal,
+    { partly = false }: { readonly partly?: boolean } = {},
+  ): Promise<void> {
     const from = await this.#readPresent();
+    const obstacle = partly || from.holder === to ? null : await this.#wiring.wireObstacle(to);
+    if (obstacle !== null) throw new TwinboardError("board-unlinked", { detail: `board ${to}: ${obstacle}` });
     // Each boot attaches; a take-back, in which every millisecond counts, finds that done.
     if (!this.#attached.has(to)) await this.attach(to, signal);
     await this.#nft.warmUp();
@@ -169,6 +175,10 @@ export class NetworkSwitch implements Service {
 
   mend(): Promise<void> {
     return Promise.resolve();
+  }
+
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#wiring.wireObstacle(board);
   }
 
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {

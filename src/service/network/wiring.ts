@@ -59,10 +59,9 @@ export interface Wiring {
   shut(board: BoardName): readonly string[];
   /** As `Service.drain`. Errors: `command-failed`, `deadline-passed`; the signal's reason. */
   drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult>;
-  /**
-   * Tells when the outside cannot be reached through a board's own wire, and when it can again (`null`): a link that is down.
-   * Returns what ends that. Most wirings have one wire for both boards, and tell nothing.
-   */
+  /** As `Service.wireObstacle`: a link that is down. Most wirings have one wire for both boards, and tell nothing. */
+  wireObstacle(board: BoardName): Promise<string | null>;
+  /** As `Service.watchWire`. */
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void;
   /** Takes back all that `open` and `attach` did, while the rules still stand. */
   close(signal: AbortSignal): Promise<void>;
