@@ -207,6 +207,9 @@ async function boot(scene: Scene): Promise<void> {
     await board.resume(signal);
     return;
   }
+  // The daemon before us was killed, the board in service died, and a failover did meanwhile what was asked for.
+  if (facts.kind === "rollback" && condition.state === "running" && (await holds(scene)))
+    return await scene.note({ instance: condition.instance });
   await endLeftovers(scene, facts.to);
   await parts.service.attach(facts.to, signal);
   const instance = await instanceToStart(scene, condition);
