@@ -1,5 +1,15 @@
 /** What carries a configuration's services: the wiring of its network, and the drivers of what is leased. */
-import type { Config, NetworkConfig, RoutedNetwork } from "./config/config.ts";
+import type { BoardName } from "./board/board.ts";
+import type { BoardIdentity, CardAddress } from "./board/qemu/command-line.ts";
+import type {
+  BoardAddresses,
+  BridgedNetwork,
+  Config,
+  IdentityAddress,
+  NetworkConfig,
+  RoutedNetwork,
+  TwoCardsNetwork,
+} from "./config/config.ts";
 import { TwinboardError } from "./errors.ts";
 import { ComposedService } from "./service/composed.ts";
 import { NetworkSwitch } from "./service/network/switch.ts";
@@ -9,7 +19,7 @@ import type { RoutedPlan } from "./service/routed/plan.ts";
 import { RoutedWiring } from "./service/routed/routed.ts";
 import type { Service } from "./service/service.ts";
 import type { Finding } from "./system/finding.ts";
-import { systemNames } from "./system/names.ts";
+import { type SystemNames, systemNames } from "./system/names.ts";
 
 export function serviceOf(config: Config): Service {
   const { system, stateDirectory } = config;
@@ -42,4 +52,34 @@ function routedPlan(
   const { uplink, boards, boards6, markMask, masquerade } = network;
   const links = { ipv4: boards, ...(boards6 === undefined ? {} : { ipv6: boards6 }) };
   return { names: systemNames(system), uplink, links, services, markMask, masquerade, stateDirectory };
+}
+
+/** What a board's service card is told to be. */
+export function identityOf(network: NetworkConfig, names: SystemNames, name: BoardName): BoardIdentity {
+  if (network.mode === "bridged" || network.mode === "two-cards") return sharedIdentity(network, names);
+  if (network.mode !== "routed") throw new TwinboardError("internal", { detail: "boards of another mode" });
+  const { boards, boards6 } = network;
+  const on = (addresses: BoardAddresses): CardAddress => ({
+    address: `${addresses[name]}/${addresses.prefixLength}`,
+    gateway: addresses.host,
+  });
+  const mac = names.mac(name, "service");
+  return { mac, ipv4: on(boards), ...(boards6 === undefined ? {} : { ipv6: on(boards6) }), wire: "link" };
+}
+
+/** Both boards are the same to the outside. */
+function sharedIdentity(
+  { identity: { mac, ipv4, ipv6 } }: BridgedNetwork | TwoCardsNetwork,
+  names: SystemNames,
+): BoardIdentity {
+  return {
+    mac: mac ?? names.sharedMac,
+    ...(ipv4 === undefined ? {} : { ipv4: told(ipv4) }),
+    ...(ipv6 === undefined ? {} : { ipv6: told(ipv6) }),
+    wire: "shared",
+  };
+}
+
+function told({ address, prefixLength, gateway }: IdentityAddress): CardAddress {
+  return { address: `${address}/${prefixLength}`, ...(gateway === null ? {} : { gateway }) };
 }

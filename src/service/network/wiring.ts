@@ -55,10 +55,14 @@ export interface Wiring {
   announce(holder: BoardName): Promise<void>;
   /** What `prepare` began, and no takeover followed. */
   release(): Promise<void>;
-  /** Statements that shut a draining board off, besides the register's. */
-  shut(board: BoardName): readonly string[];
+  /** Statements that shut a draining board off, besides the register's. `standing` is what was before it. */
+  shut(board: BoardName, standing: Standing): readonly string[];
   /** As `Service.drain`. Errors: `command-failed`, `deadline-passed`; the signal's reason. */
   drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult>;
+  /** What keeps the outside from the holder although the rules stand, each as a sentence; changes nothing, and takes no board's time. */
+  troubles(standing: Standing): Promise<readonly string[]>;
+  /** Makes what `attach` made again where somebody took it away, as far as it can be; changes no holder. */
+  mend(signal: AbortSignal): Promise<void>;
   /**
    * Tells when the outside cannot be reached through a board's own wire, and when it can again (`null`): a link that is down.
    * Returns what ends that. Most wirings have one wire for both boards, and tell nothing.
