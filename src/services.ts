@@ -7,11 +7,16 @@ import type {
   Config,
   IdentityAddress,
   NetworkConfig,
+  NetworkIdentity,
   RoutedNetwork,
   TwoCardsNetwork,
 } from "./config/config.ts";
 import { TwinboardError } from "./errors.ts";
+import { BridgedWiring } from "./service/bridged/bridged.ts";
+import { bridgedFindings } from "./service/bridged/host.ts";
+import type { BridgedPlan } from "./service/bridged/plan.ts";
 import { ComposedService } from "./service/composed.ts";
+import type { SharedIdentity } from "./service/network/identity.ts";
 import { NetworkSwitch } from "./service/network/switch.ts";
 import type { Wiring } from "./service/network/wiring.ts";
 import { routedFindings } from "./service/routed/host.ts";
@@ -29,6 +34,7 @@ export function serviceOf(config: Config): Service {
 
 function wiringOf({ network, ...config }: Config): Wiring {
   if (network.mode === "routed") return new RoutedWiring(routedPlan(config, network));
+  if (network.mode === "bridged") return new BridgedWiring(bridgedPlan(config, network));
   throw notYet(network);
 }
 
@@ -42,6 +48,7 @@ function notYet({ mode }: NetworkConfig): TwinboardError {
 export async function serviceFindings(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const { network } = config;
   if (network.mode === "routed") return await routedFindings(routedPlan(config, network), signal);
+  if (network.mode === "bridged") return await bridgedFindings(bridgedPlan(config, network), signal);
   throw notYet(network);
 }
 
@@ -52,6 +59,23 @@ function routedPlan(
   const { uplink, boards, boards6, markMask, masquerade } = network;
   const links = { ipv4: boards, ...(boards6 === undefined ? {} : { ipv6: boards6 }) };
   return { names: systemNames(system), uplink, links, services, markMask, masquerade, stateDirectory };
+}
+
+function bridgedPlan(
+  { system }: Pick<Config, "system">,
+  { uplink, identity, lingerMs, vlans }: BridgedNetwork,
+): BridgedPlan {
+  const names = systemNames(system);
+  return { names, uplink, identity: shared(identity, names), lingerMs, vlans };
+}
+
+/** What the outside sees of both boards. */
+function shared({ mac, ipv4, ipv6 }: NetworkIdentity, names: SystemNames): SharedIdentity {
+  return {
+    mac: mac ?? names.sharedMac,
+    ...(ipv4 === undefined ? {} : { ipv4: ipv4.address }),
+    ...(ipv6 === undefined ? {} : { ipv6: ipv6.address }),
+  };
 }
 
 /** What a board's service card is told to be. */

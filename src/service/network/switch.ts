@@ -167,7 +167,7 @@ export class NetworkSwitch implements Service {
   async troubles(): Promise<readonly Trouble[]> {
     const standing = await this.#read();
     if (!standing.present) return [];
-    return (await this.#wiring.troubles(standing)).map((what) => ({ service: "network", what }));
+    return (await this.#wiring.troubles(standing, this.#nft)).map((what) => ({ service: "network", what }));
   }
 
   async mend(signal: AbortSignal): Promise<void> {

@@ -60,7 +60,7 @@ export interface Wiring {
   /** As `Service.drain`. Errors: `command-failed`, `deadline-passed`; the signal's reason. */
   drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult>;
   /** What keeps the outside from the holder although the rules stand, each as a sentence; changes nothing, and takes no board's time. */
-  troubles(standing: Standing): Promise<readonly string[]>;
+  troubles(standing: Standing, nft: NftSession): Promise<readonly string[]>;
   /** Makes what `attach` made again where somebody took it away, as far as it can be; changes no holder. */
   mend(signal: AbortSignal): Promise<void>;
   /**
