@@ -58,7 +58,16 @@ function routedPlan(
 ): RoutedPlan {
   const { uplink, boards, boards6, markMask, masquerade } = network;
   const links = { ipv4: boards, ...(boards6 === undefined ? {} : { ipv6: boards6 }) };
-  return { names: systemNames(system), uplink, links, services, markMask, masquerade, stateDirectory };
+  return {
+    names: systemNames(system),
+    uplink,
+    links,
+    services: services.filter((service) => service.flows === "session"),
+    stateless: services.filter((service) => service.flows === "stateless"),
+    markMask,
+    masquerade,
+    stateDirectory,
+  };
 }
 
 function bridgedPlan(

@@ -94,15 +94,33 @@ const serviceAddress = z.string().superRefine((text, context) => {
   context.addIssue({ code: "custom", message });
 });
 
+function isPort(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= 65_535;
+}
+
+/** One port, or the first and the last of a range. */
+const ports = z.unknown().transform((value, context): { readonly first: number; readonly last: number } => {
+  const [, first, last] = /^(\d{1,5})-(\d{1,5})$/.exec(String(value)) ?? [];
+  const range =
+    first === undefined
+      ? { first: Number(value), last: Number(value) }
+      : { first: Number(first), last: Number(last) };
+  const written = typeof value === "number" || (typeof value === "string" && first !== undefined);
+  if (written && isPort(range.first) && isPort(range.last) && range.first <= range.last) return range;
+  const message = "expected a port from 1 to 65535, or a range such as 10000-10100";
+  context.addIssue({ code: "custom", message, input: value });
+  return z.NEVER;
+});
+
 const networkService = section({
   name,
-  protocol: choice(["tcp"], ["udp"]),
+  protocol: choice(["tcp", "udp", "icmp"], []),
   address: serviceAddress,
-  port,
+  port: ports.optional(),
   "inside-port": port.optional(),
   drain: duration("30s", 0).optional(),
   quiet: duration("1s", 0).optional(),
-  flows: later("flows").optional(),
+  flows: choice(["stateless", "session"], []).optional(),
 });
 
 const serialService = section({ name, serial: later("serial"), baud: z.unknown().optional() });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { takeover } from "../../src/service/network/register.ts";
 import * as routed from "../../src/service/routed/elements.ts";
 import { marksIn } from "../../src/service/routed/marks.ts";
-import { parseTcpFlows } from "../../src/system/conntrack.ts";
+import { parseFlows } from "../../src/system/conntrack.ts";
 import { systemNames } from "../../src/system/names.ts";
 import type { FlowEnd, LoadResult } from "../fixtures/routed/client.ts";
 import { addresses, families, RoutedLab } from "../fixtures/routed/lab.ts";
@@ -161,7 +161,7 @@ for (const family of families) {
     await daemon.handOver("b", signal);
     const { serviceMark, boardMark, requestBit, unheardBit } = marksIn(lab.settings.markMask);
     const marks = async (): Promise<number[]> =>
-      parseTcpFlows(await lab.onDevice("conntrack", ["-L", "-f", family, "-p", "tcp", "-o", "id"]))
+      parseFlows(await lab.onDevice("conntrack", ["-L", "-f", family, "-p", "tcp", "-o", "id"]))
         .filter(({ state }) => state === "ESTABLISHED")
         .map(({ mark }) => mark & ~unheardBit);
     const web = serviceMark(0) | boardMark.b;

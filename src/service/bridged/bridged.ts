@@ -12,7 +12,7 @@ import { run } from "../../system/process.ts";
 import { gateElements, gateFamily, gateRules, gateShut, gateTakeover } from "../network/gate.ts";
 import { identitySets, refuseOtherIdentity } from "../network/identity.ts";
 import { elementsOf, registerFamily, type Standing } from "../network/register.ts";
-import type { DrainOrder, Wiring, WiringTable } from "../network/wiring.ts";
+import type { DrainOrder, Wiring, WiringTable, WiringTrouble } from "../network/wiring.ts";
 import type { DrainResult } from "../service.ts";
 import type { BridgedPlan } from "./plan.ts";
 import { bridgeOf, isJoined, joinBridge, leaveBridge } from "./ports.ts";
@@ -106,20 +106,21 @@ export class BridgedWiring implements Wiring {
     return { ...nothingLeft, ms: performance.now() - began, remarks: [] };
   }
 
-  async troubles({ holder }: Standing, nft: NftSession): Promise<string[]> {
+  async troubles({ holder }: Standing, nft: NftSession): Promise<WiringTrouble[]> {
     const { uplink, names, identity } = this.#plan;
     const found = await links();
     const bridge = found.get(uplink);
-    if (bridge?.bridge === undefined)
-      return [bridge === undefined ? `the bridge ${uplink} is gone` : `${uplink} is no bridge any more`];
+    if (bridge === undefined) return [lasting(`the bridge ${uplink} is gone`)];
+    if (bridge.bridge === undefined) return [lasting(`${uplink} is no bridge any more`)];
     const strangers = elementsOf((await nft.readSets(gateFamily, names.table)) ?? [], "strangers");
     return [
-      ...(bridge.up ? [] : [`the bridge ${uplink} is down`]),
-      ...(bridge.up && !leadsOutside(found, this.#plan) ? [`no other port of ${uplink} has a link`] : []),
+      ...(bridge.up ? [] : [lasting(`the bridge ${uplink} is down`)]),
+      ...(leadsOutside(found, this.#plan) ? [] : [lasting(`no other port of ${uplink} has a link`)]),
       ...boardNames.flatMap((board) => portTrouble(found, this.#plan, board, board === holder)),
-      ...strangers.map(
-        (card) =>
-          `somebody behind ${cardOf(card)} sends with the boards' MAC address, ${identity.mac}: it is not let in`,
+      ...strangers.map((card) =>
+        lasting(
+          `behind ${cardOf(card)} somebody sends with the boards' MAC address ${identity.mac}, and is kept out`,
+        ),
       ),
     ];
   }
@@ -188,18 +189,23 @@ export function leadsOutside(found: ReadonlyMap<string, Link>, { uplink, names }
   );
 }
 
+function lasting(what: string): WiringTrouble {
+  return { what, mendable: false };
+}
+
 function portTrouble(
   found: ReadonlyMap<string, Link>,
   plan: BridgedPlan,
   board: BoardName,
   holds: boolean,
-): string[] {
+): WiringTrouble[] {
   const card = plan.names.card(board, "service");
   const link = found.get(card);
   const whose = `${card} of board ${board}`;
   // Without its card a board that does not hold does not run either.
-  if (link === undefined) return holds ? [`${whose} is gone`] : [];
-  return isJoined(link, plan) ? [] : [`${whose} is not the port of ${plan.uplink} that it was made`];
+  if (link === undefined) return holds ? [lasting(`${whose} is gone`)] : [];
+  if (isJoined(link, plan)) return [];
+  return [{ what: `${whose} is not the port of ${plan.uplink} that it was made`, mendable: true }];
 }
 
 /** With a timeout, an element is an object (libnftables-json(5)). */

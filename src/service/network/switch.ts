@@ -167,7 +167,8 @@ export class NetworkSwitch implements Service {
   async troubles(): Promise<readonly Trouble[]> {
     const standing = await this.#read();
     if (!standing.present) return [];
-    return (await this.#wiring.troubles(standing, this.#nft)).map((what) => ({ service: "network", what }));
+    const found = await this.#wiring.troubles(standing, this.#nft);
+    return found.map((trouble) => ({ service: "network", ...trouble }));
   }
 
   async mend(signal: AbortSignal): Promise<void> {

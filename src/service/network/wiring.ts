@@ -9,7 +9,7 @@
  */
 import type { BoardName } from "../../board/board.ts";
 import type { NftSession } from "../../system/nft.ts";
-import type { DrainProgress, DrainResult } from "../service.ts";
+import type { DrainProgress, DrainResult, Trouble } from "../service.ts";
 import type { Standing } from "./register.ts";
 
 export type TableFamily = "inet" | "bridge" | "netdev";
@@ -32,6 +32,9 @@ export interface DrainOrder {
   readonly atOnce?: boolean;
   readonly onProgress?: (progress: DrainProgress) => void;
 }
+
+/** As `Trouble`, of the wiring as a whole. */
+export type WiringTrouble = Omit<Trouble, "service">;
 
 export interface Wiring {
   /** Of the tables that it has, whatever the host. */
@@ -59,8 +62,8 @@ export interface Wiring {
   shut(board: BoardName, standing: Standing): readonly string[];
   /** As `Service.drain`. Errors: `command-failed`, `deadline-passed`; the signal's reason. */
   drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult>;
-  /** What keeps the outside from the holder although the rules stand, each as a sentence; changes nothing, and takes no board's time. */
-  troubles(standing: Standing, nft: NftSession): Promise<readonly string[]>;
+  /** What keeps the outside from the boards although the rules stand; changes nothing, and takes no board's time. */
+  troubles(standing: Standing, nft: NftSession): Promise<readonly WiringTrouble[]>;
   /** Makes what `attach` made again where somebody took it away, as far as it can be; changes no holder. */
   mend(signal: AbortSignal): Promise<void>;
   /**

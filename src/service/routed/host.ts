@@ -6,7 +6,6 @@ import { BlockList, isIPv6 } from "node:net";
 import { boardNames } from "../../board/board.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
 import { addresses, cardState, cards, ipv6Obstacle } from "../../system/ip.ts";
-import { hears, tcpListeners } from "../../system/listeners.ts";
 import { hasTable } from "../../system/nft.ts";
 import { readSetting } from "../../system/sysctl.ts";
 import { ipv6 } from "../network/family.ts";
@@ -20,7 +19,8 @@ import {
 } from "../network/host.ts";
 import { absent, registerFamily } from "../network/register.ts";
 import { elements } from "./elements.ts";
-import { linkedFamilies, type RoutedPlan } from "./plan.ts";
+import { listenersInTheWay } from "./listeners-in-the-way.ts";
+import { linkedFamilies, portsOf, type RoutedPlan } from "./plan.ts";
 import { rulesFor } from "./rules.ts";
 
 const modules = "nf_tables nft_ct nft_nat nft_reject_inet";
@@ -169,23 +169,27 @@ async function familyFindings(plan: RoutedPlan): Promise<Finding[]> {
 }
 
 /** A listener of the host on a service's address would no longer be reached, and the cut needs the port. */
-async function listenerFindings({ names, services }: RoutedPlan): Promise<Finding[]> {
+async function listenerFindings(plan: RoutedPlan): Promise<Finding[]> {
+  const { names, services, stateless } = plan;
   // Where the rules are in place already, nobody could have begun to listen unnoticed.
   if (process.geteuid?.() === 0 && (await hasTable(registerFamily, names.table).catch(() => false)))
     return [];
-  const listeners = await tcpListeners();
-  const findings: Finding[] = [];
-  for (const { name, address, port } of services) {
-    const taken = listeners.find((one) => one.port === port && hears(one, address));
-    const where = `services.${name}`;
-    if (taken === undefined) findings.push(fine(where, `nobody else listens on ${address} port ${port}`));
-    else {
-      const remedy = `see who it is by ss -ltnp 'sport = :${port}'; end it, or give it another address`;
-      const what = `a program of this host listens on port ${port} of ${taken.address}, the port of service ${name}`;
-      findings.push(lacking(where, "address-in-use", what, remedy));
+  const inTheWay = await listenersInTheWay(plan);
+  return [...services, ...stateless].map((service) => {
+    const where = `services.${service.name}`;
+    const taken = inTheWay.find(({ name }) => name === service.name);
+    if (taken !== undefined) {
+      const program = taken.protocol === "tcp" ? "ss -ltnp" : "ss -lunp";
+      const remedy = `see who it is by ${program} 'sport = :${taken.port}'; end it, or give it another address`;
+      return lacking(where, "address-in-use", taken.what, remedy);
     }
-  }
-  return findings;
+    if (service.protocol === "icmp")
+      return fine(where, `${service.address} answers as long as the board in service does`);
+    return fine(
+      where,
+      `nobody else listens on ${service.address} ${service.protocol === "udp" ? "UDP " : ""}port ${portsOf(service)}`,
+    );
+  });
 }
 
 /** The boards' private network must not be somebody else's. */
