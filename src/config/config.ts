@@ -4,17 +4,40 @@ import { dirname, resolve } from "node:path";
 import { addressAt, canonical, parsePrefix } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 
-export interface ServiceConfig {
+/** A service of mode `routed`, as its driver takes it. */
+export type ServiceConfig = TrackedServiceConfig | StatelessServiceConfig | EchoServiceConfig;
+
+interface EndpointConfig {
   readonly name: string;
-  readonly protocol: "tcp";
   /** What the outside reaches, IPv4 or IPv6, as the kernel's programs print it. */
   readonly address: string;
   readonly port: number;
-  /** The port inside the boards. */
-  readonly insidePort: number;
+  /** Of a range. */
+  readonly lastPort?: number;
+  /** The port inside the boards, if it is another. */
+  readonly insidePort?: number;
+}
+
+export interface TrackedServiceConfig extends EndpointConfig {
+  readonly protocol: "tcp" | "udp";
+  readonly flows: "session";
   readonly drainMs: number;
   /** Without a packet for so long, and without an outstanding request, a flow of the old board is between two requests. */
   readonly quietMs: number;
+}
+
+export interface StatelessServiceConfig extends EndpointConfig {
+  readonly protocol: "udp";
+  readonly flows: "stateless";
+  readonly drainMs: number;
+}
+
+export interface EchoServiceConfig {
+  readonly name: string;
+  readonly protocol: "icmp";
+  readonly flows: "stateless";
+  readonly address: string;
+  readonly drainMs: number;
 }
 
 /** The private network between the host and its boards. */
@@ -61,6 +84,8 @@ export interface BridgedNetwork {
   readonly identity: NetworkIdentity;
   /** How long the old board may still answer what it heard before a takeover. */
   readonly lingerMs: number;
+  /** Of a bridge that filters by VLAN: that of frames without a tag in the boards, and those that the boards see with their tags. */
+  readonly vlans: { readonly untagged: number | null; readonly tagged: readonly number[] };
 }
 
 export interface TwoCardsNetwork {
@@ -138,12 +163,37 @@ function checkTarget(http: string | undefined, tcp: string | undefined): CheckCo
   return { kind: "http", port: Number(http.slice(1, slash)), path: http.slice(slash) };
 }
 
+/** Datagrams that are each on their own are answered soon, or not at all. */
+const defaultStatelessDrainMs = 1000;
+
+/** `contradictions` has seen that what a protocol needs is there. */
+function serviceConfig(service: NonNullable<ConfigDocument["services"]>[number]): ServiceConfig {
+  const { name, protocol, port = { first: 0, last: 0 }, flows, drain } = service;
+  const address = canonical(service.address);
+  const drainMs = drain ?? (flows === "stateless" || protocol === "icmp" ? defaultStatelessDrainMs : 30_000);
+  if (protocol === "icmp") return { name, protocol, flows: "stateless", address, drainMs };
+  const insidePort = service["inside-port"];
+  const endpoint = {
+    name,
+    address,
+    port: port.first,
+    ...(port.last === port.first ? {} : { lastPort: port.last }),
+    ...(insidePort === undefined || insidePort === port.first ? {} : { insidePort }),
+  };
+  if (flows === "stateless") return { ...endpoint, protocol: "udp", flows, drainMs };
+  const quietMs = service.quiet ?? (protocol === "tcp" ? 1000 : Number.POSITIVE_INFINITY);
+  return { ...endpoint, protocol, flows: "session", drainMs, quietMs };
+}
+
 /** `contradictions` has seen that what a mode needs is there. */
 function networkConfig({ network, services = [] }: ConfigDocument): NetworkConfig {
   const { mode = "routed", uplink = "", uplinks = { a: "", b: "" } } = network;
   const lingerMs = network.linger ?? defaultLingerMs;
   if (mode === "none") return { mode };
-  if (mode === "bridged") return { mode, uplink, identity: identityOf(network), lingerMs };
+  if (mode === "bridged") {
+    const vlans = { untagged: network.vlan ?? null, tagged: network.vlans ?? [] };
+    return { mode, uplink, identity: identityOf(network), lingerMs, vlans };
+  }
   if (mode === "two-cards") return { mode, uplinks, identity: identityOf(network), lingerMs };
   return {
     mode,
@@ -210,15 +260,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       },
     },
     network: networkConfig(document),
-    services: (document.services ?? []).map((service) => ({
-      name: service.name,
-      protocol: service.protocol,
-      address: canonical(service.address),
-      port: service.port,
-      insidePort: service["inside-port"] ?? service.port,
-      drainMs: service.drain ?? 30_000,
-      quietMs: service.quiet ?? 1000,
-    })),
+    services: (document.services ?? []).map(serviceConfig),
     health: (document.health ?? []).map((check) => ({
       name: check.name,
       target: checkTarget(check.http, check.tcp),

@@ -56,7 +56,7 @@ test("a good file becomes a plain configuration with every default", () => {
         protocol: "tcp",
         address: "198.51.100.10",
         port: 80,
-        insidePort: 80,
+        flows: "session",
         drainMs: 30_000,
         quietMs: 1000,
       },
@@ -80,7 +80,8 @@ test("the example of the documents is good, and names every section", () => {
   const [, example = ""] = /```yaml\n([^]*?)```/.exec(page) ?? [];
   const result = parseConfig(example, "/etc/twinboard/gateway.yaml");
   assert.ok("config" in result, JSON.stringify(result));
-  assert.equal(result.config.services[0]?.insidePort, 8080);
+  const [web] = result.config.services;
+  assert.equal(web !== undefined && "insidePort" in web ? web.insidePort : null, 8080);
   assert.deepEqual(result.config.placement.cores, { a: [1], b: [1] });
 });
 
@@ -134,19 +135,21 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "a port out of range",
     "port: 80,",
     "port: 80000,",
-    [/^f:10:63: services\[0\]\.port: expected a whole number from 1 to 65535, not 80000$/],
+    [
+      /^f:10:63: services\[0\]\.port: expected a port from 1 to 65535, or a range such as 10000-10100, not 80000$/,
+    ],
   ],
   [
     "udp",
     "protocol: tcp",
     "protocol: udp",
-    [/^f:10:28: services\[0\]\.protocol: udp is not supported by this version/],
+    [/^f:10:5: services\[0\]\.flows: is missing: stateless .* or session/],
   ],
   [
     "an unknown protocol",
     "protocol: tcp",
     "protocol: sctp",
-    [/^f:10:28: services\[0\]\.protocol: expected one of tcp, not "sctp"$/],
+    [/^f:10:28: services\[0\]\.protocol: expected one of tcp, udp, icmp, not "sctp"$/],
   ],
   [
     "a serial line",

@@ -4,7 +4,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { addressAt, isAddress, parsePrefix, unfitness } from "./network-address.ts";
+import { addressAt, isAddress, isLinkLocal6, parsePrefix, unfitness } from "./network-address.ts";
 import { suggestion } from "./suggestion.ts";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
@@ -94,15 +94,33 @@ const serviceAddress = z.string().superRefine((text, context) => {
   context.addIssue({ code: "custom", message });
 });
 
+function isPort(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= 65_535;
+}
+
+/** One port, or the first and the last of a range. */
+const ports = z.unknown().transform((value, context): { readonly first: number; readonly last: number } => {
+  const [, first, last] = /^(\d{1,5})-(\d{1,5})$/.exec(String(value)) ?? [];
+  const range =
+    first === undefined
+      ? { first: Number(value), last: Number(value) }
+      : { first: Number(first), last: Number(last) };
+  const written = typeof value === "number" || (typeof value === "string" && first !== undefined);
+  if (written && isPort(range.first) && isPort(range.last) && range.first <= range.last) return range;
+  const message = "expected a port from 1 to 65535, or a range such as 10000-10100";
+  context.addIssue({ code: "custom", message, input: value });
+  return z.NEVER;
+});
+
 const networkService = section({
   name,
-  protocol: choice(["tcp"], ["udp"]),
+  protocol: choice(["tcp", "udp", "icmp"], []),
   address: serviceAddress,
-  port,
+  port: ports.optional(),
   "inside-port": port.optional(),
   drain: duration("30s", 0).optional(),
   quiet: duration("1s", 0).optional(),
-  flows: later("flows").optional(),
+  flows: choice(["stateless", "session"], []).optional(),
 });
 
 const serialService = section({ name, serial: later("serial"), baud: z.unknown().optional() });
@@ -184,6 +202,20 @@ const networkAddress = (family: 4 | 6, example: string) =>
     context.addIssue({ code: "custom", message });
   });
 
+/** On the boards' own network, where a router's IPv6 address often is its link-local one. */
+const gateway = z.string().superRefine((text, context) => {
+  const what = isAddress(text) && !isLinkLocal6(text) ? unfitness(text) : undefined;
+  if (isAddress(text) && what === undefined) return;
+  const message = "expected the address of a router, without a prefix, such as 198.51.100.1 or fe80::1";
+  context.addIssue({
+    code: "custom",
+    message: what === undefined ? message : `${text} is ${what}: ${message}`,
+  });
+});
+
+/** Of 802.1Q; 0 and 4095 are reserved. */
+const vlan = whole(1, 4094);
+
 /** YAML reads 0x00ffffff as a number. */
 const markMask = z
   .int("expected a mask of 32 bits, such as 0x00ffffff")
@@ -234,8 +266,14 @@ export const documentSchema = section({
     mac: mac.optional(),
     address: networkAddress(4, "198.51.100.10/24").optional(),
     address6: networkAddress(6, "2001:db8::10/64").optional(),
-    gateway: serviceAddress.optional(),
-    gateway6: serviceAddress.optional(),
+    gateway: gateway.optional(),
+    gateway6: gateway.optional(),
+    vlan: vlan.optional(),
+    vlans: z
+      .array(vlan)
+      .min(1, "expected at least one VLAN")
+      .max(256, "expected at most 256 VLANs")
+      .optional(),
     linger: duration("20ms", 0, 1000).optional(),
   }),
   services: z.array(service).max(255, "expected at most 255 services").optional(),

@@ -106,7 +106,8 @@ export class ComposedService implements Service {
   ): Promise<DrainResult> {
     const { onProgress, ...when } = options;
     const counts: Record<string, DrainCounts> = {};
-    let last: DrainProgress = { ...none, services: {} };
+    // Before it has told anything, a sum would tell that nothing is left.
+    let last: DrainProgress | undefined;
     const tell = (progress: DrainProgress): void => {
       last = progress;
       onProgress?.(together(progress, counts));
@@ -119,7 +120,7 @@ export class ComposedService implements Service {
       const { remarks: said, ...counted } = await service.drain(board, when, within);
       counts[service.name] = counted;
       remarks.push(...said);
-      onProgress?.(together(last, counts));
+      if (last !== undefined) onProgress?.(together(last, counts));
     });
     const network = this.#network.drain(board, { ...when, onProgress: tell }, within);
     const all = [network, ...works];
@@ -144,10 +145,7 @@ export class ComposedService implements Service {
 
   async troubles(): Promise<readonly Trouble[]> {
     const { holder } = await this.#network.inspect();
-    const found = this.#leased.map(async (service): Promise<Trouble[]> => {
-      const what = await troubleOf(service, holder);
-      return what === null ? [] : [{ service: service.name, what }];
-    });
+    const found = this.#leased.map((service) => troublesOf(service, holder));
     return [...(await this.#network.troubles()), ...(await Promise.all(found)).flat()];
   }
 
@@ -178,8 +176,6 @@ export class ComposedService implements Service {
   }
 }
 
-const none: DrainCounts = { left: 0, finished: 0, closedEarly: 0, cut: 0 };
-
 function together(network: DrainProgress, leased: Readonly<Record<string, DrainCounts>>): DrainProgress {
   const all = [network, ...Object.values(leased)];
   const sum = (key: keyof DrainCounts): number => all.reduce((total, counts) => total + counts[key], 0);
@@ -192,18 +188,19 @@ function together(network: DrainProgress, leased: Readonly<Record<string, DrainC
   };
 }
 
-/** @returns why the holder does not have the service; `null` if it has it and all is well. */
-async function troubleOf(service: LeasedService, holder: BoardName | null): Promise<string | null> {
+async function troublesOf(service: LeasedService, holder: BoardName | null): Promise<Trouble[]> {
+  const { name } = service;
+  const lost = (what: string): Trouble => ({ service: name, what, mendable: true });
   try {
     const found = await service.inspect();
-    if (!found.present) return "it is not set up";
-    if (found.trouble !== null) return found.trouble;
-    if (found.leasedTo !== null) return `it waits for board ${found.leasedTo} to take over`;
-    return found.holder === holder
-      ? null
-      : `it is ${owner(found.holder)}, and ${owner(holder)} is in service`;
+    if (!found.present) return [lost("it is not set up")];
+    const itself = found.trouble === null ? [] : [{ service: name, what: found.trouble, mendable: false }];
+    if (found.leasedTo !== null)
+      return [...itself, lost(`it waits for board ${found.leasedTo} to take over`)];
+    if (found.holder === holder) return itself;
+    return [...itself, lost(`it is ${owner(found.holder)}'s, and ${owner(holder)} is in service`)];
   } catch (error) {
-    return asTwinboardError(error).message;
+    return [lost(asTwinboardError(error).message)];
   }
 }
 

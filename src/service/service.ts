@@ -18,6 +18,8 @@ export interface Trouble {
   readonly service: string;
   /** As a sentence. */
   readonly what: string;
+  /** It has lost the holder, and `mend` may give it back; without it the thing itself is not there, or does not work. */
+  readonly mendable: boolean;
 }
 
 export interface ServiceCondition {

@@ -22,6 +22,7 @@ const plan: RoutedPlan = {
     },
     { name: "mqtt", protocol: "tcp", address: "198.51.100.11", port: 1883, drainMs: 1, quietMs: 1 },
   ],
+  stateless: [],
   markMask: 0x00ff_ffff,
   masquerade: true,
   stateDirectory: "/nonexistent",
@@ -48,29 +49,28 @@ const t = `inet ${names.table}`;
 
 test("a takeover states everything it leaves behind", () => {
   assert.deepEqual(takeover(plan, "b"), [
-    `flush map ${t} services4`,
+    `flush map ${t} board4`,
     `flush set ${t} cut`,
     `flush set ${t} closing4`,
-    `add element ${t} services4 { 198.51.100.10 . tcp . 80 : 10.231.0.3 . 8080, 198.51.100.11 . tcp . 1883 : 10.231.0.3 . 1883 }`,
+    `add element ${t} board4 { ipv4 : 10.231.0.3 }`,
   ]);
 });
 
-test("a takeover moves both families at once, each service to the board's address of its own family", () => {
+test("a takeover moves both families at once, new work to the board's address of each", () => {
   assert.deepEqual(takeover(both, "b"), [
-    `flush map ${t} services4`,
-    `flush map ${t} services6`,
+    `flush map ${t} board4`,
+    `flush map ${t} board6`,
     `flush set ${t} cut`,
     `flush set ${t} closing4`,
     `flush set ${t} closing6`,
-    `add element ${t} services4 { 198.51.100.10 . tcp . 80 : 10.231.0.3 . 8080, 198.51.100.11 . tcp . 1883 : 10.231.0.3 . 1883 }`,
-    `add element ${t} services6 { 2001:db8::10 . tcp . 80 : fd00::3 . 8080 }`,
+    `add element ${t} board4 { ipv4 : 10.231.0.3 }`,
+    `add element ${t} board6 { ipv6 : fd00::3 }`,
   ]);
 });
 
-test("a family without services is flushed and gets nothing", () => {
-  const six: RoutedPlan = { ...both, services: both.services.slice(2) };
-  assert.doesNotMatch(takeover(six, "b").join("; "), /add element \S+ \S+ services4/);
-  assert.match(elements(six, absent), /map services4 \{[^}]*\}/);
+test("without a holder new work goes nowhere", () => {
+  assert.match(elements(both, absent), /map board4 \{ type nf_proto : ipv4_addr; {2}\}/);
+  assert.match(elements(both, standing("a")), /map board6 \{ [^}]* elements = \{ ipv6 : fd00::2 \}/);
 });
 
 test("a fenced board's flows are cut service by service", () => {

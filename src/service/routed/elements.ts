@@ -1,11 +1,11 @@
 /** What changes: elements of the table's sets and maps, as texts of transactions, and the reading of them. Pure. */
 import { type BoardName, boardNames } from "../../board/board.ts";
-import type { TcpFlow } from "../../system/conntrack.ts";
+import type { Flow } from "../../system/conntrack.ts";
 import type { Family } from "../network/family.ts";
 import { registerFamily, type Standing, sameEpoch, set } from "../network/register.ts";
 import type { ServiceCondition } from "../service.ts";
 import { hex, marksIn } from "./marks.ts";
-import { linkedFamilies, linksOf, type RoutedPlan, servicesOf } from "./plan.ts";
+import { linkedFamilies, linksOf, type RoutedPlan } from "./plan.ts";
 import { probePort } from "./probe-ports.ts";
 
 /** Sets and maps of the table whose elements change, as they are while things stand so. */
@@ -20,7 +20,7 @@ export function elements(plan: RoutedPlan, standing: Standing): string {
       "mark",
       boardNames.filter((board) => isFenced(standing, board)).flatMap((board) => marksOf(plan, board)),
     ),
-    ...linkedFamilies(plan).map(({ family }) => servicesMap(plan, family, standing.holder)),
+    ...linkedFamilies(plan).map(({ family }) => holdersAddress(plan, family, standing.holder)),
   ].join("\n");
 }
 
@@ -29,14 +29,12 @@ export function takeover(plan: RoutedPlan, to: BoardName): string[] {
   const table = tableOf(plan);
   const families = linkedFamilies(plan).map(({ family }) => family);
   return [
-    ...families.map(({ suffix }) => `flush map ${table} services${suffix}`),
+    ...families.map(({ suffix }) => `flush map ${table} board${suffix}`),
     `flush set ${table} cut`,
     // a board that holds again is asked nothing more in order to close its flows
     ...families.map(({ suffix }) => `flush set ${table} closing${suffix}`),
-    ...families.flatMap((family) =>
-      destinations(plan, family, to).map(
-        (elements) => `add element ${table} services${family.suffix} { ${elements} }`,
-      ),
+    ...families.map(
+      (family) => `add element ${table} board${family.suffix} { ${addressElement(plan, family, to)} }`,
     ),
   ];
 }
@@ -55,9 +53,9 @@ export function cutOff(plan: RoutedPlan, epoch: number, marks: readonly number[]
 export interface Askings {
   readonly family: Family;
   /** These flows are closed unless a request comes first. */
-  readonly closing: readonly TcpFlow[];
+  readonly closing: readonly Flow[];
   /** In whose name the board is asked: the place of a flow in this list is that of its probe's port. */
-  readonly askers: readonly TcpFlow[];
+  readonly askers: readonly Flow[];
 }
 
 /** A file, one statement a line, because it may be long; it is one transaction all the same. */
@@ -102,20 +100,13 @@ function tableOf(plan: RoutedPlan): string {
   return `${registerFamily} ${plan.names.table}`;
 }
 
-/** Where new flows of each service go. */
-function servicesMap(plan: RoutedPlan, family: Family, holder: BoardName | null): string {
+/** Where new work of a family goes. One element, however many services there are, so that a takeover is as quick with all of them. */
+function holdersAddress(plan: RoutedPlan, family: Family, holder: BoardName | null): string {
   const { suffix, addressType } = family;
-  const elements = holder === null ? [] : destinations(plan, family, holder);
-  const type = `type ${addressType} . inet_proto . inet_service : ${addressType} . inet_service;`;
-  return `map services${suffix} { ${type} ${elements.map((text) => `elements = { ${text} };`).join("")} }`;
+  const elements = holder === null ? "" : `elements = { ${addressElement(plan, family, holder)} };`;
+  return `map board${suffix} { type nf_proto : ${addressType}; ${elements} }`;
 }
 
-/** One text of all elements; none if the family has no services, because nftables takes no empty list. */
-function destinations(plan: RoutedPlan, family: Family, board: BoardName): string[] {
-  const inside = linksOf(plan, family)[board];
-  const elements = servicesOf(plan, family).map(
-    ({ service: { address, protocol, port, insidePort } }) =>
-      `${address} . ${protocol} . ${port} : ${inside} . ${insidePort ?? port}`,
-  );
-  return elements.length === 0 ? [] : [elements.join(", ")];
+function addressElement(plan: RoutedPlan, family: Family, board: BoardName): string {
+  return `${family.name} : ${linksOf(plan, family)[board]}`;
 }

@@ -5,7 +5,6 @@
 import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { addAddress, cards, ipv6Obstacle, pointTo, removeAddress, unpoint } from "../../system/ip.ts";
-import { hears, tcpListeners } from "../../system/listeners.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
 import { writeSetting } from "../../system/sysctl.ts";
@@ -17,7 +16,8 @@ import type { DrainResult } from "../service.ts";
 import { drainFlows } from "./drain.ts";
 import { elements, shut, takeover } from "./elements.ts";
 import { type Ipv6Switch, ipv6SwitchOf, type Opened, open, openCard, openedBy } from "./forwarding.ts";
-import { linkedFamilies, type RoutedPlan } from "./plan.ts";
+import { listenersInTheWay } from "./listeners-in-the-way.ts";
+import { linkedFamilies, portsOf, type RoutedPlan } from "./plan.ts";
 import { askedFromPorts } from "./probe-ports.ts";
 import { rulesFor } from "./rules.ts";
 
@@ -53,7 +53,7 @@ export class RoutedWiring implements Wiring {
 
   async open(): Promise<void> {
     await this.#changeSettings();
-    for (const { address } of this.#plan.services) {
+    for (const { address } of [...this.#plan.services, ...this.#plan.stateless]) {
       await this.#settings.lend(address, familyOf(address).hostPrefix, this.#plan.uplink);
     }
   }
@@ -106,6 +106,14 @@ export class RoutedWiring implements Wiring {
     return shut(this.#plan, board);
   }
 
+  troubles(): Promise<[]> {
+    return Promise.resolve([]);
+  }
+
+  mend(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult> {
     return await drainFlows(this.#plan, nft, order, signal);
   }
@@ -152,19 +160,15 @@ export class RoutedWiring implements Wiring {
 
   /** A listener of the host on a service's address would no longer be reached, and the cut needs the port. */
   async #checkListeners(): Promise<void> {
-    const listeners = await tcpListeners();
-    for (const { name, address, port } of this.#plan.services) {
-      const taken = listeners.find((one) => one.port === port && hears(one, address));
-      if (taken === undefined) continue;
-      throw new TwinboardError("address-in-use", {
-        detail: `a program of this host listens on port ${port} of ${taken.address}, the port of service ${name}`,
-      });
-    }
+    const taken = (await listenersInTheWay(this.#plan))[0];
+    if (taken !== undefined) throw new TwinboardError("address-in-use", { detail: taken.what });
   }
 
   async #changeSettings(): Promise<void> {
     const reserved = "net/ipv4/ip_local_reserved_ports";
-    const ports = [...this.#plan.services.map(({ port }) => String(port)), askedFromPorts];
+    const { services, stateless } = this.#plan;
+    const own = [...services, ...stateless.filter((service) => service.protocol === "udp")];
+    const ports = [...own.map(portsOf), askedFromPorts];
     const already = await this.#settings.original(reserved);
     // The kernel keeps flows apart from the host's own connections only if these never take a service's port.
     const all = new Set([already, ...ports].filter((part) => part !== ""));

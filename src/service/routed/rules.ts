@@ -9,6 +9,7 @@ import { flowRules, setMark } from "./flow-rules.ts";
 import type { Opened } from "./forwarding.ts";
 import { hex, marksIn } from "./marks.ts";
 import { linkedFamilies, linksOf, type RoutedPlan } from "./plan.ts";
+import { statelessPass, statelessRules } from "./stateless-rules.ts";
 
 /**
  * Chains and constant sets of the table.
@@ -16,7 +17,12 @@ import { linkedFamilies, linksOf, type RoutedPlan } from "./plan.ts";
  */
 export function rulesFor(plan: RoutedPlan, opened: Readonly<Record<Family["name"], Opened>>): string {
   const families = linkedFamilies(plan).map(({ family }) => family);
-  return [guard(plan, families), fence(plan, families, opened), flowRules(plan)].join("\n");
+  return [
+    guard(plan, families),
+    fence(plan, families, opened),
+    flowRules(plan),
+    ...families.map((family) => statelessRules(plan, family)),
+  ].join("\n");
 }
 
 /**
@@ -82,6 +88,11 @@ function fence(
     const card = quoted(plan.names.card(board, "service"));
     return `iifname ${card} iifname @holder ct state new ${setMark(mask, boardMark[board] | outgoingBit)} accept`;
   });
+  const passing = (way: "to" | "from"): string =>
+    families
+      .map((family) => statelessPass(plan, family, way))
+      .filter((rules) => rules !== "")
+      .join("\n  ");
   return `
 chain forward {
   type filter hook forward priority filter; policy accept;
@@ -94,11 +105,13 @@ chain from_board {
   ct mark & ${hex(serviceMask)} != 0 goto service_answer
   ct mark & ${hex(outgoingBit)} != 0 ct state established,related accept
   oifname != ${uplink} drop
+  ${passing("from")}
   ${begun.join("\n  ")}
   meta l4proto tcp reject with tcp reset
   drop
 }
 chain to_board {
+  ${passing("to")}
   ct mark & ${hex(serviceMask)} != 0 goto service_request
   ct mark & ${hex(outgoingBit)} == 0 drop
   oifname @holder ct state established,related accept
@@ -113,6 +126,7 @@ chain input {
 chain answer_to_host {
   ct mark & ${hex(serviceMask)} != 0 goto service_answer
   ct direction reply ct state established,related accept
+  ${passing("from")}
   ${families.includes(ipv6) ? "# what `speak` let pass\n  icmpv6 type nd-neighbor-solicit accept" : ""}
   drop
 }
