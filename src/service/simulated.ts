@@ -285,7 +285,7 @@ function failure(name: ServiceCall): TwinboardError {
 }
 
 /** Never resolves; without a signal it is a call of a daemon that has to be killed. */
-async function untilAborted(signal: AbortSignal | undefined): Promise<never> {
+export async function untilAborted(signal: AbortSignal | undefined): Promise<never> {
   return await new Promise<never>((_, reject) => {
     if (signal?.aborted === true) reject(signal.reason as Error);
     signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
