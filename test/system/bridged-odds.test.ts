@@ -300,7 +300,10 @@ test("a group that both boards joined reaches whoever holds, also where the brid
   await using lab = await bridgedLab("group");
   const group = { group: "239.7.7.7", port: 7007 };
   // A querier is what makes a bridge believe in the reports that it has heard, and in nothing else; it waits for them that long.
-  for (const words of [["mcast_snooping", "1", "mcast_query_response_interval", "10"], ["mcast_querier", "1"]])
+  for (const words of [
+    ["mcast_snooping", "1", "mcast_query_response_interval", "10"],
+    ["mcast_querier", "1"],
+  ])
     await ip(lab, "link", "set", bridge, "type", "bridge", ...words);
   const daemon = lab.daemon();
   await daemon.setUp(signal);
