@@ -1,9 +1,8 @@
 /** Takeovers of the bridged service in network namespaces, behind a learning switch: what every kind of traffic notices of them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { run } from "../../src/system/process.ts";
 import { bridgedLab } from "../fixtures/bridged/lab.ts";
-import { link, printed } from "../fixtures/namespaces.ts";
+import { printed } from "../fixtures/namespaces.ts";
 import { serviceAddresses, serviceMac } from "../fixtures/switch-lab.ts";
 import { FrameTraffic } from "../fixtures/traffic/frames.ts";
 import type { Course } from "../fixtures/traffic/holder-walk.ts";
