@@ -155,7 +155,7 @@ for (const family of families) {
     const { lost, doubled, heardBy } = await traffic.stop({
       holder: "a",
       takeovers,
-      windowHalfMs: 20,
+      windowHalfMs: 1,
       underwayMs: 50,
     });
     assert.deepEqual({ lost, doubled }, { lost: 0, doubled: 0 });
@@ -220,7 +220,7 @@ test("the host's own clients reach the holder alone, and what they send to it do
   });
   await traffic.start();
   const takeovers = await daemon.takeovers({ count: 6, everyMs: 400, then: "fence" }, signal);
-  const verdict = await traffic.stop({ holder: "a", takeovers, windowHalfMs: 20, underwayMs: 50 });
+  const verdict = await traffic.stop({ holder: "a", takeovers, windowHalfMs: 1, underwayMs: 50 });
   const { lost, doubled, heardByBoth, heardByWrong } = verdict;
   assert.deepEqual(
     { lost, doubled, heardByBoth, heardByWrong },

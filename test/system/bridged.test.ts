@@ -16,7 +16,7 @@ const port = 7000;
 const families = ["ipv4", "ipv6"] as const;
 
 function course(takeovers: readonly TimedTakeover[]): Course {
-  return { holder: takeovers[0]?.to === "a" ? "b" : "a", takeovers, windowHalfMs: 20, underwayMs: 100 };
+  return { holder: takeovers[0]?.to === "a" ? "b" : "a", takeovers, windowHalfMs: 1, underwayMs: 100 };
 }
 
 /** The programs are Node's and Python's, on a busy machine: when something was heard is not asked here, but whether, and by whom. */
