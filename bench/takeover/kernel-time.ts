@@ -21,6 +21,8 @@ export interface Transaction {
 /** Watches until its input ends, then prints the trace. Mounted where nobody else sees it. */
 const script = `
 set -e
+# Ctrl-C ends the bench, and that this.
+trap "" INT HUP TERM
 mount -t tracefs tracefs "$1"
 own="$1/instances/$2"
 mkdir "$own"
