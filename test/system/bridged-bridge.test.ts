@@ -1,8 +1,8 @@
 /** Bridges that are not as simple as others: one that speaks STP, and one whose frames pass the host's rules for IP. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hasSetting } from "../../src/system/sysctl.ts";
 import { run } from "../../src/system/process.ts";
+import { hasSetting } from "../../src/system/sysctl.ts";
 import { bridge, bridgedLab } from "../fixtures/bridged/lab.ts";
 import { printed } from "../fixtures/namespaces.ts";
 import { serviceAddresses } from "../fixtures/switch-lab.ts";
@@ -59,7 +59,7 @@ test("where bridged frames pass a firewall of the host's, it keeps its say and a
     urgent: true,
   });
   await traffic.start();
-  const takeovers = await daemon.takeovers({ count: 6, everyMs: 400, then: "fence" }, signal);
+  const takeovers = await daemon.takeovers({ count: 6, everyMs: 400, afterwards: "fence" }, signal);
   const { lost, doubled, heardBy } = await traffic.stop({
     holder: "a",
     takeovers,

@@ -58,7 +58,7 @@ test("takeovers under datagrams of both families, frames that are no IP, and pin
       printed(outside, "ping", ["-q", "-i", "0.02", "-w", "6", serviceAddresses[family]]),
     ),
   );
-  const done = await daemon.takeovers({ count: 15, everyMs: 400, then: "fence" }, signal);
+  const done = await daemon.takeovers({ count: 15, everyMs: 400, afterwards: "fence" }, signal);
   const verdicts = {
     ipv4: await four.stop(course(done)),
     ipv6: await six.stop(course(done)),
