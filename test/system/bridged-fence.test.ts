@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BoardName } from "../../src/board/board.ts";
-import { arp, etherTypes, everybody, type Frame, Wire } from "../fixtures/bridged/wire.ts";
 import { bridge, bridgedLab } from "../fixtures/bridged/lab.ts";
+import { arp, etherTypes, everybody, type Frame, Wire } from "../fixtures/bridged/wire.ts";
 import { link, type Namespace, printed } from "../fixtures/namespaces.ts";
 import { insideCard } from "../fixtures/stand-in.ts";
 import { outsideAddresses, type SwitchLab, serviceAddresses, serviceMac } from "../fixtures/switch-lab.ts";
@@ -155,7 +155,7 @@ for (const family of families) {
     const { lost, doubled, heardBy } = await traffic.stop({
       holder: "a",
       takeovers,
-      windowHalfMs: 20,
+      windowHalfMs: 1,
       underwayMs: 50,
     });
     assert.deepEqual({ lost, doubled }, { lost: 0, doubled: 0 });
@@ -219,8 +219,8 @@ test("the host's own clients reach the holder alone, and what they send to it do
     urgent: true,
   });
   await traffic.start();
-  const takeovers = await daemon.takeovers({ count: 6, everyMs: 400, then: "fence" }, signal);
-  const verdict = await traffic.stop({ holder: "a", takeovers, windowHalfMs: 20, underwayMs: 50 });
+  const takeovers = await daemon.takeovers({ count: 6, everyMs: 400, afterwards: "fence" }, signal);
+  const verdict = await traffic.stop({ holder: "a", takeovers, windowHalfMs: 1, underwayMs: 50 });
   const { lost, doubled, heardByBoth, heardByWrong } = verdict;
   assert.deepEqual(
     { lost, doubled, heardByBoth, heardByWrong },
@@ -231,6 +231,21 @@ test("the host's own clients reach the holder alone, and what they send to it do
   const leaked = (await leaving.heard()).filter(({ to }) => to === serviceMac);
   assert.deepEqual(leaked, []);
 });
+
+function tagged(
+  from: string,
+  to: string,
+  payload: string,
+  etherType: number = etherTypes.experimental,
+): Frame {
+  return { from, to, etherType, payload, vlan: 7 };
+}
+
+function same(one: Frame, other: Frame): boolean {
+  return (
+    one.payload.startsWith(other.payload) && one.vlan === other.vlan && one.etherType === other.etherType
+  );
+}
 
 test("with a VLAN tag it is the same: the holder alone hears and speaks, a standby asks for its neighbours", {
   skip,
@@ -245,15 +260,6 @@ test("with a VLAN tag it is the same: the holder alone hears and speaks, a stand
   await using there = await Wire.on(lab.namespaces.outside, link.card);
   await using onA = await Wire.on(lab.boards.a, insideCard);
   await using onB = await Wire.on(lab.boards.b, insideCard);
-  const tagged = (
-    from: string,
-    to: string,
-    payload: string,
-    etherType: number = etherTypes.experimental,
-  ): Frame => ({ from, to, etherType, payload, vlan: 7 });
-  const same = (one: Frame, other: Frame): boolean =>
-    one.payload.startsWith(other.payload) && one.vlan === other.vlan && one.etherType === other.etherType;
-
   const request = tagged(neighbour.mac, serviceMac, "0a01");
   await there.say(request);
   await onA.until((frame) => same(frame, request));

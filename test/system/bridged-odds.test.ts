@@ -143,7 +143,7 @@ test("nothing of the bridge and its other ports is changed, and tearing down lea
   signal,
 }, async () => {
   await using lab = await bridgedLab("trace");
-  await ip(lab, "link", "set", "up0", "mtu", "1400");
+  await ip(lab, "link", "set", "up0", "mtu", "9000");
   await ip(lab, "link", "set", bridge, "type", "bridge", "mcast_snooping", "1");
   const before = await hostState(lab);
   const daemon = lab.daemon();

@@ -16,7 +16,7 @@ const port = 7000;
 const families = ["ipv4", "ipv6"] as const;
 
 function course(takeovers: readonly TimedTakeover[]): Course {
-  return { holder: takeovers[0]?.to === "a" ? "b" : "a", takeovers, windowHalfMs: 20, underwayMs: 100 };
+  return { holder: takeovers[0]?.to === "a" ? "b" : "a", takeovers, windowHalfMs: 1, underwayMs: 100 };
 }
 
 /** The programs are Node's and Python's, on a busy machine: when something was heard is not asked here, but whether, and by whom. */
@@ -58,7 +58,7 @@ test("takeovers under datagrams of both families, frames that are no IP, and pin
       printed(outside, "ping", ["-q", "-i", "0.02", "-w", "6", serviceAddresses[family]]),
     ),
   );
-  const done = await daemon.takeovers({ count: 15, everyMs: 400, then: "fence" }, signal);
+  const done = await daemon.takeovers({ count: 15, everyMs: 400, afterwards: "fence" }, signal);
   const verdicts = {
     ipv4: await four.stop(course(done)),
     ipv6: await six.stop(course(done)),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BoardName } from "../../src/board/board.ts";
 import { run } from "../../src/system/process.ts";
-import { link, printed } from "../fixtures/namespaces.ts";
+import { link, macOf, printed } from "../fixtures/namespaces.ts";
 import { insideCard } from "../fixtures/stand-in.ts";
 import {
   outsideAddresses,
@@ -37,9 +37,10 @@ async function plainLab(purpose: string, boards: readonly BoardName[]): Promise<
   await run("ip", [...device, "link", "set", "br0", "type", "bridge", "mcast_snooping", "0"]);
   for (const board of boards) {
     const card = lab.names.card(board, "service");
-    await run("ip", [...device, "link", "set", card, "master", "br0", "up"]);
-    // Both boards have one MAC address: a bridge that learned it would believe in whoever spoke last.
+    await run("ip", [...device, "link", "set", card, "master", "br0"]);
+    // Both boards have one MAC address: a bridge that learned it would believe in whoever spoke last. Off before the first word.
     await run("bridge", [...device, "link", "set", "dev", card, "learning", "off"]);
+    await run("ip", [...device, "link", "set", card, "up"]);
   }
   return lab;
 }
@@ -74,12 +75,12 @@ for (const family of ["ipv4", "ipv6"] as const) {
     await using traffic = await DatagramTraffic.make(lab.namespaces.outside, lab.boards, {
       host: serviceAddresses[family],
       port,
-      everyUs: 500,
+      everyUs: 1000,
       capacity: 1_000_000,
       perSocket: 100,
     });
     await traffic.start();
-    while ((await traffic.heardBy("a")) < 2000) signal.throwIfAborted();
+    await traffic.untilHeard("a", 1000);
     const verdict = await traffic.stop(noTakeovers);
     assert.deepEqual(
       [verdict.lostThere, verdict.lostBack, verdict.lost, verdict.lostBeforeTakeovers],
@@ -111,7 +112,7 @@ test("two boards that both hear are found: every datagram and every frame is hea
   });
   await datagrams.start();
   await frames.start();
-  while ((await datagrams.heardBy("b")) < 500) signal.throwIfAborted();
+  await datagrams.untilHeard("b", 500);
   for (const verdict of [await datagrams.stop(noTakeovers), await frames.stop(noTakeovers)]) {
     const { sent, lost, doubled, heardByBoth, heardByWrong } = verdict;
     assert.ok(sent > 100);
@@ -127,11 +128,6 @@ const outside: Claim = {
 };
 const stranger: Claim = { mac: "02:00:00:00:00:77", ipv4: "198.51.100.77", ipv6: "2001:db8::77" };
 
-async function macOf(lab: SwitchLab): Promise<string> {
-  const text = await printed(lab.namespaces.outside, "ip", ["-json", "link", "show", "dev", link.card]);
-  return (JSON.parse(text) as { address: string }[])[0]?.address ?? "";
-}
-
 test("a witness outside sees every kind of noise of a board that nobody fences, and one on a board all work", {
   skip,
   signal,
@@ -140,7 +136,7 @@ test("a witness outside sees every kind of noise of a board that nobody fences, 
   const common: Omit<NoiseOrder, "what" | "by" | "card"> = {
     service: { mac: serviceMac, ipv4: serviceAddresses.ipv4, ipv6: serviceAddresses.ipv6 },
     port,
-    neighbour: { ...outside, mac: await macOf(lab) },
+    neighbour: { ...outside, mac: await macOf(lab.namespaces.outside, link.card) },
     stranger,
     everyMs: 50,
   };
@@ -177,7 +173,7 @@ test("the switch learns ports, and forgets nothing when a cable is pulled that i
       card,
       service: { mac: serviceMac, ipv4: serviceAddresses.ipv4, ipv6: serviceAddresses.ipv6 },
       port,
-      neighbour: { ...outside, mac: await macOf(lab) },
+      neighbour: { ...outside, mac: await macOf(lab.namespaces.outside, link.card) },
       stranger,
       everyMs: 50,
     } as const;
