@@ -23,6 +23,9 @@ import { routedFindings } from "./service/routed/host.ts";
 import type { RoutedPlan } from "./service/routed/plan.ts";
 import { RoutedWiring } from "./service/routed/routed.ts";
 import type { Service } from "./service/service.ts";
+import { twoCardsFindings } from "./service/two-cards/host.ts";
+import type { Gateways, TwoCardsPlan } from "./service/two-cards/plan.ts";
+import { TwoCardsWiring } from "./service/two-cards/two-cards.ts";
 import type { Finding } from "./system/finding.ts";
 import { type SystemNames, systemNames } from "./system/names.ts";
 
@@ -35,7 +38,25 @@ export function serviceOf(config: Config): Service {
 function wiringOf({ network, ...config }: Config): Wiring {
   if (network.mode === "routed") return new RoutedWiring(routedPlan(config, network));
   if (network.mode === "bridged") return new BridgedWiring(bridgedPlan(config, network));
+  if (network.mode === "two-cards") return new TwoCardsWiring(twoCardsPlan(config, network));
   throw notYet(network);
+}
+
+function twoCardsPlan(
+  { system, stateDirectory }: Pick<Config, "system" | "stateDirectory">,
+  { uplinks, identity, lingerMs, vlans }: TwoCardsNetwork,
+): TwoCardsPlan {
+  const names = systemNames(system);
+  const { ipv4, ipv6 } = identity;
+  const gateways = {
+    ...(ipv4 === undefined ? {} : gatewayOf("ipv4", ipv4)),
+    ...(ipv6 === undefined ? {} : gatewayOf("ipv6", ipv6)),
+  };
+  return { names, uplinks, identity: shared(identity, names), gateways, lingerMs, vlans, stateDirectory };
+}
+
+function gatewayOf(family: "ipv4" | "ipv6", { gateway, prefixLength }: IdentityAddress): Gateways {
+  return gateway === null ? {} : { [family]: { address: gateway, prefixLength } };
 }
 
 function notYet({ mode }: NetworkConfig): TwinboardError {
@@ -49,6 +70,7 @@ export async function serviceFindings(config: Config, signal: AbortSignal): Prom
   const { network } = config;
   if (network.mode === "routed") return await routedFindings(routedPlan(config, network), signal);
   if (network.mode === "bridged") return await bridgedFindings(bridgedPlan(config, network), signal);
+  if (network.mode === "two-cards") return await twoCardsFindings(twoCardsPlan(config, network), signal);
   throw notYet(network);
 }
 

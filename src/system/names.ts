@@ -2,14 +2,21 @@
 import { createHash } from "node:crypto";
 import { canonicalIpv6 } from "./ipv6-address.ts";
 
+export type CardRole = "mgmt" | "service" | "bridge" | "double";
+
+const roleLetters: Readonly<Record<CardRole, string>> = { mgmt: "m", service: "s", bridge: "b", double: "d" };
+
 export interface SystemNames {
   readonly system: string;
   /** Sockets and process files, gone after a reboot. Mode 0700. */
   readonly runDirectory: string;
   /** Table name in nftables, the same in each family. */
   readonly table: string;
-  /** Names of the host's ends of the boards' cards; at most 15 characters (IFNAMSIZ). */
-  card(board: "a" | "b", role: "mgmt" | "service"): string;
+  /**
+   * Names of the host's ends of the boards' cards, and of what else is a board's own: the bridge to its card, and the way to the double of
+   * its gateway. At most 15 characters (IFNAMSIZ).
+   */
+  card(board: "a" | "b", role: CardRole): string;
   /** MAC address inside the board, locally administered (IEEE 802, bit 1 of the first octet). */
   mac(board: "a" | "b", role: "mgmt" | "service"): string;
   /** IPv6 link-local address (RFC 4291, appendix A: modified EUI-64) that the board's kernel gives the card of that MAC. */
@@ -35,7 +42,7 @@ export function systemNames(system: string, runRoot = "/run/twinboard"): SystemN
     system,
     runDirectory: `${runRoot}/${system}`,
     table: `twinboard_${short}`,
-    card: (board, role) => `tb${short}-${board}-${role === "mgmt" ? "m" : "s"}`,
+    card: (board, role) => `tb${short}-${board}-${roleLetters[role]}`,
     mac: (board, role) => octets(board, role).map(hex).join(":"),
     linkLocal: (board, role) => linkLocalOf(octets(board, role).map(hex).join(":")),
     sharedMac: [0x02, 0x7b, digest[0] ?? 0, digest[1] ?? 0, digest[2] ?? 0, 0x1c].map(hex).join(":"),

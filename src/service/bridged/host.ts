@@ -5,8 +5,9 @@ import { doubtful, type Finding, fine, lacking } from "../../system/finding.ts";
 import { neighbours } from "../../system/ip.ts";
 import { type Link, links, portVlans, whereIs } from "../../system/links.ts";
 import { hasSetting, readSetting } from "../../system/sysctl.ts";
+import { takenByHost } from "../network/identity.ts";
 import { type Feature, lackingIpv6, otherRuleFindings, trialFinding } from "../network/host.ts";
-import { bridgedTables, leadsOutside, takenByHost } from "./bridged.ts";
+import { bridgedTables, leadsOutside } from "./bridged.ts";
 import type { BridgedPlan } from "./plan.ts";
 import { bridgeOf } from "./ports.ts";
 
@@ -113,7 +114,7 @@ async function vlanFindings(
 async function identityFindings(plan: BridgedPlan, found: ReadonlyMap<string, Link>): Promise<Finding[]> {
   const { uplink, identity, names } = plan;
   const where = "network.address";
-  const taken = await takenByHost(plan, found);
+  const taken = await takenByHost(plan.identity, plan.names, found);
   if (taken !== undefined) return [lacking(where, "address-in-use", taken)];
   const findings: Finding[] = [];
   if (found.get(uplink)?.bridge !== undefined) {
