@@ -9,7 +9,6 @@ import { consoleUpgrade } from "./api/console-upgrade.ts";
 import { listen } from "./api/listen.ts";
 import type { BoardName } from "./board/board.ts";
 import { chooseAccelerator } from "./board/qemu/accelerator.ts";
-import type { BoardIdentity, CardAddress } from "./board/qemu/command-line.ts";
 import { QemuBoard } from "./board/qemu/qemu-board.ts";
 import { compareVersions } from "./bundle/version.ts";
 import { findingsOn } from "./check.ts";
@@ -17,7 +16,7 @@ import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
-import type { BoardAddresses, CheckConfig, Config } from "./config/config.ts";
+import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
 import { LocalDelivery } from "./delivery/local.ts";
 import { TwinboardError } from "./errors.ts";
@@ -26,7 +25,7 @@ import { HttpCheck } from "./health/http-check.ts";
 import { TcpCheck } from "./health/tcp-check.ts";
 import { ReportFiles } from "./report/files.ts";
 import { leaveReports } from "./report/leave.ts";
-import { serviceOf } from "./services.ts";
+import { identityOf, serviceOf } from "./services.ts";
 import { DirectorySlot } from "./slot/directory.ts";
 import { findUser } from "./system/accounts.ts";
 import { systemClock } from "./system/clock.ts";
@@ -193,7 +192,7 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       ...(cores === undefined ? {} : { cores }),
       accelerator,
       user,
-      identity: identityOf(network, name),
+      identity: identityOf(network, names, name),
       stateDirectory,
       watchdogMs: boards.watchdogMs ?? undefined,
     });
@@ -224,16 +223,6 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
     onTrouble: (error) =>
       log("error", `this stopped nothing: ${error instanceof Error ? error.message : String(error)}`),
   };
-}
-
-function identityOf(network: Config["network"], name: BoardName): BoardIdentity {
-  if (network.mode !== "routed") throw new TwinboardError("internal", { detail: "boards of another mode" });
-  const { boards, boards6 } = network;
-  const on = (addresses: BoardAddresses): CardAddress => ({
-    address: `${addresses[name]}/${addresses.prefixLength}`,
-    gateway: addresses.host,
-  });
-  return { ipv4: on(boards), ...(boards6 === undefined ? {} : { ipv6: on(boards6) }) };
 }
 
 function both<Part>(make: (name: BoardName) => Part): Record<BoardName, Part> {

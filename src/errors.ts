@@ -64,6 +64,10 @@ export const errorTable = {
   ),
   "no-kvm": rejected("KVM runs no guest here", "use accelerator: auto or tcg, or mend /dev/kvm"),
   "missing-card": rejected("a network card is missing", "name a card that exists, see ip link"),
+  "uplink-unfit": rejected(
+    "the uplink cannot carry the service in the way that is configured",
+    "do what is named, or choose another network.mode",
+  ),
   "no-ipv6": rejected(
     "a service has an IPv6 address, and this host does not speak IPv6",
     "switch it on (see disable_ipv6 in ip-sysctl), or give services IPv4 addresses alone",

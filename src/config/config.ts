@@ -84,6 +84,8 @@ export interface BridgedNetwork {
   readonly identity: NetworkIdentity;
   /** How long the old board may still answer what it heard before a takeover. */
   readonly lingerMs: number;
+  /** Of a bridge that filters by VLAN: that of frames without a tag in the boards, and those that the boards see with their tags. */
+  readonly vlans: { readonly untagged: number | null; readonly tagged: readonly number[] };
 }
 
 export interface TwoCardsNetwork {
@@ -188,7 +190,10 @@ function networkConfig({ network, services = [] }: ConfigDocument): NetworkConfi
   const { mode = "routed", uplink = "", uplinks = { a: "", b: "" } } = network;
   const lingerMs = network.linger ?? defaultLingerMs;
   if (mode === "none") return { mode };
-  if (mode === "bridged") return { mode, uplink, identity: identityOf(network), lingerMs };
+  if (mode === "bridged") {
+    const vlans = { untagged: network.vlan ?? null, tagged: network.vlans ?? [] };
+    return { mode, uplink, identity: identityOf(network), lingerMs, vlans };
+  }
   if (mode === "two-cards") return { mode, uplinks, identity: identityOf(network), lingerMs };
   return {
     mode,

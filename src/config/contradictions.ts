@@ -1,7 +1,7 @@
 /** What each value allows by itself and the values together do not. */
 import { isIPv6 } from "node:net";
 import { defaultMarkMask } from "./config.ts";
-import { canonical } from "./network-address.ts";
+import { canonical, holds, isLinkLocal6, networkOf } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 import { ofServices } from "./service-contradictions.ts";
 
@@ -51,6 +51,8 @@ const keysOfModes: Readonly<Record<NetworkKey, { readonly in: readonly Mode[]; r
   gateway: { in: identityModes },
   gateway6: { in: identityModes },
   linger: { in: identityModes },
+  vlan: { in: ["bridged"] },
+  vlans: { in: ["bridged"] },
 };
 
 /** What does not go together with the way in which the boards are joined to the outside. */
@@ -91,15 +93,26 @@ function ofIdentity({ mode, uplinks, ...network }: ConfigDocument["network"]): C
   ] as const) {
     const { [addressKey]: address, [gatewayKey]: gateway } = network;
     if (gateway === undefined) continue;
-    const own = address?.split("/")[0];
+    const [own, length] = address?.split("/") ?? [];
     if (own === undefined)
       found.push({ path: ["network", gatewayKey], message: `means nothing without network.${addressKey}` });
     else if (isIPv6(own) !== isIPv6(gateway))
       found.push({ path: ["network", gatewayKey], message: `is of another family than ${own}` });
     else if (canonical(own) === canonical(gateway))
       found.push({ path: ["network", gatewayKey], message: `is the boards' own address` });
+    else if (!reaches(own, Number(length), gateway))
+      found.push({ path: ["network", gatewayKey], message: `is not in the network of ${address}` });
   }
+  for (const [index, vlan] of (network.vlans ?? []).entries())
+    if (vlan === network.vlan || network.vlans?.indexOf(vlan) !== index)
+      found.push({ path: ["network", "vlans", index], message: `VLAN ${vlan} is named already` });
   return found;
+}
+
+/** Whether a gateway is on the wire itself. */
+function reaches(address: string, length: number, gateway: string): boolean {
+  const network = networkOf(address, length);
+  return isLinkLocal6(gateway) || (network !== undefined && holds(network, gateway));
 }
 
 /** Of a flow's mark ten bits say where its ends stand and two are the board's (`service/routed/marks.ts`); the rest numbers the services from 1. */

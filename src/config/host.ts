@@ -8,6 +8,7 @@ import type { Config } from "./config.ts";
 
 /** Program → the Debian package that brings it. */
 const programs: Readonly<Record<string, string>> = {
+  bridge: "iproute2",
   conntrack: "conntrack",
   flock: "util-linux",
   getent: "libc-bin",

@@ -4,7 +4,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { addressAt, isAddress, parsePrefix, unfitness } from "./network-address.ts";
+import { addressAt, isAddress, isLinkLocal6, parsePrefix, unfitness } from "./network-address.ts";
 import { suggestion } from "./suggestion.ts";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
@@ -202,6 +202,20 @@ const networkAddress = (family: 4 | 6, example: string) =>
     context.addIssue({ code: "custom", message });
   });
 
+/** On the boards' own network, where a router's IPv6 address often is its link-local one. */
+const gateway = z.string().superRefine((text, context) => {
+  const what = isAddress(text) && !isLinkLocal6(text) ? unfitness(text) : undefined;
+  if (isAddress(text) && what === undefined) return;
+  const message = "expected the address of a router, without a prefix, such as 198.51.100.1 or fe80::1";
+  context.addIssue({
+    code: "custom",
+    message: what === undefined ? message : `${text} is ${what}: ${message}`,
+  });
+});
+
+/** Of 802.1Q; 0 and 4095 are reserved. */
+const vlan = whole(1, 4094);
+
 /** YAML reads 0x00ffffff as a number. */
 const markMask = z
   .int("expected a mask of 32 bits, such as 0x00ffffff")
@@ -252,8 +266,14 @@ export const documentSchema = section({
     mac: mac.optional(),
     address: networkAddress(4, "198.51.100.10/24").optional(),
     address6: networkAddress(6, "2001:db8::10/64").optional(),
-    gateway: serviceAddress.optional(),
-    gateway6: serviceAddress.optional(),
+    gateway: gateway.optional(),
+    gateway6: gateway.optional(),
+    vlan: vlan.optional(),
+    vlans: z
+      .array(vlan)
+      .min(1, "expected at least one VLAN")
+      .max(256, "expected at most 256 VLANs")
+      .optional(),
     linger: duration("20ms", 0, 1000).optional(),
   }),
   services: z.array(service).max(255, "expected at most 255 services").optional(),

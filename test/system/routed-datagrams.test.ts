@@ -5,16 +5,11 @@ import { test } from "node:test";
 import type { BoardName } from "../../src/board/board.ts";
 import type { PlannedService, StatelessService } from "../../src/service/routed/plan.ts";
 import type { DrainResult } from "../../src/service/service.ts";
+import type { DaemonService } from "../fixtures/daemon-service.ts";
 import type { Namespace } from "../fixtures/namespaces.ts";
 import { Peer } from "../fixtures/peer.ts";
 import type { DatagramPeerSettings, Question } from "../fixtures/routed/datagram-peer.ts";
-import {
-  addresses,
-  type DaemonService,
-  type FamilyName,
-  families,
-  RoutedLab,
-} from "../fixtures/routed/lab.ts";
+import { addresses, type FamilyName, families, RoutedLab } from "../fixtures/routed/lab.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 const signal = AbortSignal.timeout(200_000);

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DrainProgress } from "../../src/service/service.ts";
 import { parseFlows } from "../../src/system/conntrack.ts";
+import type { DaemonService } from "../fixtures/daemon-service.ts";
 import type { FlowEnd } from "../fixtures/routed/client.ts";
-import { type DaemonService, families, RoutedLab, type RoutedLabOptions } from "../fixtures/routed/lab.ts";
+import { families, RoutedLab, type RoutedLabOptions } from "../fixtures/routed/lab.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 const signal = AbortSignal.timeout(300_000);

@@ -9,15 +9,18 @@ export type Accelerator = "kvm" | "tcg";
 
 /** What the board's service card is told to be. */
 export interface BoardIdentity {
-  readonly ipv4: CardAddress;
-  /** Without it the card has no IPv6 at all. */
+  readonly mac: string;
+  /** Without one the board is told none of that family. */
+  readonly ipv4?: CardAddress;
   readonly ipv6?: CardAddress;
+  /** *link*: the host itself is at the other end. *shared*: others are on the wire, and the host says nothing on its end of the card. */
+  readonly wire: "link" | "shared";
 }
 
 export interface CardAddress {
   /** With its prefix: `10.231.0.2/29`. */
   readonly address: string;
-  readonly gateway: string;
+  readonly gateway?: string;
 }
 
 export interface Machine {
@@ -69,8 +72,8 @@ export function qemuArguments(machine: Machine): string[] {
     ...processor(machine),
     ...boot(machine),
     ...control(),
-    ...card(machine, "mgmt"),
-    ...card(machine, "service"),
+    ...card(machine, "mgmt", machine.names.mac(machine.name, "mgmt")),
+    ...card(machine, "service", machine.identity.mac),
   ].flat();
 }
 
@@ -121,16 +124,22 @@ function kernelCommandLine(machine: Machine): string {
     `twinboard.system=${names.system}`,
     `twinboard.board=${name}`,
     `twinboard.mgmt=${names.mac(name, "mgmt")}`,
-    `twinboard.service=${names.mac(name, "service")}`,
-    `twinboard.address4=${identity.ipv4.address}`,
-    `twinboard.gateway4=${identity.ipv4.gateway}`,
-    ...(identity.ipv6 === undefined
-      ? []
-      : [`twinboard.address6=${identity.ipv6.address}`, `twinboard.gateway6=${identity.ipv6.gateway}`]),
+    `twinboard.service=${identity.mac}`,
+    ...addressArguments(4, identity.ipv4),
+    ...addressArguments(6, identity.ipv6),
     ...(watchdogSeconds === undefined ? [] : [`${watchdogArgument}=${watchdogSeconds}`]),
   ]
     .join(" ")
     .trim();
+}
+
+function addressArguments(family: 4 | 6, told: CardAddress | undefined): string[] {
+  if (told === undefined) return [];
+  const { address, gateway } = told;
+  return [
+    `twinboard.address${family}=${address}`,
+    ...(gateway === undefined ? [] : [`twinboard.gateway${family}=${gateway}`]),
+  ];
 }
 
 function socketChardev(id: string, path: string): string {
@@ -154,9 +163,9 @@ function control(): string[] {
   ].flat();
 }
 
-function card({ names, name }: Machine, role: "mgmt" | "service"): string[] {
+function card({ names, name }: Machine, role: "mgmt" | "service", mac: string): string[] {
   return [
     ["-netdev", `tap,id=${role},ifname=${names.card(name, role)},script=no,downscript=no`],
-    ["-device", `virtio-net-pci,netdev=${role},mac=${names.mac(name, role)},romfile=`],
+    ["-device", `virtio-net-pci,netdev=${role},mac=${mac},romfile=`],
   ].flat();
 }

@@ -149,12 +149,13 @@ export class NetworkSwitch implements Service {
 
   async fence(board: BoardName): Promise<void> {
     for (let tries = 1; ; tries += 1) {
-      const { holder, draining, epoch } = await this.#read();
+      const standing = await this.#read();
+      const { holder, draining, epoch } = standing;
       if (holder === board)
         throw new TwinboardError("internal", { detail: `fence of board ${board}, which holds` });
       if (draining !== board) return;
       try {
-        await this.#nft.change(shut(this.#names, epoch, this.#wiring.shut(board)));
+        await this.#nft.change(shut(this.#names, epoch, this.#wiring.shut(board, standing)));
         return;
       } catch (error) {
         if (tries === maxEpochTries) throw error;
@@ -162,13 +163,16 @@ export class NetworkSwitch implements Service {
     }
   }
 
-  /** A transaction moves all of it or nothing. */
-  troubles(): Promise<readonly Trouble[]> {
-    return Promise.resolve([]);
+  /** A transaction moves all of it or nothing: what does not work, works for nobody. */
+  async troubles(): Promise<readonly Trouble[]> {
+    const standing = await this.#read();
+    if (!standing.present) return [];
+    const found = await this.#wiring.troubles(standing, this.#nft);
+    return found.map((trouble) => ({ service: "network", ...trouble }));
   }
 
-  mend(): Promise<void> {
-    return Promise.resolve();
+  async mend(signal: AbortSignal): Promise<void> {
+    if ((await this.#read()).present) await this.#wiring.mend(signal);
   }
 
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {

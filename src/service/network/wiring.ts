@@ -9,7 +9,7 @@
  */
 import type { BoardName } from "../../board/board.ts";
 import type { NftSession } from "../../system/nft.ts";
-import type { DrainProgress, DrainResult } from "../service.ts";
+import type { DrainProgress, DrainResult, Trouble } from "../service.ts";
 import type { Standing } from "./register.ts";
 
 export type TableFamily = "inet" | "bridge" | "netdev";
@@ -33,6 +33,9 @@ export interface DrainOrder {
   readonly onProgress?: (progress: DrainProgress) => void;
 }
 
+/** As `Trouble`, of the wiring as a whole. */
+export type WiringTrouble = Omit<Trouble, "service">;
+
 export interface Wiring {
   /** Of the tables that it has, whatever the host. */
   readonly families: readonly TableFamily[];
@@ -55,10 +58,14 @@ export interface Wiring {
   announce(holder: BoardName): Promise<void>;
   /** What `prepare` began, and no takeover followed. */
   release(): Promise<void>;
-  /** Statements that shut a draining board off, besides the register's. */
-  shut(board: BoardName): readonly string[];
+  /** Statements that shut a draining board off, besides the register's. `standing` is what was before it. */
+  shut(board: BoardName, standing: Standing): readonly string[];
   /** As `Service.drain`. Errors: `command-failed`, `deadline-passed`; the signal's reason. */
   drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult>;
+  /** What keeps the outside from the boards although the rules stand; changes nothing, and takes no board's time. */
+  troubles(standing: Standing, nft: NftSession): Promise<readonly WiringTrouble[]>;
+  /** Makes what `attach` made again where somebody took it away, as far as it can be; changes no holder. */
+  mend(signal: AbortSignal): Promise<void>;
   /**
    * Tells when the outside cannot be reached through a board's own wire, and when it can again (`null`): a link that is down.
    * Returns what ends that. Most wirings have one wire for both boards, and tell nothing.

@@ -106,6 +106,14 @@ export class RoutedWiring implements Wiring {
     return shut(this.#plan, board);
   }
 
+  troubles(): Promise<[]> {
+    return Promise.resolve([]);
+  }
+
+  mend(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult> {
     return await drainFlows(this.#plan, nft, order, signal);
   }
