@@ -11,13 +11,19 @@ export interface SystemNames {
   card(board: "a" | "b", role: "mgmt" | "service"): string;
   /** MAC address inside the board, locally administered (IEEE 802, bit 1 of the first octet). */
   mac(board: "a" | "b", role: "mgmt" | "service"): string;
+  /** The node of a device that a board can be given, for QEMU's user to open. A directory of its own below /dev, where nodes are nodes. */
+  deviceNode(id: string): string;
   /** IPv6 link-local address (RFC 4291, appendix A: modified EUI-64) that the board's kernel gives the card of that MAC. */
   linkLocal(board: "a" | "b", role: "mgmt" | "service"): string;
 }
 
 const hex = (octet: number): string => octet.toString(16).padStart(2, "0");
 
-export function systemNames(system: string, runRoot = "/run/twinboard"): SystemNames {
+export function systemNames(
+  system: string,
+  runRoot = "/run/twinboard",
+  deviceRoot = "/dev/twinboard",
+): SystemNames {
   const digest = createHash("sha256").update(`twinboard ${system}`).digest();
   const short = digest.toString("hex", 0, 3);
   const octets = (board: "a" | "b", role: "mgmt" | "service"): number[] => [
@@ -34,6 +40,7 @@ export function systemNames(system: string, runRoot = "/run/twinboard"): SystemN
     table: `twinboard_${short}`,
     card: (board, role) => `tb${short}-${board}-${role === "mgmt" ? "m" : "s"}`,
     mac: (board, role) => octets(board, role).map(hex).join(":"),
+    deviceNode: (id) => `${deviceRoot}/${system}/${id}`,
     linkLocal: (board, role) => {
       const [first = 0, ...rest] = octets(board, role);
       const eui = [first ^ 0x02, rest[0], rest[1], 0xff, 0xfe, rest[2], rest[3], rest[4]].map((o) =>
