@@ -98,3 +98,26 @@ test("the board is asked for signs of life where somebody watches over it", () =
   const watched = after("-append", qemuArguments({ ...machine, watchdogSeconds: 30 }));
   assert.match(watched[0] ?? "", / twinboard\.watchdog=30$/);
 });
+
+test("a board has a port for each disk, and a controller for USB devices, that it may be given", () => {
+  assert.ok(!qemuArguments(machine).some((arg) => /root-port|xhci/.test(arg)));
+  const devices = [
+    { id: "disk", kind: "disk" },
+    { id: "dongle", kind: "usb" },
+    { id: "log", kind: "disk" },
+  ] as const;
+  const more = qemuArguments({ ...machine, devices });
+  assert.deepEqual(
+    more.slice(0, qemuArguments(machine).length),
+    qemuArguments(machine),
+    "all else as it was",
+  );
+  assert.deepEqual(
+    after("-device", more).filter((arg) => /root-port|xhci/.test(arg)),
+    [
+      "pcie-root-port,id=port-disk,bus=pcie.0,chassis=1,slot=1",
+      "pcie-root-port,id=port-log,bus=pcie.0,chassis=2,slot=2",
+      "qemu-xhci,id=usb",
+    ],
+  );
+});

@@ -1,6 +1,6 @@
 /** The machine that a board is, as QEMU's command line. Pure: the same board and start give the same words. */
 import type { SystemNames } from "../../system/names.ts";
-import type { BoardName } from "../board.ts";
+import type { BoardDevice, BoardName } from "../board.ts";
 
 export const qemuProgram = "qemu-system-x86_64";
 export const qemuPackage = "qemu-system-x86";
@@ -38,6 +38,8 @@ export interface Machine {
   readonly diskIo: "native" | "threads";
   /** Within how many seconds the board says again and again that it lives; never, if it is left out. */
   readonly watchdogSeconds?: number | undefined;
+  /** What it can be given while it runs. */
+  readonly devices?: readonly BoardDevice[] | undefined;
 }
 
 /** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
@@ -74,6 +76,7 @@ export function qemuArguments(machine: Machine): string[] {
     ...control(),
     ...card(machine, "mgmt", machine.names.mac(machine.name, "mgmt")),
     ...card(machine, "service", machine.identity.mac),
+    ...plugs(machine),
   ].flat();
 }
 
@@ -168,4 +171,18 @@ function card({ names, name }: Machine, role: "mgmt" | "service", mac: string): 
     ["-netdev", `tap,id=${role},ifname=${names.card(name, role)},script=no,downscript=no`],
     ["-device", `virtio-net-pci,netdev=${role},mac=${mac},romfile=`],
   ].flat();
+}
+
+/** Where QEMU puts a device that is plugged in later: a disk needs a port of its own, USB devices share a controller. */
+export const usbBus = "usb.0";
+export const portOf = (id: string): string => `port-${id}`;
+
+/** Last, so that what the board has at its start stands where it stands without them. */
+function plugs({ devices = [] }: Machine): string[] {
+  const disks = devices.filter(({ kind }) => kind === "disk");
+  const ports = disks.flatMap(({ id }, index) => [
+    "-device",
+    `pcie-root-port,id=${portOf(id)},bus=pcie.0,chassis=${index + 1},slot=${index + 1}`,
+  ]);
+  return disks.length === devices.length ? ports : [...ports, "-device", "qemu-xhci,id=usb"];
 }
