@@ -8,6 +8,7 @@ import type { Config } from "./config/config.ts";
 import { hostFindings } from "./config/host.ts";
 import { loadConfig } from "./config/load.ts";
 import { TwinboardError } from "./errors.ts";
+import { lineFindings } from "./service/line/host.ts";
 import { routedFindings } from "./service/routed/host.ts";
 import type { RoutedPlan } from "./service/routed/plan.ts";
 import { type Finding, unseen } from "./system/finding.ts";
@@ -38,6 +39,7 @@ export async function findingsOn(
     "trust.keyring": async () => [await keyringFinding(trust.keyring, Date.now())],
     boards: () => machineFindings(boards.accelerator, signal, options.acceleratorCache),
     services: () => routedFindings(routedPlan(config), signal),
+    lines: () => lineFindings(systemNames(config.system), config.lines),
   };
   const found = Object.entries(looks).map(async ([where, look]) => {
     try {

@@ -1,6 +1,7 @@
 /** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
 import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
+import { isLine, type LineConfig, toLine } from "./line-schema.ts";
 import { addressAt, canonical, parsePrefix } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 
@@ -65,7 +66,10 @@ export interface Config {
     /** The bits of conntrack's marks that are Twinboard's. */
     readonly markMask: number;
   };
+  /** Of the network; what else moves with them follows. */
   readonly services: readonly ServiceConfig[];
+  /** Serial lines and streams. */
+  readonly lines: readonly LineConfig[];
   readonly health: readonly CheckConfig[];
   /** Whether the other board takes the service over when the holder fails outside an upgrade. */
   readonly failover: boolean;
@@ -104,7 +108,8 @@ export function toConfig(document: ConfigDocument, file: string): Config {
   const { boards, network, upgrade, placement } = document;
   const path = resolve(file);
   const cores = placement?.cores;
-  const hasIpv6 = document.services.some(({ address }) => isIPv6(address));
+  const services = document.services.filter((service) => !isLine(service));
+  const hasIpv6 = services.some(({ address }) => isIPv6(address));
   return {
     file: path,
     system: document.system,
@@ -136,7 +141,8 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       markMask: network["mark-mask"] ?? defaultMarkMask,
       ...(hasIpv6 ? { boards6: boardAddresses(network.boards6 ?? defaultBoards6Prefix) } : {}),
     },
-    services: document.services.map((service) => ({
+    lines: document.services.filter(isLine).map(toLine),
+    services: services.map((service) => ({
       name: service.name,
       protocol: service.protocol,
       address: canonical(service.address),

@@ -1,6 +1,8 @@
 /** What each value allows by itself and the values together do not. */
 import { isIPv6 } from "node:net";
 import { defaultBoards6Prefix, defaultBoardsPrefix, defaultMarkMask } from "./config.ts";
+import { ofLines } from "./line-contradictions.ts";
+import { isLine } from "./line-schema.ts";
 import { canonical, holds, parsePrefix } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 
@@ -25,11 +27,12 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   const four = { key: "network.boards", prefix: parsePrefix(boards ?? defaultBoardsPrefix) };
   const six = { key: "network.boards6", prefix: parsePrefix(boards6 ?? defaultBoards6Prefix) };
   for (const [index, service] of document.services.entries()) {
-    const { name, protocol, port } = service;
+    take(names, service.name, ["services", index, "name"], `another service is named ${service.name}`);
+    if (isLine(service)) continue;
+    const { protocol, port } = service;
     const address = canonical(service.address);
     const family = isIPv6(address) ? six : four;
     const insidePort = service["inside-port"] ?? port;
-    take(names, name, ["services", index, "name"], `another service is named ${name}`);
     const endpoint = `${protocol} ${isIPv6(address) ? `[${address}]` : address}:${port}`;
     take(outside, endpoint, ["services", index, "port"], `another service has ${endpoint}`);
     take(
@@ -46,7 +49,7 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
       });
   }
 
-  found.push(...tooFewBits(document));
+  found.push(...ofLines(document), ...tooFewBits(document));
 
   const checks = new Set<string>();
   for (const [index, check] of (document.health ?? []).entries())
@@ -58,7 +61,8 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
 /** Of a flow's mark ten bits say where its ends stand and two are the board's (`service/routed/marks.ts`); the rest numbers the services from 1. */
 const bitsBesideTheNumber = 12;
 
-function tooFewBits({ network, services }: ConfigDocument): Contradiction[] {
+function tooFewBits({ network, services: all }: ConfigDocument): Contradiction[] {
+  const services = all.filter((service) => !isLine(service));
   const mask = network["mark-mask"] ?? defaultMarkMask;
   const has = mask.toString(2).replaceAll("0", "").length;
   const needed = bitsBesideTheNumber + services.length.toString(2).length;

@@ -49,6 +49,7 @@ test("a good file becomes a plain configuration with every default", () => {
       boards: { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 },
       markMask: 0x00ff_ffff,
     },
+    lines: [],
     services: [
       {
         name: "web",
@@ -149,12 +150,6 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "protocol: tcp",
     "protocol: sctp",
     [/^f:10:28: services\[0\]\.protocol: expected one of tcp, not "sctp"$/],
-  ],
-  [
-    "a serial line",
-    "health:",
-    "  - { name: plc, serial: /dev/ttyS1, baud: 115200 }\nhealth:",
-    ["f:11:26: services[1].serial: serial is not supported by this version"],
   ],
   [
     "containers",
