@@ -1,6 +1,7 @@
 /** The machine that a board is, as QEMU's command line. Pure: the same board and start give the same words. */
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardName } from "../board.ts";
+import { type BoardLine, lineArguments, lineKernelArguments, socketChardev } from "./line-ports.ts";
 
 export const qemuProgram = "qemu-system-x86_64";
 export const qemuPackage = "qemu-system-x86";
@@ -35,6 +36,8 @@ export interface Machine {
   readonly diskIo: "native" | "threads";
   /** Within how many seconds the board says again and again that it lives; never, if it is left out. */
   readonly watchdogSeconds?: number | undefined;
+  /** Serial lines and streams of the service: for each a port, whose other end is a socket (`line-ports.ts`). */
+  readonly lines?: readonly BoardLine[] | undefined;
 }
 
 /** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
@@ -71,6 +74,7 @@ export function qemuArguments(machine: Machine): string[] {
     ...control(),
     ...card(machine, "mgmt"),
     ...card(machine, "service"),
+    ...lineArguments(machine.lines ?? []),
   ].flat();
 }
 
@@ -110,7 +114,7 @@ function boot(machine: Machine): string[] {
 
 /** The manifest's arguments first: where the kernel takes the last of a kind, the host's own hold. */
 function kernelCommandLine(machine: Machine): string {
-  const { kernelArguments, names, name, identity, watchdogSeconds } = machine;
+  const { kernelArguments, names, name, identity, watchdogSeconds, lines } = machine;
   return [
     kernelArguments.trim(),
     "console=ttyS0",
@@ -128,13 +132,10 @@ function kernelCommandLine(machine: Machine): string {
       ? []
       : [`twinboard.address6=${identity.ipv6.address}`, `twinboard.gateway6=${identity.ipv6.gateway}`]),
     ...(watchdogSeconds === undefined ? [] : [`${watchdogArgument}=${watchdogSeconds}`]),
+    ...lineKernelArguments(lines ?? []),
   ]
     .join(" ")
     .trim();
-}
-
-function socketChardev(id: string, path: string): string {
-  return `socket,id=${id},path=${path},server=on,wait=off`;
 }
 
 function control(): string[] {

@@ -20,6 +20,7 @@ import { type Accelerator, type BoardIdentity, consolePipe } from "./command-lin
 import { ConsoleLog } from "./console.ts";
 import { ConsoleAttachment } from "./console-attachment.ts";
 import { launch, lockedExitCode, neededPrograms, processFile } from "./launch.ts";
+import { type BoardLine, boardDirectory } from "./line-ports.ts";
 import { MachineMarks } from "./machine-marks.ts";
 import {
   endMachineProcess,
@@ -48,6 +49,8 @@ export interface QemuBoardOptions {
   readonly stateDirectory: string;
   /** How long a board that says that it lives may be silent, 2 s at least; without it nobody minds. */
   readonly watchdogMs?: number | undefined;
+  /** Serial lines and streams of the service: the board has a port for each. */
+  readonly lines?: readonly BoardLine[];
 }
 
 const startTimeoutMs = 60_000;
@@ -73,7 +76,7 @@ export class QemuBoard implements Board {
     this.#options = options;
     this.name = name;
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
-    this.#directory = join(names.runDirectory, `board-${name}`);
+    this.#directory = boardDirectory(names, name);
     this.#groupName = `twinboard-${names.system}-${name}`;
     this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
@@ -157,14 +160,14 @@ export class QemuBoard implements Board {
     await this.#marks.clear();
     await this.setPriority(start.priority ?? "background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
-    const { watchdogMs } = this.#options;
+    const { watchdogMs, lines } = this.#options;
     const { instance, kernelArguments } = start;
     const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
     const watchdogSeconds = watchdogMs === undefined ? undefined : Math.floor(watchdogMs / 1000);
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({
-        machine: { ...machine, watchdogSeconds },
+        machine: { ...machine, watchdogSeconds, lines },
         images: start.images,
         directory: this.#directory,
         user,
