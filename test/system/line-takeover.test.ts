@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import type { BoardName } from "../../src/board/board.ts";
-import { LineLab, Reading, serial } from "../fixtures/line/lab.ts";
 import type { DaemonSettings } from "../fixtures/line/daemon.ts";
+import { LineLab, Reading, serial } from "../fixtures/line/lab.ts";
 import { Traffic, type TrafficResult } from "../fixtures/line/traffic.ts";
 import { Peer } from "../fixtures/peer.ts";
 

@@ -1,35 +1,15 @@
 /** A line through a real broker: stand-in boards at unix sockets, a pseudo terminal as the device. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chown, link, readFile, rename, rm, stat, symlink } from "node:fs/promises";
-import { createServer } from "node:net";
+import { chown, link, readFile, rm, symlink } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { describe, test } from "node:test";
-import { linesDirectory } from "../../src/service/line/broker-process.ts";
-import { letGoOfLines } from "../../src/service/line/let-go.ts";
-import { processStartTicks } from "../../src/system/host.ts";
+import { describe } from "node:test";
 import { StandInBoard } from "../fixtures/line/board.ts";
-import { LineLab, Reading, serial, until, untilFigures } from "../fixtures/line/lab.ts";
-
-const limitMs = 20_000;
-
-function on(name: string, body: (lab: LineLab, signal: AbortSignal) => Promise<void>): void {
-  void test(name, { timeout: limitMs + 5000 }, async (t) => {
-    const signal = AbortSignal.any([t.signal, AbortSignal.timeout(limitMs)]);
-    await using lab = await LineLab.make();
-    await body(lab, signal);
-  });
-}
-
-function readings(lab: LineLab): { readonly a: Reading; readonly b: Reading } {
-  const read = { a: new Reading(), b: new Reading() };
-  for (const board of ["a", "b"] as const) lab.boards[board].onBytes = (bytes) => read[board].push(bytes);
-  return read;
-}
+import { onLine, Reading, readings, until, untilFigures } from "../fixtures/line/lab.ts";
 
 describe("a line", { concurrency: 1 }, () => {
-  on("only the holder is reached and heard; what comes while it is leased waits", async (lab, signal) => {
+  onLine("only the holder is reached and heard; what comes while it is leased waits", async (lab, signal) => {
     const pty = await lab.plug();
     const out = new Reading();
     pty.output.on("data", (bytes: Buffer) => out.push(bytes));
@@ -67,122 +47,7 @@ describe("a line", { concurrency: 1 }, () => {
     await assert.rejects(service.lease("a", 1, signal), { code: "stale-epoch" });
   });
 
-  on(
-    "one broker serves all lines, whoever starts it, outlives the daemon and ends with its last line",
-    async (lab, signal) => {
-      await lab.plug();
-      const feed = {
-        name: "feed",
-        outside: { kind: "listen", endpoint: { path: join(lab.directory, "feed") } },
-      } as const;
-      const services = [lab.service(), lab.service(feed), lab.service(), lab.service(feed)];
-      await Promise.all(services.map(async (service) => await service.setUp(signal)));
-      const pid = await lab.brokerPid();
-      const brokers = spawnSync("pgrep", ["-f", linesDirectory(lab.names)])
-        .stdout.toString()
-        .trim();
-      assert.equal(brokers, String(pid));
-      const { mode } = await stat(linesDirectory(lab.names));
-      assert.equal(mode & 0o777, 0o700);
-      await services[0]?.tearDown(signal);
-      assert.equal((await lab.service().inspect()).present, false);
-      assert.equal((await lab.service(feed).inspect()).present, true);
-      await lab.service(feed).tearDown(signal);
-      while ((await processStartTicks(pid)) !== undefined) signal.throwIfAborted();
-      await assert.rejects(stat(linesDirectory(lab.names)), { code: "ENOENT" });
-      assert.equal((await lab.service().inspect()).present, false);
-      assert.equal(await lab.service().figures(), null);
-      await lab.service(feed).tearDown(signal);
-    },
-  );
-
-  on(
-    "lines that the configuration has no more are let go of, and the device has its own settings again",
-    async (lab, signal) => {
-      await lab.plug();
-      const settings = (): string => spawnSync("stty", ["-F", lab.device, "-a"]).stdout.toString();
-      spawnSync("stty", ["-F", lab.device, "300", "cs7", "parenb", "echo", "icanon", "hupcl"]);
-      const found = settings();
-      const service = await lab.begin("a", signal);
-      assert.match(settings(), /speed 3000000 baud/);
-      assert.match(settings(), / -hupcl/);
-      const other = lab.service({
-        name: "other",
-        outside: { kind: "listen", endpoint: { path: join(lab.directory, "o") } },
-      });
-      await other.setUp(signal);
-      await letGoOfLines(lab.names, { keep: ["other"] }, signal);
-      assert.equal((await service.inspect()).present, false);
-      assert.equal((await other.inspect()).present, true);
-      assert.equal(settings(), found);
-    },
-  );
-
-  on("a changed line has its new settings at once, and keeps its holder", async (lab, signal) => {
-    await lab.plug();
-    await lab.begin("a", signal);
-    const changed = lab.service({
-      outside: { ...serial, device: lab.device, baud: 9600, stopBits: 2, flowControl: "xon-xoff" },
-    });
-    await changed.setUp(signal);
-    assert.equal((await changed.inspect()).holder, "a");
-    const { stdout } = spawnSync("stty", ["-F", lab.device, "-a"]);
-    assert.match(stdout.toString(), /speed 9600 baud/);
-    assert.match(stdout.toString(), / cstopb .* ixon ixoff/s);
-  });
-
-  on("a broker that was killed is told, and the device is put back all the same", async (lab, signal) => {
-    const pty = await lab.plug();
-    const settings = (): string => spawnSync("stty", ["-F", lab.device, "-g"]).stdout.toString();
-    const found = settings();
-    const gone = Promise.withResolvers<void>();
-    const service = lab.service({}, gone.resolve);
-    await service.setUp(signal);
-    await service.settle("a", 7, signal);
-    process.kill(await lab.brokerPid(), "SIGKILL");
-    await gone.promise;
-    const { present, holder, trouble } = await service.inspect();
-    assert.deepEqual({ present, holder }, { present: false, holder: null });
-    assert.match(trouble ?? "", /broker of the lines has ended/);
-    await assert.rejects(service.settle("b", 8, signal), { code: "takeover-failed" });
-    await assert.rejects(service.attach("a", signal), { code: "service-not-set-up" });
-    await service.setUp(signal);
-    for (const board of ["a", "b"] as const) await service.attach(board, signal);
-    await service.settle("b", 8, signal);
-    const read = readings(lab);
-    pty.input.write("again");
-    await read.b.is("again", signal);
-    process.kill(await lab.brokerPid(), "SIGKILL");
-    await service.tearDown(signal);
-    assert.equal(settings(), found);
-  });
-
-  on("a broker of another version gives a clear error, and down ends it", async (lab, signal) => {
-    const service = lab.service();
-    await service.setUp(signal);
-    const directory = linesDirectory(lab.names);
-    const pid = await lab.brokerPid();
-    // Another one at its socket: what a broker of a version to come would say.
-    const control = join(directory, "control");
-    await rename(control, join(directory, "hidden"));
-    const newer = createServer((socket) => {
-      socket.on("error", () => undefined);
-      socket.write(`${JSON.stringify({ broker: "twinboard-lines", protocol: 99, pid })}\n`);
-    });
-    newer.listen(control);
-    await once(newer, "listening");
-    const later = lab.service();
-    for (const call of [later.setUp(signal), later.inspect(), later.attach("a", signal)])
-      await assert.rejects(call, { code: "line-broker-unsuitable", message: /protocol 99, this is 1/ });
-    await assert.rejects(later.settle("a", 1, signal), { code: "takeover-failed", message: /protocol 99/ });
-    newer.close();
-    await rm(control, { force: true });
-    await link(join(directory, "hidden"), control);
-    await later.tearDown(signal);
-    while ((await processStartTicks(pid)) !== undefined) signal.throwIfAborted();
-  });
-
-  on(
+  onLine(
     "a line that is pulled is a trouble, and works again when it is back; its holder stays",
     async (lab, signal) => {
       const service = await lab.begin("a", signal);
@@ -212,7 +77,7 @@ describe("a line", { concurrency: 1 }, () => {
     },
   );
 
-  on(
+  onLine(
     "a board that boots again is connected to again; what waited meanwhile is not lost",
     async (lab, signal) => {
       const pty = await lab.plug();
@@ -229,7 +94,7 @@ describe("a line", { concurrency: 1 }, () => {
     },
   );
 
-  on(
+  onLine(
     "a board that hangs blocks nobody: the outside waits within a bound, and the next holder gets the rest in order",
     async (lab, signal) => {
       const pty = await lab.plug();
@@ -251,7 +116,7 @@ describe("a line", { concurrency: 1 }, () => {
     },
   );
 
-  on(
+  onLine(
     "boards and a peer that flood: memory keeps to a bound, and the holder is served",
     async (lab, signal) => {
       const peer = join(lab.directory, "feed");
@@ -291,7 +156,7 @@ describe("a line", { concurrency: 1 }, () => {
     },
   );
 
-  on(
+  onLine(
     "what the old holder had sent leaves first, also through a line that is stuck meanwhile",
     async (lab, signal) => {
       const pty = await lab.plug();
@@ -331,7 +196,7 @@ describe("a line", { concurrency: 1 }, () => {
     },
   );
 
-  on(
+  onLine(
     "streams: one peer at a time, by unix socket or TCP, and back again when the other side is",
     async (lab, signal) => {
       const read = readings(lab);
@@ -358,7 +223,6 @@ describe("a line", { concurrency: 1 }, () => {
       const listening = lab.service({ outside: { kind: "listen", endpoint } });
       await listening.setUp(signal);
       assert.match((await listening.inspect()).trouble ?? "", /nobody is connected to 127\.0\.0\.1:/);
-      const { connect } = await import("node:net");
       const peer = connect(endpoint);
       peer.write("by TCP");
       await read.a.is("hello by TCP", signal);
@@ -379,28 +243,31 @@ describe("a line", { concurrency: 1 }, () => {
     },
   );
 
-  on("what lies in a board's directory cannot make the broker open anything else", async (lab, signal) => {
-    await lab.plug();
-    const { path, uid } = lab.boards.a.port;
-    const secret = await StandInBoard.boot(join(lab.directory, "secret"));
-    await lab.boards.a.die();
-    await symlink(secret.port.path, path);
-    const service = await lab.begin("a", signal);
-    const told = async (): Promise<string> => (await service.inspect()).trouble ?? "";
-    assert.match(await told(), /a is not a socket of user/);
-    await rm(path);
-    await link(lab.device, path);
-    await service.attach("a", signal);
-    assert.match(await told(), /a is not a socket of user/);
-    assert.equal(secret.connected, false);
-    if (process.getuid?.() !== 0) return;
-    await lab.boards.a.boot();
-    await chown(path, 12_345, 12_345);
-    await service.attach("a", signal);
-    assert.match(await told(), new RegExp(`a is not a socket of user ${uid}`));
-    assert.equal(lab.boards.a.connected, false);
-    await secret.die();
-  });
+  onLine(
+    "what lies in a board's directory cannot make the broker open anything else",
+    async (lab, signal) => {
+      await lab.plug();
+      const { path, uid } = lab.boards.a.port;
+      const secret = await StandInBoard.boot(join(lab.directory, "secret"));
+      await lab.boards.a.die();
+      await symlink(secret.port.path, path);
+      const service = await lab.begin("a", signal);
+      const told = async (): Promise<string> => (await service.inspect()).trouble ?? "";
+      assert.match(await told(), /a is not a socket of user/);
+      await rm(path);
+      await link(lab.device, path);
+      await service.attach("a", signal);
+      assert.match(await told(), /a is not a socket of user/);
+      assert.equal(secret.connected, false);
+      if (process.getuid?.() !== 0) return;
+      await lab.boards.a.boot();
+      await chown(path, 12_345, 12_345);
+      await service.attach("a", signal);
+      assert.match(await told(), new RegExp(`a is not a socket of user ${uid}`));
+      assert.equal(lab.boards.a.connected, false);
+      await secret.die();
+    },
+  );
 });
 
 async function freePort(): Promise<number> {

@@ -29,6 +29,8 @@ export interface SocketEndOptions {
 
 const soonestMs = 20;
 const slowestMs = 500;
+/** A connection that lasted so long was one; who accepts and closes at once is not tried again and again without a pause. */
+const lastedMs = 1000;
 const readBytes = 16_384;
 /** No more is read at once, so that a board that floods costs no more than some percent of a processor. */
 const burstBytes = 256 * 1024;
@@ -138,12 +140,13 @@ export class SocketEnd implements BoardEnd {
   }
 
   #adopt(socket: Socket, port: BoardPort, era: number): void {
+    const opened = performance.now();
     const end = (): void => {
       if (this.#socket !== socket) return;
       this.#letGo();
       this.#trouble = `board ${this.#options.name} has closed its end of it`;
       if (era !== this.#era) return;
-      this.#delayMs = soonestMs;
+      if (performance.now() - opened >= lastedMs) this.#delayMs = soonestMs;
       this.#again(port, era);
     };
     socket.on("error", end);

@@ -14,7 +14,7 @@ import {
   type Requests,
 } from "./protocol.ts";
 
-const answerTimeoutMs = 10_000;
+const answerTimeoutMs = 5000;
 
 export class BrokerConnection {
   readonly #socket: Socket;
@@ -121,8 +121,7 @@ export class BrokerConnection {
       return (await orAborted(promise, AbortSignal.any([signal, timeout]))) as T;
     } catch (error) {
       if (!timeout.aborted || signal.aborted) throw error;
-      // What it answers later must not be taken for the answer to something else.
-      this.close();
+      // It may still be carried out; what is asked next comes after it, because it goes the same way.
       throw new TwinboardError("deadline-passed", {
         detail: `an answer of the broker of the lines (${timeoutMs} ms)`,
       });

@@ -4,7 +4,7 @@ import { type BoardPort, SocketEnd } from "./board-end.ts";
 import { driverCounts } from "./device.ts";
 import type { OutsideEnd, OutsideEvents } from "./ends.ts";
 import { LineSwitch } from "./line-switch.ts";
-import type { LineCondition } from "./protocol.ts";
+import type { LineCondition, Requests } from "./protocol.ts";
 import { SerialEnd } from "./serial-end.ts";
 import { settingsFile } from "./settings.ts";
 import type { LineSpec } from "./spec.ts";
@@ -21,6 +21,7 @@ export class BrokerLine {
   readonly #awaitingLeft = new Set<() => void>();
   /** What the driver had dropped before the line was made. */
   #droppedBefore: Promise<number | null>;
+  #droppedTold = 0;
 
   constructor(spec: LineSpec) {
     this.#spec = spec;
@@ -55,6 +56,7 @@ export class BrokerLine {
       this.#spec = spec;
       await before.end();
       this.#droppedBefore = dropped(spec);
+      this.#droppedTold = 0;
       this.#outside = outsideOf(spec, this.#events());
       this.#switch.change(this.#outside, spec.bufferBytes);
     }
@@ -74,7 +76,7 @@ export class BrokerLine {
   }
 
   /** Resolves once what the board sent while it held has left, or after `withinMs`. */
-  async drained(board: BoardName, withinMs: number): Promise<{ foundBytes: number; leftBytes: number }> {
+  async drained(board: BoardName, withinMs: number): Promise<Requests["drain"]["answer"]> {
     const foundBytes = this.#switch.owedTo(board);
     await new Promise<void>((resolve) => {
       const look = (): void => {
@@ -89,7 +91,10 @@ export class BrokerLine {
       this.#awaitingLeft.add(look);
       look();
     });
-    return { foundBytes, leftBytes: this.#switch.owedTo(board) };
+    const { droppedBytes } = await this.condition();
+    const newlyDropped = Math.max(0, (droppedBytes ?? 0) - this.#droppedTold);
+    this.#droppedTold += newlyDropped;
+    return { foundBytes, leftBytes: this.#switch.owedTo(board), droppedBytes: newlyDropped };
   }
 
   /** Lets go of everything, and puts the device's settings back. */

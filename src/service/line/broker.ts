@@ -31,8 +31,8 @@ class Broker {
   readonly #lines = new Map<string, BrokerLine>();
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
-  /** Lines are made and let go of one after the other. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** Each line is made and let go of one after the other. */
+  readonly #turns = new Map<string, Promise<unknown>>();
   #inode: bigint | undefined;
 
   constructor() {
@@ -54,7 +54,7 @@ class Broker {
 
   /** In order, with every device as it was found. */
   async end(): Promise<void> {
-    await this.#inTurn(async () => await this.#remove({ keep: [] }));
+    await this.#remove({ keep: [] });
   }
 
   #serve(socket: Socket): void {
@@ -85,7 +85,7 @@ class Broker {
   #carryOut({ do: name, with: sent }: Request): unknown {
     switch (name) {
       case "make":
-        return this.#inTurn(async () => await this.#make(sent["line"]));
+        return this.#make(sent["line"]);
       case "attach":
         return this.#line(sent).attach(readBoard(sent["board"]), readPort(sent["port"]));
       case "inspect":
@@ -101,7 +101,7 @@ class Broker {
         return this.#line(sent).drained(readBoard(sent["board"]), withinMs);
       }
       case "remove":
-        return this.#inTurn(async () => await this.#remove(sent));
+        return this.#remove(sent);
       default:
         throw invalid(`this broker, of protocol ${protocol}, cannot ${name}`);
     }
@@ -109,25 +109,33 @@ class Broker {
 
   async #make(value: unknown): Promise<void> {
     const spec = readSpec(value);
-    const line = this.#lines.get(spec.name) ?? new BrokerLine(spec);
-    this.#lines.set(spec.name, line);
-    await line.become(spec);
+    await this.#inTurn(spec.name, async () => {
+      const line = this.#lines.get(spec.name) ?? new BrokerLine(spec);
+      this.#lines.set(spec.name, line);
+      await line.become(spec);
+    });
   }
 
   async #remove(sent: Request["with"]): Promise<{ readonly left: number }> {
     const keep = Array.isArray(sent["keep"]) ? sent["keep"] : undefined;
-    for (const [name, line] of this.#lines) {
-      if (keep === undefined ? name !== sent["name"] : keep.includes(name)) continue;
-      this.#lines.delete(name);
-      await line.end();
-    }
+    const meant = (name: string): boolean =>
+      keep === undefined ? name === sent["name"] : !keep.includes(name);
+    const ends = [...this.#lines.keys()].filter(meant).map(async (name) => {
+      await this.#inTurn(name, async () => {
+        const line = this.#lines.get(name);
+        this.#lines.delete(name);
+        await line?.end();
+      });
+    });
+    await Promise.all(ends);
     // After the answer.
-    if (this.#lines.size === 0) setImmediate(() => this.#exit());
+    if (this.#lines.size === 0) setImmediate(() => void this.#exit());
     return { left: this.#lines.size };
   }
 
   /** Nobody connects any more; who is connected learns by the end of the connection that the process is gone. */
-  #exit(): void {
+  async #exit(): Promise<void> {
+    await Promise.all(this.#turns.values());
     if (this.#lines.size > 0) return;
     this.#server.close();
     for (const socket of this.#connections) socket.end();
@@ -145,10 +153,13 @@ class Broker {
     throw new TwinboardError("service-not-set-up", { detail: `line ${String(sent["name"])}` });
   }
 
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work);
-    this.#last = done.catch(() => undefined);
-    return await done;
+  async #inTurn(name: string, work: () => Promise<void>): Promise<void> {
+    const done = (this.#turns.get(name) ?? Promise.resolve()).then(work);
+    this.#turns.set(
+      name,
+      done.catch(() => undefined),
+    );
+    await done;
   }
 }
 

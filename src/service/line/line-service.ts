@@ -27,7 +27,6 @@ export interface LineFigures extends LineCounters {
   readonly droppedBytes: number | null;
 }
 
-const inspectTimeoutMs = 5000;
 /** After a takeover, what the old board had sent may still take this long to leave a slow line before the drain says what is left. */
 const drainMs = 10_000;
 
@@ -55,6 +54,7 @@ export class LineService implements LeasedService {
     await this.#ask("attach", { name: this.name, board, port }, signal);
   }
 
+  /** Errors: `line-broker-unsuitable`, `deadline-passed` (the broker does not answer). */
   async inspect(): Promise<LeasedCondition> {
     const found = await this.#found();
     if (found === null)
@@ -87,9 +87,14 @@ export class LineService implements LeasedService {
     const withinMs = atOnce ? 0 : Math.max(0, Math.round(sinceMs + drainMs - Date.now()));
     const sent = { name: this.name, board, withinMs };
     const answer = await this.#ask("drain", sent, signal, withinMs).catch(unlessGone);
-    const { foundBytes, leftBytes } = answer ?? { foundBytes: 0, leftBytes: 0 };
+    const { foundBytes, leftBytes, droppedBytes } = answer ?? {
+      foundBytes: 0,
+      leftBytes: 0,
+      droppedBytes: 0,
+    };
     const remarks = [
       ...(answer === undefined ? [`the broker of line ${this.name} does not run: what it had is lost`] : []),
+      ...(droppedBytes > 0 ? [`the driver of line ${this.name} dropped ${droppedBytes} bytes`] : []),
       ...(leftBytes > 0 ? [`${leftBytes} bytes of board ${board} still wait for line ${this.name}`] : []),
     ];
     // They leave by themselves, before anything of the new holder; the board has no part in that.
@@ -108,7 +113,7 @@ export class LineService implements LeasedService {
   }
 
   async #found(): Promise<LineCondition | null> {
-    const signal = AbortSignal.timeout(inspectTimeoutMs);
+    const { signal } = new AbortController();
     const broker = await this.#broker(signal, findBroker);
     return (await broker?.ask("inspect", { name: this.name }, signal).catch(unlessGone)) ?? null;
   }

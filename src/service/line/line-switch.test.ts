@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   array,
-  assert as forAll,
   asyncProperty,
   constant,
   constantFrom,
+  assert as forAll,
   nat,
   oneof,
   record,

@@ -46,10 +46,17 @@ export interface Requests {
     readonly sent: { readonly name: string; readonly board: BoardName | null; readonly epoch: number };
     readonly answer: null;
   };
-  /** Answers once what the board had sent has left, or after `withinMs`, with the bytes that have not. */
+  /**
+   * Answers once what the board had sent has left, or after `withinMs`, with the bytes that have not, and with those that the device's driver
+   * had to drop since it was last asked.
+   */
   readonly drain: {
     readonly sent: { readonly name: string; readonly board: BoardName; readonly withinMs: number };
-    readonly answer: { readonly foundBytes: number; readonly leftBytes: number };
+    readonly answer: {
+      readonly foundBytes: number;
+      readonly leftBytes: number;
+      readonly droppedBytes: number;
+    };
   };
   /** Lets go of every line besides those of `keep`; with the last one the broker ends. */
   readonly remove: {

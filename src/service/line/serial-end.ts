@@ -132,6 +132,8 @@ export class SerialEnd implements OutsideEnd {
 
   async #open(): Promise<ReadStream> {
     const { device, dtr, rts } = this.#spec;
+    // At the beginning, whether the device is there or not: by then the files may be another version's.
+    const { LinuxBinding } = await import("@serialport/bindings-cpp");
     const lock = await uucpLock(device);
     if (lock !== undefined)
       throw new Error(`${device} is in use: process ${lock.pid} has the lock ${lock.path}`);
@@ -140,7 +142,6 @@ export class SerialEnd implements OutsideEnd {
     this.#fd = fd;
     if (!isatty(fd)) throw new Error(`${device} is not a serial line`);
     await keepSettings(device, this.#settingsFile);
-    const { LinuxBinding } = await import("@serialport/bindings-cpp");
     const port = await LinuxBinding.open(openOptions(this.#spec));
     this.#port = port;
     await stayWithoutHangup(device);

@@ -8,6 +8,8 @@ import { type Endpoint, endpointText, type StreamSpec } from "./spec.ts";
 
 const soonestMs = 50;
 const slowestMs = 1000;
+/** Who accepts and closes at once is not tried again and again without a pause. */
+const lastedMs = 1000;
 const connectTimeoutMs = 5000;
 /** A peer that vanished without a word is noticed after some of these. */
 const keepAliveMs = 10_000;
@@ -99,12 +101,14 @@ export class StreamEnd implements OutsideEnd {
   }
 
   #adopt(socket: Socket): void {
+    const opened = performance.now();
     const end = (): void => {
       if (this.#socket !== socket) return;
       this.#letGo();
       const at = endpointText(this.#spec.endpoint);
       this.#trouble =
         this.#server === undefined ? `${at} has closed the connection` : `nobody is connected to ${at}`;
+      if (performance.now() - opened >= lastedMs) this.#delayMs = soonestMs;
       if (this.#server === undefined) this.#again();
     };
     socket.on("error", end);
@@ -120,7 +124,6 @@ export class StreamEnd implements OutsideEnd {
       onRoom: () => this.#events.onChange(),
       onEnd: () => socket.destroy(),
     });
-    this.#delayMs = soonestMs;
     this.#trouble = null;
     this.listen(this.#listening);
     this.#events.onChange();
