@@ -61,7 +61,7 @@ test("who has the device open, or locked, is named; our own broker is nobody els
   const pty = await lab.plug();
   const inUse = await found(lab, device(lab.device));
   assert.equal(inUse.severity, "warning");
-  assert.match(inUse.what, new RegExp(`process ${process.pid} \\(.*\\) has .*line open`));
+  assert.match(inUse.what, /process \d+ \(socat .*\) has .*line open/);
   await pty.pull();
   const idle = spawn("python3", ["-c", idleTerminal], { stdio: ["pipe", "pipe", "inherit"] });
   const [path] = (await once(idle.stdout, "data", { signal })) as [Buffer];
