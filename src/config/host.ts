@@ -21,6 +21,7 @@ const programs: Readonly<Record<string, string>> = {
   "qemu-system-x86_64": "qemu-system-x86",
   setpriv: "util-linux",
   ss: "iproute2",
+  stty: "coreutils",
   taskset: "util-linux",
   unshare: "util-linux",
   unsquashfs: "squashfs-tools",

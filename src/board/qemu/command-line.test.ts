@@ -121,3 +121,31 @@ test("a board has a port for each disk, and a controller for USB devices, that i
     ],
   );
 });
+
+test("each line has a port of the kind that it asks for, and the board is told which", () => {
+  const lines = [
+    { name: "plc", port: "tty" },
+    { name: "feed", port: "virtio" },
+    ...["two", "three", "four"].map((name) => ({ name, port: "tty" as const })),
+  ] as const;
+  const args = qemuArguments({ ...machine, lines });
+  const devices = after("-device", args).filter((device) => device.includes("chardev=line-"));
+  assert.deepEqual(devices, [
+    "isa-serial,chardev=line-plc,index=1",
+    "virtserialport,chardev=line-feed,name=org.twinboard.line.feed",
+    "isa-serial,chardev=line-two,index=2,irq=6",
+    "isa-serial,chardev=line-three,index=3,irq=7",
+    "pci-serial,chardev=line-four",
+  ]);
+  assert.ok(after("-chardev", args).includes("socket,id=line-plc,path=line-plc,server=on,wait=off"));
+  const words = (after("-append", args)[0] ?? "").split(" ").slice(-6);
+  assert.deepEqual(words, [
+    "8250.nr_uarts=5",
+    "twinboard.line.plc=ttyS1",
+    "twinboard.line.feed=org.twinboard.line.feed",
+    "twinboard.line.two=ttyS2",
+    "twinboard.line.three=ttyS3",
+    "twinboard.line.four=ttyS4",
+  ]);
+  assert.doesNotMatch(after("-append")[0] ?? "", /nr_uarts|line\./);
+});

@@ -1,6 +1,7 @@
 /** The machine that a board is, as QEMU's command line. Pure: the same board and start give the same words. */
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardDevice, BoardName } from "../board.ts";
+import { type BoardLine, lineArguments, lineKernelArguments, socketChardev } from "./line-ports.ts";
 
 export const qemuProgram = "qemu-system-x86_64";
 export const qemuPackage = "qemu-system-x86";
@@ -40,6 +41,8 @@ export interface Machine {
   readonly watchdogSeconds?: number | undefined;
   /** What it can be given while it runs. */
   readonly devices?: readonly BoardDevice[] | undefined;
+  /** Serial lines and streams of the service: for each a port, whose other end is a socket (`line-ports.ts`). */
+  readonly lines?: readonly BoardLine[] | undefined;
 }
 
 /** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
@@ -77,6 +80,7 @@ export function qemuArguments(machine: Machine): string[] {
     ...card(machine, "mgmt", machine.names.mac(machine.name, "mgmt")),
     ...card(machine, "service", machine.identity.mac),
     ...plugs(machine),
+    ...lineArguments(machine.lines ?? []),
   ].flat();
 }
 
@@ -116,7 +120,7 @@ function boot(machine: Machine): string[] {
 
 /** The manifest's arguments first: where the kernel takes the last of a kind, the host's own hold. */
 function kernelCommandLine(machine: Machine): string {
-  const { kernelArguments, names, name, identity, watchdogSeconds } = machine;
+  const { kernelArguments, names, name, identity, watchdogSeconds, lines } = machine;
   return [
     kernelArguments.trim(),
     "console=ttyS0",
@@ -131,6 +135,7 @@ function kernelCommandLine(machine: Machine): string {
     ...addressArguments(4, identity.ipv4),
     ...addressArguments(6, identity.ipv6),
     ...(watchdogSeconds === undefined ? [] : [`${watchdogArgument}=${watchdogSeconds}`]),
+    ...lineKernelArguments(lines ?? []),
   ]
     .join(" ")
     .trim();
@@ -143,10 +148,6 @@ function addressArguments(family: 4 | 6, told: CardAddress | undefined): string[
     `twinboard.address${family}=${address}`,
     ...(gateway === undefined ? [] : [`twinboard.gateway${family}=${gateway}`]),
   ];
-}
-
-function socketChardev(id: string, path: string): string {
-  return `socket,id=${id},path=${path},server=on,wait=off`;
 }
 
 function control(): string[] {

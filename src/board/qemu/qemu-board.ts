@@ -22,6 +22,7 @@ import { ConsoleLog } from "./console.ts";
 import { ConsoleAttachment } from "./console-attachment.ts";
 import { ConsoleSeat } from "./console-seat.ts";
 import { launch, lockedExitCode, neededPrograms, processFile } from "./launch.ts";
+import { type BoardLine, boardDirectory } from "./line-ports.ts";
 import { MachineDevices } from "./machine-devices.ts";
 import { MachineMarks } from "./machine-marks.ts";
 import {
@@ -53,6 +54,8 @@ export interface QemuBoardOptions {
   readonly watchdogMs?: number | undefined;
   /** What it can be given while it runs. */
   readonly devices?: readonly BoardDevice[] | undefined;
+  /** Serial lines and streams of the service: the board has a port for each. */
+  readonly lines?: readonly BoardLine[];
 }
 
 const startTimeoutMs = 60_000;
@@ -78,7 +81,7 @@ export class QemuBoard implements Board {
     this.#options = options;
     this.name = name;
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
-    this.#directory = join(names.runDirectory, `board-${name}`);
+    this.#directory = boardDirectory(names, name);
     this.#groupName = `twinboard-${names.system}-${name}`;
     this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
@@ -172,14 +175,14 @@ export class QemuBoard implements Board {
     await this.#marks.clear();
     await this.setPriority(start.priority ?? "background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
-    const { watchdogMs, devices } = this.#options;
+    const { watchdogMs, devices, lines } = this.#options;
     const { instance, kernelArguments } = start;
     const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
     const watchdogSeconds = watchdogMs === undefined ? undefined : Math.floor(watchdogMs / 1000);
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({
-        machine: { ...machine, watchdogSeconds, devices },
+        machine: { ...machine, watchdogSeconds, devices, lines },
         images: start.images,
         directory: this.#directory,
         user,
