@@ -16,6 +16,8 @@ import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
+import { identityOf } from "./composition/identity.ts";
+import { serviceOf } from "./composition/service.ts";
 import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
 import { LocalDelivery } from "./delivery/local.ts";
@@ -25,7 +27,6 @@ import { HttpCheck } from "./health/http-check.ts";
 import { TcpCheck } from "./health/tcp-check.ts";
 import { ReportFiles } from "./report/files.ts";
 import { leaveReports } from "./report/leave.ts";
-import { identityOf, serviceOf } from "./services.ts";
 import { DirectorySlot } from "./slot/directory.ts";
 import { findUser } from "./system/accounts.ts";
 import { systemClock } from "./system/clock.ts";
@@ -195,12 +196,13 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       identity: identityOf(network, names, name),
       stateDirectory,
       watchdogMs: boards.watchdogMs ?? undefined,
+      lines: config.lines,
     });
   };
   return {
     boards: both(board),
     slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
-    service: serviceOf(config),
+    service: serviceOf(config, user.uid),
     delivery: new LocalDelivery({
       directory: stateDirectory,
       trust: { ...trust, maxSignatureBytes },

@@ -86,6 +86,11 @@ export const errorTable = {
   "nothing-to-cancel": rejected("no story is under way", "see twinboard status", 409),
   "too-late-to-cancel": rejected("the story has been committed", "use rollback", 409),
   "nothing-to-roll-back-to": rejected("no dormant board holds good software", "upgrade instead", 409),
+  "line-broker-unsuitable": rejected(
+    "the broker of the serial lines and streams is of another version",
+    "twinboard down ends it, then start the daemon again",
+    409,
+  ),
   // looking into a board
   "board-not-running": rejected("the board does not run", "see twinboard status", 409),
   "console-in-use": rejected("somebody is attached to this console", "wait until it is free", 409),

@@ -22,6 +22,7 @@ const programs: Readonly<Record<string, string>> = {
   setpriv: "util-linux",
   socat: "socat",
   ss: "iproute2",
+  stty: "coreutils",
   taskset: "util-linux",
   unshare: "util-linux",
   unsquashfs: "squashfs-tools",

@@ -8,6 +8,7 @@ import { type ErrorCode, TwinboardError } from "../errors.ts";
 import { readFileIfThere } from "../system/files.ts";
 import { processStartTicks } from "../system/host.ts";
 import { type GroupResult, killGroup, runGroup } from "../system/process-group.ts";
+import type { Turns } from "../system/turns.ts";
 import { type LeaseMemory, type Place, placeFile } from "./lease-memory.ts";
 
 export interface GuardedCall {
@@ -73,12 +74,13 @@ end`;
 export class GuardedCalls {
   readonly #memory: LeaseMemory;
   readonly #what: string;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns: Turns;
 
   /** @param what whose calls they are, for errors. */
-  constructor(memory: LeaseMemory, what: string) {
+  constructor(memory: LeaseMemory, what: string, turns: Turns) {
     this.#memory = memory;
     this.#what = what;
+    this.#turns = turns;
   }
 
   /**
@@ -88,22 +90,17 @@ export class GuardedCalls {
    */
   async run(call: GuardedCall): Promise<GuardedResult> {
     call.signal?.throwIfAborted();
-    return call.guard === "look" ? await this.#run(call) : await this.alone(() => this.#runLocked(call));
+    return call.guard === "look"
+      ? await this.#run(call)
+      : await this.#turns.take(() => this.#runLocked(call));
   }
 
   /** Runs what `choose` finds to be done, if anything, when no other guarded call of this daemon is under way any more. */
   async runWhenAlone(choose: () => Promise<GuardedCall | undefined>): Promise<GuardedResult | undefined> {
-    return await this.alone(async () => {
+    return await this.#turns.take(async () => {
       const call = await choose();
       return call === undefined ? undefined : await this.#runLocked(call);
     });
-  }
-
-  /** Runs `work` while no guarded call of this daemon is under way; it must not make one itself. */
-  async alone<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(work);
-    this.#last = mine.catch(() => undefined);
-    return await mine;
   }
 
   async #runLocked(call: GuardedCall): Promise<GuardedResult> {

@@ -64,8 +64,12 @@ export interface Service {
   /** The board's service card exists now: gives it its host side. Before each boot. */
   attach(board: BoardName, signal: AbortSignal): Promise<void>;
   inspect(): Promise<ServiceCondition>;
-  /** Makes every transaction fail that was prepared before this call; recovery does it before it inspects. Returns the new epoch. */
-  raiseEpoch(): Promise<number>;
+  /**
+   * Makes every transaction fail that was prepared before this call; recovery does it before it inspects.
+   * @param above the new epoch is higher than this one too: what is leased may remember it, when the rules were made anew.
+   * @returns the new epoch; 0 if nothing is set up.
+   */
+  raiseEpoch(above?: number): Promise<number>;
 
   /**
    * Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside.

@@ -149,10 +149,10 @@ export class SimulatedService implements Service {
     return this.#call("inspect", undefined, () => this.#world.condition);
   }
 
-  raiseEpoch(): Promise<number> {
+  raiseEpoch(above = 0): Promise<number> {
     return this.#call("raiseEpoch", undefined, () => {
       const { present, epoch } = this.#world.condition;
-      if (present) this.#world.become({ epoch: epoch + 1 });
+      if (present) this.#world.become({ epoch: Math.max(epoch, above) + 1 });
       return this.#world.condition.epoch;
     });
   }

@@ -6,13 +6,17 @@ import { type ChildProcess, spawn } from "node:child_process";
 
 const restartMs = 1000;
 
-export class LinkMonitor {
+/** Watches from now on, until its end. */
+export function watchLinks(onChange: () => void): { end(): void } {
+  return new LinkMonitor(onChange);
+}
+
+class LinkMonitor {
   readonly #onChange: () => void;
   #child: ChildProcess | undefined;
   #restart: NodeJS.Timeout | undefined;
   #ended = false;
 
-  /** Watches from now on, until `end`. */
   constructor(onChange: () => void) {
     this.#onChange = onChange;
     this.#start();

@@ -19,6 +19,8 @@ export interface SystemNames {
   card(board: "a" | "b", role: CardRole): string;
   /** MAC address inside the board, locally administered (IEEE 802, bit 1 of the first octet). */
   mac(board: "a" | "b", role: "mgmt" | "service"): string;
+  /** The node of a device that a board can be given, for QEMU's user to open. A directory of its own below /dev, where nodes are nodes. */
+  deviceNode(id: string): string;
   /** IPv6 link-local address (RFC 4291, appendix A: modified EUI-64) that the board's kernel gives the card of that MAC. */
   linkLocal(board: "a" | "b", role: "mgmt" | "service"): string;
   /** MAC address of both boards' service cards where the boards are one host to the outside, unless another is configured. */
@@ -27,7 +29,11 @@ export interface SystemNames {
 
 const hex = (octet: number): string => octet.toString(16).padStart(2, "0");
 
-export function systemNames(system: string, runRoot = "/run/twinboard"): SystemNames {
+export function systemNames(
+  system: string,
+  runRoot = "/run/twinboard",
+  deviceRoot = "/dev/twinboard",
+): SystemNames {
   const digest = createHash("sha256").update(`twinboard ${system}`).digest();
   const short = digest.toString("hex", 0, 3);
   const octets = (board: "a" | "b", role: "mgmt" | "service"): number[] => [
@@ -46,6 +52,7 @@ export function systemNames(system: string, runRoot = "/run/twinboard"): SystemN
     mac: (board, role) => octets(board, role).map(hex).join(":"),
     linkLocal: (board, role) => linkLocalOf(octets(board, role).map(hex).join(":")),
     sharedMac: [0x02, 0x7b, digest[0] ?? 0, digest[1] ?? 0, digest[2] ?? 0, 0x1c].map(hex).join(":"),
+    deviceNode: (id) => `${deviceRoot}/${system}/${id}`,
   };
 }
 

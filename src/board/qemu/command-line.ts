@@ -1,6 +1,7 @@
 /** The machine that a board is, as QEMU's command line. Pure: the same board and start give the same words. */
 import type { SystemNames } from "../../system/names.ts";
-import type { BoardName } from "../board.ts";
+import type { BoardDevice, BoardName } from "../board.ts";
+import { type BoardLine, lineArguments, lineKernelArguments, socketChardev } from "./line-ports.ts";
 
 export const qemuProgram = "qemu-system-x86_64";
 export const qemuPackage = "qemu-system-x86";
@@ -38,6 +39,10 @@ export interface Machine {
   readonly diskIo: "native" | "threads";
   /** Within how many seconds the board says again and again that it lives; never, if it is left out. */
   readonly watchdogSeconds?: number | undefined;
+  /** What it can be given while it runs. */
+  readonly devices?: readonly BoardDevice[] | undefined;
+  /** Serial lines and streams of the service: for each a port, whose other end is a socket (`line-ports.ts`). */
+  readonly lines?: readonly BoardLine[] | undefined;
 }
 
 /** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
@@ -74,6 +79,8 @@ export function qemuArguments(machine: Machine): string[] {
     ...control(),
     ...card(machine, "mgmt", machine.names.mac(machine.name, "mgmt")),
     ...card(machine, "service", machine.identity.mac),
+    ...plugs(machine),
+    ...lineArguments(machine.lines ?? []),
   ].flat();
 }
 
@@ -113,7 +120,7 @@ function boot(machine: Machine): string[] {
 
 /** The manifest's arguments first: where the kernel takes the last of a kind, the host's own hold. */
 function kernelCommandLine(machine: Machine): string {
-  const { kernelArguments, names, name, identity, watchdogSeconds } = machine;
+  const { kernelArguments, names, name, identity, watchdogSeconds, lines } = machine;
   return [
     kernelArguments.trim(),
     "console=ttyS0",
@@ -128,6 +135,7 @@ function kernelCommandLine(machine: Machine): string {
     ...addressArguments(4, identity.ipv4),
     ...addressArguments(6, identity.ipv6),
     ...(watchdogSeconds === undefined ? [] : [`${watchdogArgument}=${watchdogSeconds}`]),
+    ...lineKernelArguments(lines ?? []),
   ]
     .join(" ")
     .trim();
@@ -140,10 +148,6 @@ function addressArguments(family: 4 | 6, told: CardAddress | undefined): string[
     `twinboard.address${family}=${address}`,
     ...(gateway === undefined ? [] : [`twinboard.gateway${family}=${gateway}`]),
   ];
-}
-
-function socketChardev(id: string, path: string): string {
-  return `socket,id=${id},path=${path},server=on,wait=off`;
 }
 
 function control(): string[] {
@@ -168,4 +172,18 @@ function card({ names, name }: Machine, role: "mgmt" | "service", mac: string): 
     ["-netdev", `tap,id=${role},ifname=${names.card(name, role)},script=no,downscript=no`],
     ["-device", `virtio-net-pci,netdev=${role},mac=${mac},romfile=`],
   ].flat();
+}
+
+/** Where QEMU puts a device that is plugged in later: a disk needs a port of its own, USB devices share a controller. */
+export const usbBus = "usb.0";
+export const portOf = (id: string): string => `port-${id}`;
+
+/** Last, so that what the board has at its start stands where it stands without them. */
+function plugs({ devices = [] }: Machine): string[] {
+  const disks = devices.filter(({ kind }) => kind === "disk");
+  const ports = disks.flatMap(({ id }, index) => [
+    "-device",
+    `pcie-root-port,id=${portOf(id)},bus=pcie.0,chassis=${index + 1},slot=${index + 1}`,
+  ]);
+  return disks.length === devices.length ? ports : [...ports, "-device", "qemu-xhci,id=usb"];
 }

@@ -7,9 +7,11 @@ import { join } from "node:path";
 import type { BoardName } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import type { SystemNames } from "../../system/names.ts";
+import { Turns } from "../../system/turns.ts";
 import { type GuardedCall, GuardedCalls, type GuardedResult } from "../guarded-call.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
 import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
+import { Mending } from "../mending.ts";
 import { type Answer, parseAnswer, parseDrain } from "./answer.ts";
 import { environmentOf } from "./environment.ts";
 
@@ -29,8 +31,6 @@ type Verb = "set-up" | "attach" | "inspect" | "lease" | "settle" | "drain" | "fe
 /** The program's exit code for a transaction of a daemon that is dead; beyond those of sysexits(3). */
 export const staleExitCode = 79;
 const maxOutputBytes = 64 * 1024;
-/** How often, at most, what the program lost by itself is given to it again. */
-const mendEveryMs = 1000;
 
 /** What the program was told last, what it says, and where the two contradict each other. */
 interface Look {
@@ -47,14 +47,15 @@ export class ExecService implements LeasedService {
   readonly name: string;
   readonly #options: ExecOptions;
   readonly #memory: LeaseMemory;
+  readonly #turns = new Turns();
   readonly #calls: GuardedCalls;
-  #mendedAt = Number.NEGATIVE_INFINITY;
+  readonly #mending = new Mending();
 
   constructor(options: ExecOptions) {
     this.name = options.name;
     this.#options = options;
     this.#memory = new LeaseMemory(join(options.names.runDirectory, `exec-${options.name}`));
-    this.#calls = new GuardedCalls(this.#memory, `${this.name}: ${options.exec[0]}`);
+    this.#calls = new GuardedCalls(this.#memory, `${this.name}: ${options.exec[0]}`, this.#turns);
   }
 
   async setUp(signal: AbortSignal): Promise<void> {
@@ -73,10 +74,8 @@ export class ExecService implements LeasedService {
 
   async inspect(): Promise<LeasedCondition> {
     const seen = await this.#look();
-    const now = performance.now();
-    if (seen.complaint === undefined || now - this.#mendedAt < mendEveryMs) return conditionOf(seen);
-    this.#mendedAt = now;
-    const failure = await this.#mend();
+    if (seen.complaint === undefined || !this.#mending.isDue) return conditionOf(seen);
+    const failure = await this.#mending.attempt(() => this.#mend());
     const condition = conditionOf(await this.#look());
     return failure === undefined || condition.trouble === null
       ? condition
@@ -125,7 +124,7 @@ export class ExecService implements LeasedService {
   async tearDown(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if ((await this.#memory.read()) !== undefined) await this.#make(["tear-down"], { signal, place: "gone" });
-    await this.#calls.alone(() => this.#memory.forget());
+    await this.#turns.take(() => this.#memory.forget());
   }
 
   get #programDirectory(): string {
@@ -173,22 +172,15 @@ export class ExecService implements LeasedService {
     return { place, answer, complaint: typeof answer === "string" ? undefined : differs(answer, place) };
   }
 
-  /**
-   * What it was told last is told again, under the epoch that it was told with: a daemon since then has the last word. Returns why that
-   * failed.
-   */
-  async #mend(): Promise<string | undefined> {
-    try {
-      const result = await this.#calls.runWhenAlone(async () => {
-        const { place, complaint } = await this.#look();
-        if (place === undefined || complaint === undefined) return undefined;
-        const { verb, board, epoch } = place;
-        return this.#call([verb, board ?? "none"], { guard: { epoch }, place: { verb, board } });
-      });
-      return result === undefined || result.exitCode === 0 ? undefined : failureOf("settle", result);
-    } catch (error) {
-      return (error as Error).message;
-    }
+  /** What it was told last is told again, under the epoch that it was told with: a daemon since then has the last word. */
+  async #mend(): Promise<void> {
+    const result = await this.#calls.runWhenAlone(async () => {
+      const { place, complaint } = await this.#look();
+      if (place === undefined || complaint === undefined) return undefined;
+      const { verb, board, epoch } = place;
+      return this.#call([verb, board ?? "none"], { guard: { epoch }, place: { verb, board } });
+    });
+    if (result !== undefined) this.#demand(["settle"], result);
   }
 
   /** Asks the program; a sentence says why there is no answer. */

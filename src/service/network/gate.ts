@@ -6,7 +6,7 @@
 import { type BoardName, boardNames } from "../../board/board.ts";
 import { ipv6ToNumber } from "../../system/ipv6-address.ts";
 import type { SystemNames } from "../../system/names.ts";
-import { type Doubles, doubleChains, heardByDouble, askDouble } from "./gate-double.ts";
+import { askDouble, type Doubles, doubleChains, heardByDouble } from "./gate-double.ts";
 import { addresses6Of, type SharedIdentity } from "./identity.ts";
 import { cardsOf, set } from "./register.ts";
 

@@ -77,14 +77,14 @@ export class NetworkSwitch implements Service {
     return { present, holder, draining, epoch };
   }
 
-  async raiseEpoch(): Promise<number> {
+  async raiseEpoch(above = 0): Promise<number> {
     for (let tries = 1; ; tries += 1) {
       const { present, epoch } = await this.#read();
       // Without a table a late transaction fails by itself.
       if (!present) return 0;
       try {
-        await this.#nft.change(nextEpoch(this.#names, epoch));
-        return epoch + 1;
+        await this.#nft.change(nextEpoch(this.#names, epoch, above));
+        return Math.max(epoch, above) + 1;
       } catch (error) {
         if (tries === maxEpochTries) throw error;
       }

@@ -6,7 +6,7 @@ import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { systemClock } from "../../system/clock.ts";
 import { addresses } from "../../system/ip.ts";
-import { LinkMonitor } from "../../system/link-monitor.ts";
+import { watchLinks } from "../../system/link-monitor.ts";
 import { forget, type Link, links, whereIs } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
@@ -49,8 +49,7 @@ export class TwoCardsWiring implements Wiring {
     this.#settings = new HostSettings(plan.stateDirectory);
     const frames = announcements(plan.identity, plan.vlans);
     this.#announcer = new Announcer(frames, plan.lingerMs, systemClock);
-    const watch = (onChange: () => void): LinkMonitor => new LinkMonitor(onChange);
-    this.#wires = new Wires(plan, { read: links, watch, clock: systemClock });
+    this.#wires = new Wires(plan, { read: links, watch: watchLinks, clock: systemClock });
   }
 
   async checkHost(standing: Standing, signal: AbortSignal): Promise<void> {

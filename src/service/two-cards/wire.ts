@@ -81,6 +81,6 @@ export function requireUplink(
 }
 
 /** Every card that is up has one, by itself. */
-function isLinkLocal(address: string): boolean {
+export function isLinkLocal(address: string): boolean {
   return /^fe[89ab]/i.test(address);
 }

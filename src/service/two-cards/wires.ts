@@ -2,8 +2,8 @@
 import { type BoardName, boardNames } from "../../board/board.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Link } from "../../system/links.ts";
-import { obstacleOf } from "./wire.ts";
 import type { TwoCardsPlan } from "./plan.ts";
+import { obstacleOf } from "./wire.ts";
 
 /**
  * What a wire is said to be, it was for so long. A card that adapts to its line loses its link for some milliseconds, and a failover would
@@ -33,7 +33,7 @@ export interface WireSource {
   /** All cards. */
   readonly read: () => Promise<Found>;
   /** Tells that something may have changed, until its end. */
-  readonly watch: (onChange: () => void) => { end(): void };
+  readonly watch: (onChange: () => void) => { end(): unknown };
   readonly clock: Clock;
 }
 
@@ -43,7 +43,7 @@ export class Wires {
   readonly #onRead: (found: Found) => void;
   readonly #wires: Readonly<Record<BoardName, Wire>> = { a: unknownWire(), b: unknownWire() };
   #found: Found = new Map();
-  #monitor: { end(): void } | undefined;
+  #monitor: { end(): unknown } | undefined;
   #ended = new AbortController();
   #reading: Promise<void> | undefined;
   /** Something changed since the reading that is under way began. */
