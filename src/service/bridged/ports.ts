@@ -48,16 +48,17 @@ export async function joinBridge(plan: BridgedPlan, board: BoardName, signal: Ab
 /**
  * Waits until the board's port passes frames on: a bridge that speaks STP lets a new one wait.
  * Errors: `missing-card`, `uplink-unfit`, `takeover-failed`.
+ * @param known all cards, if they were read just now.
  */
 export async function untilForwarding(
   plan: BridgedPlan,
   board: BoardName,
   signal: AbortSignal,
+  known?: ReadonlyMap<string, Link>,
 ): Promise<void> {
   const card = plan.names.card(board, "service");
   const deadline = performance.now() + forwardingTimeoutMs;
-  for (;;) {
-    const found = await links();
+  for (let found = known ?? (await links()); ; found = await links()) {
     bridgeOf(found, plan);
     const { state = "gone" } = found.get(card)?.port ?? {};
     if (state !== "listening" && state !== "learning") return;

@@ -38,6 +38,8 @@ export class TwoCardsWiring implements Wiring {
   readonly #wires: Wires;
   /** Who was announced last. */
   #holder: BoardName | undefined;
+  /** When it was, ms since 1970. */
+  #announcedAt = 0;
   /** The takeover that was put together last, and not announced yet. */
   #taken: { readonly to: BoardName; readonly epoch: number } | undefined;
   /** Why a board has no double of its gateways, though these are known. */
@@ -136,8 +138,9 @@ export class TwoCardsWiring implements Wiring {
 
   async prepare(to: BoardName, _: Standing, signal: AbortSignal): Promise<void> {
     await this.#wires.look();
-    const plan = bridgedPlanOf(this.#plan, to, this.#wires.found);
-    await Promise.all([untilForwarding(plan, to, signal), this.#announcer.open(this.#cardsOf(to))]);
+    const { found } = this.#wires;
+    const forwards = untilForwarding(bridgedPlanOf(this.#plan, to, found), to, signal, found);
+    await Promise.all([forwards, this.#announcer.open(this.#cardsOf(to))]);
   }
 
   takeover({ holder, epoch }: Standing, to: BoardName): string[] {
@@ -156,6 +159,7 @@ export class TwoCardsWiring implements Wiring {
     this.#holder = holder;
     if (this.#wires.found.size === 0) await this.#wires.look();
     this.#announcer.announce(this.#cardsOf(holder));
+    this.#announcedAt = systemClock.now();
     void this.#endLinger(holder, nft);
   }
 
@@ -180,7 +184,8 @@ export class TwoCardsWiring implements Wiring {
   }
 
   async drain(order: DrainOrder, _: NftSession, signal: AbortSignal): Promise<DrainResult> {
-    return await waitOutLinger(this.#plan.lingerMs, order, signal);
+    const sinceMs = Math.max(order.sinceMs, this.#announcedAt);
+    return await waitOutLinger(this.#plan.lingerMs, { ...order, sinceMs }, signal);
   }
 
   async troubles({ holder }: Standing): Promise<WiringTrouble[]> {
