@@ -10,6 +10,7 @@ serviceContract("simulated", () => {
       begin: () => Promise.resolve(world.begin()),
       on: (board) => Promise.resolve(world.flows[board]),
     },
+    wire: (board, state) => Promise.resolve(world.cutWire(board, state === "cut" ? "no carrier" : null)),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
 });
