@@ -141,6 +141,20 @@ describe("the broker of the lines", { concurrency: 1 }, () => {
     },
   );
 
+  onLine("down ends a broker that hangs, and puts the device back", async (lab, signal) => {
+    await lab.plug();
+    const settings = (): string => spawnSync("stty", ["-F", lab.device, "-g"]).stdout.toString();
+    const found = settings();
+    const service = await lab.begin("a", signal);
+    assert.notEqual(settings(), found);
+    const pid = await lab.brokerPid();
+    process.kill(pid, "SIGSTOP");
+    await service.tearDown(signal);
+    assert.equal(await processStartTicks(pid), undefined);
+    assert.equal(settings(), found);
+    await assert.rejects(stat(linesDirectory(lab.names)), { code: "ENOENT" });
+  });
+
   onLine("a broker of another version gives a clear error, and down ends it", async (lab, signal) => {
     const directory = linesDirectory(lab.names);
     await mkdir(directory, { recursive: true });
