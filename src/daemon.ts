@@ -17,6 +17,7 @@ import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
 import { identityOf } from "./composition/identity.ts";
+import { letGoOfFormer } from "./composition/leased.ts";
 import { serviceOf } from "./composition/service.ts";
 import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
@@ -112,11 +113,11 @@ function endOnSignals(): End {
 }
 
 async function serveApi(system: System, config: Config, socket: string, end: End, log: Log): Promise<void> {
+  await letGoOfFormer(config, end.signal);
   await system.start(end.signal);
   const taken = Promise.withResolvers<string>();
   const down = async (): Promise<void> => {
-    await system.down(AbortSignal.any([end.signal, AbortSignal.timeout(downTimeoutMs)]));
-    await removeRunDirectory(config);
+    await takeAllDown(system, config, AbortSignal.any([end.signal, AbortSignal.timeout(downTimeoutMs)]));
     taken.resolve("down");
   };
   const { fetch } = createApi(system, { down, closing: end.signal, version });
@@ -146,8 +147,7 @@ export const takeDown: TakeDown = async ({ config: file }) => {
   await using _ = await enter(config);
   const system = new System(await partsOf(config, warn));
   try {
-    await system.down(AbortSignal.timeout(downTimeoutMs));
-    await removeRunDirectory(config);
+    await takeAllDown(system, config, AbortSignal.timeout(downTimeoutMs));
   } finally {
     await system.close();
   }
@@ -165,6 +165,13 @@ async function enter(config: Config): Promise<Lock & AsyncDisposable> {
   const { runDirectory } = systemNames(config.system);
   const lock = await takeLock([join(config.stateDirectory, "lock"), join(runDirectory, "lock")]);
   return { ...lock, [Symbol.asyncDispose]: () => lock.release() };
+}
+
+/** Also what an earlier configuration left. */
+async function takeAllDown(system: System, config: Config, signal: AbortSignal): Promise<void> {
+  await system.down(signal);
+  await letGoOfFormer(config, signal, { nothing: true });
+  await removeRunDirectory(config);
 }
 
 async function removeRunDirectory({ system }: Config): Promise<void> {
