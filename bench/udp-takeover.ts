@@ -10,7 +10,14 @@ import {
   underDatagrams,
 } from "./takeover/datagrams.ts";
 import { longerThan, notZero, takeoverResult } from "./takeover/figures.ts";
-import { familyOption, oneOf, readFamily, readTakeoverOptions, takeoverOptions } from "./takeover/options.ts";
+import {
+  familyOption,
+  oneOf,
+  readFamily,
+  readTakeoverOptions,
+  refuseMachines,
+  takeoverOptions,
+} from "./takeover/options.ts";
 import { takeOver } from "./takeover/take-over.ts";
 
 const port = 5683;
@@ -36,6 +43,7 @@ export const bench: Bench = {
 };
 
 async function udpTakeover({ options, signal, say }: BenchRun): Promise<BenchResult> {
+  refuseMachines(options);
   const read = readTakeoverOptions(options);
   const rate = wholeNumber(options, "rate", 10, 20_000);
   const flows = oneOf(options, "flows", ["stateless", "session"]);
