@@ -1,6 +1,7 @@
 /** `twinboard check`: what a configuration finds on this host, put together from what each driver needs of it. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { qemuProgram } from "./board/qemu/command-line.ts";
 import { machineFindings } from "./board/qemu/host.ts";
 import { keyringFinding } from "./bundle/keyring.ts";
 import type { Check } from "./cli/check.ts";
@@ -8,6 +9,9 @@ import type { Config } from "./config/config.ts";
 import { hostFindings } from "./config/host.ts";
 import { loadConfig } from "./config/load.ts";
 import { TwinboardError } from "./errors.ts";
+import { canFindings } from "./service/can/host.ts";
+import { deviceFindings } from "./service/device/host.ts";
+import { execFindings } from "./service/exec/host.ts";
 import { routedFindings } from "./service/routed/host.ts";
 import type { RoutedPlan } from "./service/routed/plan.ts";
 import { type Finding, unseen } from "./system/finding.ts";
@@ -38,6 +42,9 @@ export async function findingsOn(
     "trust.keyring": async () => [await keyringFinding(trust.keyring, Date.now())],
     boards: () => machineFindings(boards.accelerator, signal, options.acceleratorCache),
     services: () => routedFindings(routedPlan(config), signal),
+    programs: () => execFindings(config.execs),
+    devices: () => deviceFindings(config.devices, qemuProgram, signal),
+    CAN: () => canFindings(config.cans, signal),
   };
   const found = Object.entries(looks).map(async ([where, look]) => {
     try {

@@ -1,6 +1,7 @@
 /** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
 import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
+import { type LeasedConfig, toLeasedConfig } from "./leased-config.ts";
 import { addressAt, canonical, parsePrefix } from "./network-address.ts";
 import type { ConfigDocument } from "./schema.ts";
 
@@ -36,7 +37,7 @@ export interface CheckConfig {
   readonly failures: number;
 }
 
-export interface Config {
+export interface Config extends LeasedConfig {
   /** Absolute path of the file it came from. */
   readonly file: string;
   readonly system: string;
@@ -104,7 +105,8 @@ export function toConfig(document: ConfigDocument, file: string): Config {
   const { boards, network, upgrade, placement } = document;
   const path = resolve(file);
   const cores = placement?.cores;
-  const hasIpv6 = document.services.some(({ address }) => isIPv6(address));
+  const traffic = document.services.filter((service) => "protocol" in service);
+  const hasIpv6 = traffic.some(({ address }) => isIPv6(address));
   return {
     file: path,
     system: document.system,
@@ -136,7 +138,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       markMask: network["mark-mask"] ?? defaultMarkMask,
       ...(hasIpv6 ? { boards6: boardAddresses(network.boards6 ?? defaultBoards6Prefix) } : {}),
     },
-    services: document.services.map((service) => ({
+    services: traffic.map((service) => ({
       name: service.name,
       protocol: service.protocol,
       address: canonical(service.address),
@@ -145,6 +147,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       drainMs: service.drain ?? 30_000,
       quietMs: service.quiet ?? 1000,
     })),
+    ...toLeasedConfig(document.services),
     health: (document.health ?? []).map((check) => ({
       name: check.name,
       target: checkTarget(check.http, check.tcp),

@@ -21,15 +21,23 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   const names = new Set<string>();
   const outside = new Set<string>();
   const inside = new Set<string>();
+  const things = new Set<string>();
   const { boards, boards6 } = document.network;
   const four = { key: "network.boards", prefix: parsePrefix(boards ?? defaultBoardsPrefix) };
   const six = { key: "network.boards6", prefix: parsePrefix(boards6 ?? defaultBoards6Prefix) };
   for (const [index, service] of document.services.entries()) {
-    const { name, protocol, port } = service;
+    const { name } = service;
+    take(names, name, ["services", index, "name"], `another service is named ${name}`);
+    if (!("protocol" in service)) {
+      const [key, what] = ownThing(service);
+      if (what !== undefined)
+        take(things, what, ["services", index, key], `another service is about ${what}`);
+      continue;
+    }
+    const { protocol, port } = service;
     const address = canonical(service.address);
     const family = isIPv6(address) ? six : four;
     const insidePort = service["inside-port"] ?? port;
-    take(names, name, ["services", index, "name"], `another service is named ${name}`);
     const endpoint = `${protocol} ${isIPv6(address) ? `[${address}]` : address}:${port}`;
     take(outside, endpoint, ["services", index, "port"], `another service has ${endpoint}`);
     take(
@@ -55,10 +63,23 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   return found;
 }
 
+/** The key of a service that is no traffic, and what of the host it has for itself. */
+function ownThing(
+  service: Exclude<ConfigDocument["services"][number], { protocol: unknown }>,
+): readonly [key: string, what: string | undefined] {
+  if ("can" in service) return ["can", `CAN bus ${service.can}`];
+  if ("device" in service) {
+    const { usb, "virtio-blk": disk } = service.device;
+    return ["device", disk ?? (usb === undefined ? undefined : `USB device ${usb.toLowerCase()}`)];
+  }
+  return ["exec", undefined];
+}
+
 /** Of a flow's mark ten bits say where its ends stand and two are the board's (`service/routed/marks.ts`); the rest numbers the services from 1. */
 const bitsBesideTheNumber = 12;
 
-function tooFewBits({ network, services }: ConfigDocument): Contradiction[] {
+function tooFewBits({ network, services: all }: ConfigDocument): Contradiction[] {
+  const services = all.filter((service) => "protocol" in service);
   const mask = network["mark-mask"] ?? defaultMarkMask;
   const has = mask.toString(2).replaceAll("0", "").length;
   const needed = bitsBesideTheNumber + services.length.toString(2).length;

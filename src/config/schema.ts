@@ -104,12 +104,56 @@ const networkService = section({
   flows: later("flows").optional(),
 });
 
+const execService = section({
+  name,
+  exec: z
+    .tuple(
+      [absolutePath],
+      z.string().regex(/^[^\0]{0,4095}$/, "expected text without NUL"),
+      "expected a list: the absolute path of a program, then its arguments",
+    )
+    .refine((words) => words.length <= 64, "expected at most 64 words"),
+  timeout: duration("5s", 100, 60_000).optional(),
+  drain: duration("30s", 0).optional(),
+});
+
+/** As the kernel names a port in /sys/bus/usb/devices, or vendor and product as lsusb prints them. */
+const usbDevice = z
+  .string()
+  .regex(
+    /^([0-9a-fA-F]{4}:[0-9a-fA-F]{4}|[1-9]\d{0,2}-[1-9]\d{0,2}(\.[1-9]\d{0,2}){0,5})$/,
+    'expected vendor and product, such as "0403:6001", or a port, such as "1-1.4"',
+  );
+
+const deviceService = section({
+  // Within the machine, QEMU takes 31 characters of a disk's name.
+  name: name.max(24, "expected at most 24 characters"),
+  device: section({ "virtio-blk": absolutePath.optional(), usb: usbDevice.optional() }).superRefine(
+    (value, context) => {
+      if ((value["virtio-blk"] === undefined) === (value.usb === undefined))
+        context.addIssue({ code: "custom", message: "expected exactly one of virtio-blk and usb" });
+    },
+  ),
+  timeout: duration("5s", 100, 60_000).optional(),
+});
+
+const canService = section({ name, can: card, fd: z.boolean("expected true or false").optional() });
+
 const serialService = section({ name, serial: later("serial"), baud: z.unknown().optional() });
+
+/** The key that makes a service one of another kind than a network's. */
+const otherServices = { exec: execService, device: deviceService, can: canService } as const;
 
 /** Chooses the schema by the keys that are there, so that a serial line is not told that it lacks a port. */
 const service = z.record(z.string(), z.unknown()).transform((raw, context) => {
-  const result = "serial" in raw ? serialService.safeParse(raw) : networkService.safeParse(raw);
-  if (result.success && "address" in result.data) return result.data;
+  const kind = (["exec", "device", "can"] as const).find((key) => key in raw);
+  const result =
+    kind !== undefined
+      ? otherServices[kind].safeParse(raw)
+      : "serial" in raw
+        ? serialService.safeParse(raw)
+        : networkService.safeParse(raw);
+  if (result.success && !("serial" in result.data)) return result.data;
   // A finished issue is a raw one with its message; only the types differ.
   for (const issue of result.error?.issues ?? [])
     context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);

@@ -111,10 +111,10 @@ test("a board has a controller for each CAN bus, on its end of the pair", () => 
   ];
   const more = qemuArguments({ ...machine, cans });
   const end = machine.names.canCard("b", "bus", "board");
-  assert.ok(after("-object", more).includes(`can-host-socketcan,id=can-bus-host,if=${end},canbus=can-bus`));
+  assert.ok(after("-object", more).includes(`can-host-socketcan,id=canhost-bus,if=${end},canbus=can-bus`));
   assert.ok(after("-object", more).includes("can-bus,id=can-fast"));
   assert.deepEqual(
     after("-device", more).filter((arg) => arg.includes("canbus")),
-    ["kvaser_pci,canbus=can-bus", "ctucan_pci,canbus0=can-fast,canbus1=can-fast-second"],
+    ["kvaser_pci,canbus=can-bus", "ctucan_pci,canbus0=can-fast,canbus1=canspare-fast"],
   );
 });

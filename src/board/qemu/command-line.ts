@@ -198,9 +198,9 @@ function canControllers({ names, name, cans = [] }: Machine): string[] {
     const card = names.canCard(name, service, "board");
     return [
       ["-object", `can-bus,id=${bus}`],
-      ["-object", `can-host-socketcan,id=${bus}-host,if=${card},canbus=${bus}`],
-      ...(fd ? [["-object", `can-bus,id=${bus}-second`]] : []),
-      ["-device", fd ? `ctucan_pci,canbus0=${bus},canbus1=${bus}-second` : `kvaser_pci,canbus=${bus}`],
+      ["-object", `can-host-socketcan,id=canhost-${service},if=${card},canbus=${bus}`],
+      ...(fd ? [["-object", `can-bus,id=canspare-${service}`]] : []),
+      ["-device", fd ? `ctucan_pci,canbus0=${bus},canbus1=canspare-${service}` : `kvaser_pci,canbus=${bus}`],
     ].flat();
   });
 }
