@@ -31,7 +31,6 @@ async function make(): Promise<LeasedSubject> {
       boards,
       owner: { uid: 65_534, gid: 65_534 },
       timeoutMs: 1000,
-      hasFailed: () => false,
     });
   return {
     service: daemon(),

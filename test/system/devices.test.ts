@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { chmod, chown, rm, stat } from "node:fs/promises";
 import { describe, test } from "node:test";
-import type { BoardName } from "../../src/board/board.ts";
 import { DeviceService } from "../../src/service/device/device.ts";
+import { orAborted } from "../../src/system/abort.ts";
 import { run } from "../../src/system/process.ts";
 import { ConsoleShell } from "../fixtures/board/console-shell.ts";
 import { whyNoMachines } from "../fixtures/board/host.ts";
@@ -34,7 +34,6 @@ describe("a device between two machines", { concurrency: 1 }, () => {
     await using a = await makeQemuSubject({ devices });
     const { names, stateDirectory, user } = a.options;
     await using b = await makeQemuSubject({ devices, name: "b", names, stateDirectory });
-    const failed = new Set<BoardName>();
     const daemon = (): DeviceService =>
       new DeviceService({
         name: "disk",
@@ -43,7 +42,6 @@ describe("a device between two machines", { concurrency: 1 }, () => {
         boards: { a: a.board, b: b.board },
         owner: user,
         timeoutMs: 10_000,
-        hasFailed: (board) => failed.has(board),
       });
     const service = daemon();
     await using _ = { [Symbol.asyncDispose]: () => daemon().tearDown(AbortSignal.timeout(30_000)) };
@@ -91,10 +89,14 @@ describe("a device between two machines", { concurrency: 1 }, () => {
     assert.equal(await onA.run("head -n 1 /dev/vdb"), "written-by-b");
     assert.equal((await b.board.inspect()).state, "off");
 
-    // One that hangs, and is known to have failed, loses it with its process.
+    // One that hangs loses it with its process.
     await boot(b, signal);
+    const hung = Promise.withResolvers<void>();
+    a.board.subscribe(({ type }) => {
+      if (type === "hung") hung.resolve();
+    });
     await a.hang();
-    failed.add("a");
+    await orAborted(hung.promise, signal);
     await service.lease("b", 4, signal);
     await service.settle("b", 4, signal);
     assert.equal((await a.board.inspect()).state, "off");
