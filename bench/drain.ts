@@ -106,17 +106,9 @@ class Crowd implements AsyncDisposable {
       crowd.#clients.push(client);
       await server.call("listen", { port });
     }
+    const local = await lab.moreOutside(family, crowd.#clients.length);
     const each = crowd.#clients.map(async (client, index) => {
-      const localAddress = family === "ipv4" ? `198.51.100.${100 + index}` : `2001:db8::1:${index + 1}`;
-      const prefix = family === "ipv4" ? 24 : 64;
-      await lab.outside("ip", [
-        "address",
-        "add",
-        `${localAddress}/${prefix}`,
-        "dev",
-        "up0",
-        ...nodad(family),
-      ]);
+      const localAddress = local[index];
       const count = Math.min(perProcess, flows - index * perProcess);
       await client.call("open", { host: addresses[family].service, port, count, localAddress });
     });
@@ -135,8 +127,4 @@ class Crowd implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#clients, ...this.#servers].map(async (peer) => await peer.kill()));
   }
-}
-
-function nodad(family: FamilyName): string[] {
-  return family === "ipv6" ? ["nodad"] : [];
 }

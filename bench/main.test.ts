@@ -47,8 +47,24 @@ for (const [what, args, words] of [
     /no container boards yet/,
   ],
   ["boards that are none", ["upgrades-in-a-row", "--boards", "vax"], /--boards is qemu, not "vax"/],
+  [
+    "machines under takeovers",
+    ["tcp-takeover", "--boards", "qemu"],
+    /--boards qemu is not supported yet, only namespace/,
+  ],
+  [
+    "a kind of flow that is none",
+    ["udp-takeover", "--flows", "x"],
+    /--flows is stateless or session, not "x"/,
+  ],
+  [
+    "takeovers without a quiet time between",
+    ["commit", "--every", "100", "--window", "50"],
+    /--every 100 leaves no quiet window: at least 400/,
+  ],
 ] as const) {
-  const needsRoot = args[0] === "upgrades-in-a-row" && args[1] !== "--number" && process.getuid?.() !== 0;
+  const asked = args[1]?.startsWith("--") === true && args[1] !== "--number";
+  const needsRoot = asked && process.getuid?.() !== 0;
   test(`${what} is refused with exit code 64`, {
     skip: needsRoot && "needs root to get as far as its options",
   }, async () => {

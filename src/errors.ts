@@ -64,6 +64,10 @@ export const errorTable = {
   ),
   "no-kvm": rejected("KVM runs no guest here", "use accelerator: auto or tcg, or mend /dev/kvm"),
   "missing-card": rejected("a network card is missing", "name a card that exists, see ip link"),
+  "uplink-unfit": rejected(
+    "the uplink cannot carry the service in the way that is configured",
+    "do what is named, or choose another network.mode",
+  ),
   "no-ipv6": rejected(
     "a service has an IPv6 address, and this host does not speak IPv6",
     "switch it on (see disable_ipv6 in ip-sysctl), or give services IPv4 addresses alone",
@@ -82,6 +86,11 @@ export const errorTable = {
   "nothing-to-cancel": rejected("no story is under way", "see twinboard status", 409),
   "too-late-to-cancel": rejected("the story has been committed", "use rollback", 409),
   "nothing-to-roll-back-to": rejected("no dormant board holds good software", "upgrade instead", 409),
+  "line-broker-unsuitable": rejected(
+    "the broker of the serial lines and streams is of another version",
+    "twinboard down ends it, then start the daemon again",
+    409,
+  ),
   // looking into a board
   "board-not-running": rejected("the board does not run", "see twinboard status", 409),
   "console-in-use": rejected("somebody is attached to this console", "wait until it is free", 409),

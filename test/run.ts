@@ -19,7 +19,7 @@ interface Group {
 const groups: readonly Group[] = [
   {
     name: "unit",
-    files: ["{src,kit,demo,bench,scripts}/**/*.test.ts", "test/*.test.ts"],
+    files: ["{src,kit,demo,bench,scripts}/**/*.test.ts", "test/{*,fixtures/**/*}.test.ts"],
     limitMs: 60_000,
     atOnce: 2,
   },

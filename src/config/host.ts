@@ -8,6 +8,7 @@ import type { Config } from "./config.ts";
 
 /** Program → the Debian package that brings it. */
 const programs: Readonly<Record<string, string>> = {
+  bridge: "iproute2",
   conntrack: "conntrack",
   flock: "util-linux",
   getent: "libc-bin",
@@ -20,6 +21,7 @@ const programs: Readonly<Record<string, string>> = {
   "qemu-system-x86_64": "qemu-system-x86",
   setpriv: "util-linux",
   ss: "iproute2",
+  stty: "coreutils",
   taskset: "util-linux",
   unshare: "util-linux",
   unsquashfs: "squashfs-tools",

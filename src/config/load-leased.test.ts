@@ -1,7 +1,7 @@
 /** Services that are not traffic: programs, devices, CAN buses. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LeasedConfig } from "./leased-config.ts";
+import type { LeasedConfig } from "./leased-schema.ts";
 import { mistakeText, parseConfig } from "./load.ts";
 
 const head = `system: gateway
@@ -95,15 +95,12 @@ test("what two services cannot both have is a contradiction", () => {
   assert.match(mistakes("{ name: web, can: can0 }"), /services\[1\]\.name: another service is named web/);
   assert.match(
     mistakes("{ name: bus, can: can0 }", "{ name: other, can: can0 }"),
-    /services\[2\]\.can: another service is about CAN bus can0/,
+    /services\[2\]\.can: service bus has CAN bus can0 already/,
   );
   const disk = "device: { virtio-blk: /dev/sdb }";
-  assert.match(
-    mistakes(`{ name: x, ${disk} }`, `{ name: y, ${disk} }`),
-    /another service is about \/dev\/sdb/,
-  );
+  assert.match(mistakes(`{ name: x, ${disk} }`, `{ name: y, ${disk} }`), /service x has \/dev\/sdb already/);
   assert.match(
     mistakes('{ name: x, device: { usb: "0403:60af" } }', '{ name: y, device: { usb: "0403:60AF" } }'),
-    /another service is about USB device 0403:60af/,
+    /service x has USB device 0403:60af already/,
   );
 });

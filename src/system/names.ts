@@ -1,5 +1,6 @@
 /** The names of everything that a system owns on its host. A pure function of the system's name, so that a restarted daemon finds all of it again. */
 import { createHash } from "node:crypto";
+import { canonicalIpv6 } from "./ipv6-address.ts";
 
 export interface SystemNames {
   readonly system: string;
@@ -17,6 +18,8 @@ export interface SystemNames {
   deviceNode(id: string): string;
   /** IPv6 link-local address (RFC 4291, appendix A: modified EUI-64) that the board's kernel gives the card of that MAC. */
   linkLocal(board: "a" | "b", role: "mgmt" | "service"): string;
+  /** MAC address of both boards' service cards where the boards are one host to the outside, unless another is configured. */
+  readonly sharedMac: string;
 }
 
 const hex = (octet: number): string => octet.toString(16).padStart(2, "0");
@@ -46,14 +49,17 @@ export function systemNames(
       const hash = createHash("sha256").update(service).digest("hex").slice(0, 4);
       return `tb${short}-${board}${hash}${end === "host" ? "h" : "b"}`;
     },
+    linkLocal: (board, role) => linkLocalOf(octets(board, role).map(hex).join(":")),
+    sharedMac: [0x02, 0x7b, digest[0] ?? 0, digest[1] ?? 0, digest[2] ?? 0, 0x1c].map(hex).join(":"),
     deviceNode: (id) => `${deviceRoot}/${system}/${id}`,
-    linkLocal: (board, role) => {
-      const [first = 0, ...rest] = octets(board, role);
-      const eui = [first ^ 0x02, rest[0], rest[1], 0xff, 0xfe, rest[2], rest[3], rest[4]].map((o) =>
-        hex(o ?? 0),
-      );
-      const groups = [0, 2, 4, 6].map((i) => Number.parseInt(`${eui[i]}${eui[i + 1]}`, 16).toString(16));
-      return `fe80::${groups.join(":")}`;
-    },
   };
+}
+
+/** The link-local address that a kernel gives a card of this MAC address by modified EUI-64 (RFC 4291, appendix A). */
+export function linkLocalOf(mac: string): string {
+  const [first = 0, second = 0, third = 0, ...rest] = mac
+    .split(":")
+    .map((octet) => Number.parseInt(octet, 16));
+  const eui = [first ^ 0x02, second, third, 0xff, 0xfe, ...rest].map(hex);
+  return canonicalIpv6(`fe80::${[0, 2, 4, 6].map((i) => `${eui[i]}${eui[i + 1]}`).join(":")}`);
 }

@@ -84,6 +84,12 @@ export function planFailover(situation: Situation): FailoverPlan {
     const reason = otherIsGood ? `board ${other} is no better` : `slot ${other} has nothing good to boot`;
     return { action: "give-up", failure, code: "holder-unhealthy", reason };
   }
+  // Boards that take long to fail never reach the bound above; between their tries a person is told, and asked for.
+  const restarts = inVain.filter(({ action }) => action === "restart");
+  if (restarts.length >= maxMoves && restarts.some(({ at }) => at >= sinceMs)) {
+    const reason = `boards were started ${restarts.length} times in a row in vain`;
+    return { action: "give-up", failure, code: "failover-given-up", reason };
+  }
   const again = tried.some(({ action, to }) => action === "restart" && to === holder);
   return { action: "restart", to: again && otherIsGood ? other : holder, failure };
 }

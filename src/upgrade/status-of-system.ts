@@ -54,6 +54,8 @@ export async function statusOfSystem(
       state,
       story,
     }),
+    // In the middle of a story things are on their way.
+    troubles: story === null ? await service.troubles() : [],
     story: story === null ? null : storyStatus(story, progress),
     lastStory,
     boards: { a: await of("a"), b: await of("b") },

@@ -298,13 +298,17 @@ async function takeover(scene: Scene): Promise<void> {
   let takeoverMs: number | null = null;
   await scene.whileAlive(facts.to, async (alive) => {
     const { signal } = alive;
-    if ((await service.inspect()).holder !== facts.to) {
+    // A daemon before this one may have ended between the transaction and what follows it.
+    const again = (await service.inspect()).holder === facts.to;
+    if (!again) {
       await service.release(signal);
       await service.prepare(facts.to, signal);
       await parts.boards[facts.to].setPriority("service");
       await scene.note({ takeoverAt: parts.clock.now() });
-      ({ ms: takeoverMs } = await service.handOver(facts.to, signal));
     }
+    const partly = facts.kind === "failover" || facts.kind === "restart";
+    const { ms } = await service.handOver(facts.to, signal, { partly });
+    if (!again) takeoverMs = ms;
     const { hookTimeoutMs } = parts.settings;
     await alive.within(hookTimeoutMs, "hook-failed", (hook) =>
       parts.boards[facts.to].runHook("activate", hook),

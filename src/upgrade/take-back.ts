@@ -59,7 +59,7 @@ async function handBack(scene: Scene, from: BoardName): Promise<void> {
       await boards[from].setPriority("service");
       if (state === "dormant") await boards[from].resume(signal);
       await service.prepare(from, signal);
-      await service.handOver(from, signal);
+      await service.handOver(from, signal, { partly: true });
       break;
     } catch (error) {
       if (error instanceof TwinboardError && error.kind === "stuck") throw error;

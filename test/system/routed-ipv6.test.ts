@@ -169,7 +169,7 @@ test("both families reach one port inside, and one takeover moves them together"
       await clients.call("begin", { kind, chunks: 1e6, everyMs: 10 });
     await clients.call("startLoad", { perSecond: 100 });
   }
-  await daemon.peer.call("takeovers", { count: 51, everyMs: 20 });
+  await daemon.takeovers({ count: 51, everyMs: 20 }, signal);
   assert.equal((await daemon.inspect()).holder, "b");
   const { cut, services } = await daemon.drain("a", { sinceMs: Date.now(), atOnce: true }, signal);
   assert.equal(cut, 4);

@@ -22,6 +22,7 @@ import { ConsoleLog } from "./console.ts";
 import { ConsoleAttachment } from "./console-attachment.ts";
 import { ConsoleSeat } from "./console-seat.ts";
 import { launch, lockedExitCode, neededPrograms, processFile } from "./launch.ts";
+import { type BoardLine, boardDirectory } from "./line-ports.ts";
 import { MachineDevices } from "./machine-devices.ts";
 import { MachineMarks } from "./machine-marks.ts";
 import {
@@ -54,6 +55,8 @@ export interface QemuBoardOptions {
   /** What it can be given while it runs. */
   readonly devices?: readonly BoardDevice[] | undefined;
   readonly cans?: readonly CanController[] | undefined;
+  /** Serial lines and streams of the service: the board has a port for each. */
+  readonly lines?: readonly BoardLine[];
 }
 
 const startTimeoutMs = 60_000;
@@ -79,7 +82,7 @@ export class QemuBoard implements Board {
     this.#options = options;
     this.name = name;
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
-    this.#directory = join(names.runDirectory, `board-${name}`);
+    this.#directory = boardDirectory(names, name);
     this.#groupName = `twinboard-${names.system}-${name}`;
     this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
@@ -124,7 +127,7 @@ export class QemuBoard implements Board {
     const ownerUid = user.uid;
     const neighbour = { address: names.linkLocal(name, "mgmt"), mac: names.mac(name, "mgmt") };
     await createTap({ name: names.card(name, "mgmt"), ownerUid, ipv6: "link-local", neighbour }, signal);
-    const ipv6 = identity.ipv6 === undefined ? "off" : "silent";
+    const ipv6 = identity.ipv6 === undefined || identity.wire === "shared" ? "off" : "silent";
     await createTap({ name: names.card(name, "service"), ownerUid, ipv6 }, signal);
     this.#cpuGroup = await makeCpuGroup(this.#groupName);
     this.#watch.begin();
@@ -173,14 +176,14 @@ export class QemuBoard implements Board {
     await this.#marks.clear();
     await this.setPriority(start.priority ?? "background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
-    const { watchdogMs, devices, cans } = this.#options;
+    const { watchdogMs, devices, cans, lines } = this.#options;
     const { instance, kernelArguments } = start;
     const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
     const watchdogSeconds = watchdogMs === undefined ? undefined : Math.floor(watchdogMs / 1000);
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({
-        machine: { ...machine, watchdogSeconds, devices, cans },
+        machine: { ...machine, watchdogSeconds, devices, cans, lines },
         images: start.images,
         directory: this.#directory,
         user,

@@ -26,7 +26,7 @@ export class HostSettings {
   /** `directory` exists and outlives a crash of the daemon. */
   constructor(directory: string) {
     this.#directory = directory;
-    this.#path = join(directory, "routed-host.json");
+    this.#path = join(directory, "host.json");
   }
 
   /** The value that a setting had before we changed it, or has if we did not. */

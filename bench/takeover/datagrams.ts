@@ -1,0 +1,92 @@
+/** Numbered datagrams to the service while it is taken over, and what a bench tells of them. */
+import type { BoardName } from "../../src/board/board.ts";
+import type { Namespace } from "../../test/fixtures/namespaces.ts";
+import type { DatagramResult } from "../../test/fixtures/traffic/datagrams.ts";
+import type { Course } from "../../test/fixtures/traffic/holder-walk.ts";
+import type { Verdict } from "../../test/fixtures/traffic/judge.ts";
+import { DatagramTraffic } from "../../test/fixtures/traffic/traffic.ts";
+import { notZero, type TrafficFigures } from "./figures.ts";
+import type { TakeoverOptions } from "./options.ts";
+import type { TakeoversDone } from "./take-over.ts";
+
+/** Before and after a takeover either board may have heard a datagram: it was under way, or waited for its reader. */
+const underwayMs = 50;
+
+export interface DatagramOrder extends TakeoverOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Datagrams a second. */
+  readonly rate: number;
+  readonly perSocket?: number;
+}
+
+/** Begins datagrams, lets `takeOver` do its work, ends them, and judges. Board a holds at first. */
+export async function underDatagrams(
+  outside: Namespace,
+  boards: Readonly<Record<BoardName, Namespace>>,
+  { takeovers, everyMs, windowHalfMs, rate, ...order }: DatagramOrder,
+  takeOver: (traffic: DatagramTraffic) => Promise<TakeoversDone>,
+): Promise<[TakeoversDone, DatagramResult]> {
+  await using traffic = await DatagramTraffic.make(outside, boards, {
+    ...order,
+    everyUs: 1e6 / rate,
+    // A run that is slow has twice its time.
+    capacity: Math.ceil((2 * (takeovers + 10) * everyMs * rate) / 1000),
+    urgent: true,
+  });
+  await traffic.start();
+  const done = await takeOver(traffic);
+  return [done, await traffic.stop(courseOf(done, windowHalfMs))];
+}
+
+export function courseOf({ done }: TakeoversDone, windowHalfMs: number): Course {
+  return { holder: done[0]?.to === "a" ? "b" : "a", takeovers: done, windowHalfMs, underwayMs };
+}
+
+export function datagramFigures(result: DatagramResult): TrafficFigures {
+  const { sent, failed, lost, doubled, reordered, aroundTakeovers, elsewhere } = result;
+  return {
+    sent,
+    failed: Object.values(failed).reduce((sum, count) => sum + count, 0),
+    lost,
+    doubled,
+    reordered,
+    longestGapMs: aroundTakeovers.longestMs,
+    baselineLongestGapMs: elsewhere.longestMs,
+  };
+}
+
+/** What else the run tells. */
+export function moreOf(result: DatagramResult): Record<string, unknown> {
+  const { sending } = result;
+  return {
+    gapP50Ms: result.aroundTakeovers.p50Ms,
+    baselineGapP50Ms: result.elsewhere.p50Ms,
+    wholeRunLongestGapMs: result.longestGapMs,
+    lostThere: result.lostThere,
+    lostBack: result.lostBack,
+    lostPerTakeover: result.lostPerTakeover,
+    heardByBoth: result.heardByBoth,
+    heardByWrong: result.heardByWrong,
+    answeredBy: result.answeredBy,
+    foreign: result.foreign,
+    longestRoundTripMs: result.longestRoundTripMs,
+    harnessLost: result.overflowed,
+    senderLateP50Ms: sending.lateP50Ms,
+    senderLateP99Ms: sending.lateP99Ms,
+    senderLateWorstMs: sending.lateWorstMs,
+    senderLongestGapMs: sending.aroundTakeovers.longestMs,
+    senderBaselineLongestGapMs: sending.elsewhere.longestMs,
+    failedBy: result.failed,
+  };
+}
+
+/** One board holds, and it alone hears. */
+export function fenceComplaints({ heardByBoth, heardByWrong }: Verdict): string[] {
+  return notZero({ heardByBoth, heardByWrong });
+}
+
+/** A loss of the harness's own makes the others' doubtful. */
+export function harnessComplaints({ overflowed }: DatagramResult): string[] {
+  return overflowed === 0 ? [] : [`the harness itself lost ${overflowed} datagrams: measure again`];
+}
