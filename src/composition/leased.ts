@@ -23,14 +23,14 @@ export function leasedOf(
   boards: Readonly<Record<BoardName, Board>>,
 ): LeasedService[] {
   const names = systemNames(system);
-  const { uid } = owner;
+  const { uid, gid } = owner;
   return [
     ...lines.map((line) => {
       const port = (board: BoardName): BoardPort => ({ path: lineSocket(names, board, line.name), uid });
       return new LineService({ names, line, ports: { a: port("a"), b: port("b") } });
     }),
     ...execs.map((exec) => new ExecService({ names, ...exec })),
-    ...devices.map((device) => new DeviceService({ names, boards, owner, ...device })),
+    ...devices.map((device) => new DeviceService({ names, boards, gid, ...device })),
     ...cans.map((can) => new CanService({ names, ...can })),
   ];
 }

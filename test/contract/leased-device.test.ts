@@ -29,7 +29,7 @@ async function make(): Promise<LeasedSubject> {
       names,
       device: { kind: "disk", path },
       boards,
-      owner: { uid: 65_534, gid: 65_534 },
+      gid: 65_534,
       timeoutMs: 1000,
     });
   return {

@@ -40,7 +40,7 @@ describe("a device between two machines", { concurrency: 1 }, () => {
         names,
         device: { kind: "disk", path: disk.path },
         boards: { a: a.board, b: b.board },
-        owner: user,
+        gid: user.gid,
         timeoutMs: 10_000,
       });
     const service = daemon();
@@ -60,10 +60,10 @@ describe("a device between two machines", { concurrency: 1 }, () => {
     assert.equal(await onB.run(gone), "vda");
     await onA.run("echo written-by-a >/dev/vdb");
     const node = names.deviceNode("disk");
-    const { mode, uid } = await stat(node);
-    assert.deepEqual([mode & 0o777, uid], [0, user.uid], "nobody else can open it");
+    const { mode, uid, gid } = await stat(node);
+    assert.deepEqual([mode & 0o777, uid, gid], [0, 0, user.gid], "nobody else can open it");
     // Even if somebody let it: QEMU's own lock is between both machines.
-    await chmod(node, 0o600);
+    await chmod(node, 0o060);
     await assert.rejects(b.board.plug(devices[0], signal), { code: "command-failed", message: /lock/ });
     await chmod(node, 0);
     assert.deepEqual([await a.board.plugged(), await b.board.plugged()], [["disk"], []]);

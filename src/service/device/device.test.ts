@@ -35,7 +35,7 @@ function on(name: string, body: (bench: Bench) => Promise<void>): void {
         names,
         device: { kind: "disk", path: disk.path },
         boards,
-        owner: { uid: 65_534, gid: 65_534 },
+        gid: 65_534,
         timeoutMs: 500,
       });
     const boot = async (board: BoardName): Promise<void> => {

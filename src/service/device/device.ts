@@ -21,8 +21,8 @@ export interface DeviceOptions {
   readonly boards: Readonly<
     Record<BoardName, Pick<Board, "inspect" | "plugged" | "plug" | "unplug" | "stop" | "subscribe">>
   >;
-  /** Whom boards run as. */
-  readonly owner: { readonly uid: number; readonly gid: number };
+  /** The group that boards' processes run as. */
+  readonly gid: number;
   /** Milliseconds in which a board lets go of it, and in which one takes it. */
   readonly timeoutMs: number;
 }
@@ -47,7 +47,7 @@ export class DeviceService implements LeasedService {
     this.name = options.name;
     this.#options = options;
     this.#memory = new LeaseMemory(join(options.names.runDirectory, `device-${options.name}`));
-    this.#node = new DeviceNode(options.names.deviceNode(options.name), options.owner);
+    this.#node = new DeviceNode(options.names.deviceNode(options.name), options.gid);
     for (const board of boardNames)
       options.boards[board].subscribe(({ type }) => {
         if (type === "hung") this.#hung.add(board);
