@@ -17,7 +17,7 @@ import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
 import { identityOf } from "./composition/identity.ts";
-import { letGoOfFormer } from "./composition/leased.ts";
+import { boardDevices, letGoOfFormer } from "./composition/leased.ts";
 import { serviceOf } from "./composition/service.ts";
 import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
@@ -204,12 +204,15 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       stateDirectory,
       watchdogMs: boards.watchdogMs ?? undefined,
       lines: config.lines,
+      devices: boardDevices(config),
+      cans: config.cans,
     });
   };
+  const pair = both(board);
   return {
-    boards: both(board),
+    boards: pair,
     slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
-    service: serviceOf(config, user.uid),
+    service: serviceOf(config, user, pair),
     delivery: new LocalDelivery({
       directory: stateDirectory,
       trust: { ...trust, maxSignatureBytes },

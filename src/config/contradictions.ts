@@ -1,6 +1,7 @@
 /** What each value allows by itself and the values together do not. */
 import { isIPv6 } from "node:net";
 import { defaultMarkMask } from "./config.ts";
+import { ofLeased } from "./leased-contradictions.ts";
 import { ofLines } from "./line-contradictions.ts";
 import { canonical, holds, isLinkLocal6, networkOf } from "./network-address.ts";
 import { isNetworkService } from "./network-service.ts";
@@ -25,7 +26,8 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   for (const [index, { name }] of (document.services ?? []).entries())
     take(names, name, ["services", index, "name"], `another service is named ${name}`);
 
-  found.push(...ofServices(document), ...ofMode(document), ...ofLines(document), ...tooFewBits(document));
+  found.push(...ofServices(document), ...ofMode(document), ...ofLines(document), ...ofLeased(document));
+  found.push(...tooFewBits(document));
 
   const checks = new Set<string>();
   for (const [index, check] of (document.health ?? []).entries())
