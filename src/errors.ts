@@ -136,6 +136,10 @@ export const errorTable = {
   "board-wrong-version": failed("the board reports another version than its bundle", "make the bundle again"),
   "board-unhealthy": failed("a health check of the board fails", "see what the check asks for"),
   "board-resume-failed": failed("the dormant board could not be woken", "see the board's console"),
+  "board-unlinked": failed(
+    "the outside cannot be reached through the board's own wire",
+    "see its cable and the port at its other end, then start again",
+  ),
   "hook-failed": failed("a hook of the board failed", "see the board's console"),
   "takeover-failed": failed("the takeover was not carried out", "see the cause"),
   "stale-epoch": failed(
@@ -159,6 +163,10 @@ export const errorTable = {
   "holder-unhealthy": stuck(
     "the board in service is not healthy, and no other can take over",
     "see its console, then upgrade with good software",
+  ),
+  "holder-unlinked": stuck(
+    "the outside cannot be reached through the wire of the board in service, and no other can take over",
+    "see the cables and the ports at their other ends",
   ),
   "failover-given-up": stuck(
     "the service went from board to board too often",

@@ -2,11 +2,11 @@
 import type {
   BridgedNetwork,
   Config,
-  NetworkConfig,
+  IdentityAddress,
   NetworkIdentity,
   RoutedNetwork,
+  TwoCardsNetwork,
 } from "../config/config.ts";
-import { TwinboardError } from "../errors.ts";
 import { BridgedWiring } from "../service/bridged/bridged.ts";
 import { bridgedFindings } from "../service/bridged/host.ts";
 import type { BridgedPlan } from "../service/bridged/plan.ts";
@@ -15,6 +15,9 @@ import type { Wiring } from "../service/network/wiring.ts";
 import { routedFindings } from "../service/routed/host.ts";
 import type { RoutedPlan } from "../service/routed/plan.ts";
 import { RoutedWiring } from "../service/routed/routed.ts";
+import { twoCardsFindings } from "../service/two-cards/host.ts";
+import type { Gateways, TwoCardsPlan } from "../service/two-cards/plan.ts";
+import { TwoCardsWiring } from "../service/two-cards/two-cards.ts";
 import { UnwiredWiring } from "../service/unwired/unwired.ts";
 import type { Finding } from "../system/finding.ts";
 import { type SystemNames, systemNames } from "../system/names.ts";
@@ -22,14 +25,8 @@ import { type SystemNames, systemNames } from "../system/names.ts";
 export function wiringOf({ network, ...config }: Config): Wiring {
   if (network.mode === "routed") return new RoutedWiring(routedPlan(config, network));
   if (network.mode === "bridged") return new BridgedWiring(bridgedPlan(config, network));
-  if (network.mode === "none") return new UnwiredWiring();
-  throw notYet(network);
-}
-
-function notYet({ mode }: NetworkConfig): TwinboardError {
-  return new TwinboardError("config-invalid", {
-    detail: `network.mode ${mode} is not supported by this version`,
-  });
+  if (network.mode === "two-cards") return new TwoCardsWiring(twoCardsPlan(config, network));
+  return new UnwiredWiring();
 }
 
 /** What the network's way needs of the host. Changes nothing. */
@@ -37,8 +34,8 @@ export async function networkFindings(config: Config, signal: AbortSignal): Prom
   const { network } = config;
   if (network.mode === "routed") return await routedFindings(routedPlan(config, network), signal);
   if (network.mode === "bridged") return await bridgedFindings(bridgedPlan(config, network), signal);
-  if (network.mode === "none") return [];
-  throw notYet(network);
+  if (network.mode === "two-cards") return await twoCardsFindings(twoCardsPlan(config, network), signal);
+  return [];
 }
 
 function routedPlan(
@@ -65,6 +62,21 @@ function bridgedPlan(
 ): BridgedPlan {
   const names = systemNames(system);
   return { names, uplink, identity: shared(identity, names), lingerMs, vlans };
+}
+
+function twoCardsPlan(
+  { system, stateDirectory }: Pick<Config, "system" | "stateDirectory">,
+  { uplinks, identity, lingerMs, vlans }: TwoCardsNetwork,
+): TwoCardsPlan {
+  const names = systemNames(system);
+  const { ipv4, ipv6 } = identity;
+  const gateways = { ...gatewayOf("ipv4", ipv4), ...gatewayOf("ipv6", ipv6) };
+  return { names, uplinks, identity: shared(identity, names), gateways, lingerMs, vlans, stateDirectory };
+}
+
+function gatewayOf(family: "ipv4" | "ipv6", own: IdentityAddress | undefined): Gateways {
+  if (own === undefined || own.gateway === null) return {};
+  return { [family]: { address: own.gateway, prefixLength: own.prefixLength } };
 }
 
 /** What the outside sees of both boards. */

@@ -57,9 +57,13 @@ export interface BridgedNetwork {
 
 export interface TwoCardsNetwork {
   readonly mode: "two-cards";
+  /** Of each board: a card without addresses, or a bridge that the integrator made. */
   readonly uplinks: Readonly<Record<"a" | "b", string>>;
   readonly identity: NetworkIdentity;
+  /** How long the old board's card stays open after a takeover, while the outside learns where the new one is. */
   readonly lingerMs: number;
+  /** In which the boards send with tags of their own. */
+  readonly vlans: readonly number[];
 }
 
 export interface CheckConfig {
@@ -144,7 +148,8 @@ function networkConfig(
     const vlans = { untagged: network.vlan ?? null, tagged: network.vlans ?? [] };
     return { mode, uplink, identity: identityOf(network), lingerMs, vlans };
   }
-  if (mode === "two-cards") return { mode, uplinks, identity: identityOf(network), lingerMs };
+  if (mode === "two-cards")
+    return { mode, uplinks, identity: identityOf(network), lingerMs, vlans: network.vlans ?? [] };
   return {
     mode,
     uplink,

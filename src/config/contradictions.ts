@@ -55,7 +55,7 @@ const keysOfModes: Readonly<Record<NetworkKey, { readonly in: readonly Mode[]; r
   gateway6: { in: identityModes },
   linger: { in: identityModes },
   vlan: { in: ["bridged"] },
-  vlans: { in: ["bridged"] },
+  vlans: { in: identityModes },
 };
 
 /** What does not go together with the way in which the boards are joined to the outside. */

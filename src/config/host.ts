@@ -20,6 +20,7 @@ const programs: Readonly<Record<string, string>> = {
   openssl: "openssl",
   "qemu-system-x86_64": "qemu-system-x86",
   setpriv: "util-linux",
+  socat: "socat",
   ss: "iproute2",
   stty: "coreutils",
   taskset: "util-linux",

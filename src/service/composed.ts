@@ -55,11 +55,11 @@ export class ComposedService implements Service {
     if (present && highest > epoch) await this.#network.raiseEpoch(highest);
   }
 
-  async prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+  async prepare(to: BoardName, signal: AbortSignal, options?: { readonly partly?: boolean }): Promise<void> {
     // What cannot be set up cannot be leased, and that says why.
     for (const service of this.#leased)
       await this.#ready(service, signal).catch(() => signal.throwIfAborted());
-    await this.#network.prepare(to, signal);
+    await this.#network.prepare(to, signal, options);
   }
 
   /** Whatever carried it may have been killed, or a `down` have come half-way. */
@@ -182,6 +182,10 @@ export class ComposedService implements Service {
       if (condition.leasedTo !== null || condition.holder !== holder)
         await service.settle(holder, epoch, signal);
     }
+  }
+
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#network.wireObstacle(board);
   }
 
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {

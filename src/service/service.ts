@@ -71,8 +71,12 @@ export interface Service {
    */
   raiseEpoch(above?: number): Promise<number>;
 
-  /** Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside. */
-  prepare(to: BoardName, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside.
+   * Errors: `board-unlinked` (the outside cannot be reached through its wire), unless it holds already.
+   * @param options `partly`: nobody serves, or this is the way back: a board whose wire is cut may hold too.
+   */
+  prepare(to: BoardName, signal: AbortSignal, options?: { readonly partly?: boolean }): Promise<void>;
   /**
    * The takeover's commit point: one transaction after which new work reaches `to`. A previous holder is draining from then on. What is not
    * moved by that transaction is leased before it and settled after it, also if `to` holds already: then only that is made so.
@@ -108,8 +112,12 @@ export interface Service {
   /** Gives services that lost the holder (what carries them was killed, or came back) to it again. Changes no holder. Not in the middle of a takeover. */
   mend(signal: AbortSignal): Promise<void>;
   /**
-   * Tells when the outside cannot be reached through a board's own wire, as a sentence, and when it can again (`null`). Tells nothing where
-   * both boards share one. Returns what ends that.
+   * Why the outside cannot be reached through a board's own wire, as a sentence; `null` if it can, if nobody knows, and where both boards
+   * share one wire. What lasts only for some milliseconds is told by neither this nor `watchWire`.
+   */
+  wireObstacle(board: BoardName): Promise<string | null>;
+  /**
+   * Tells each change of `wireObstacle`, and an obstacle that there is already as soon as it is known. Returns what ends that.
    */
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void;
   /** Removes rules, addresses and settings; the host is as it was found. */

@@ -98,6 +98,10 @@ export class SimulatedServiceWorld {
     for (const watcher of this.#wireWatchers) if (watcher.board === board) watcher.onChange(obstacle);
   }
 
+  wireObstacle(board: BoardName): string | null {
+    return this.#obstacles[board];
+  }
+
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {
     const watcher = { board, onChange };
     this.#wireWatchers.add(watcher);
@@ -153,8 +157,15 @@ export class SimulatedService implements Service {
     });
   }
 
-  prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+  prepare(
+    to: BoardName,
+    signal: AbortSignal,
+    { partly = false }: { readonly partly?: boolean } = {},
+  ): Promise<void> {
     return this.#call("prepare", signal, () => {
+      const obstacle = this.#world.wireObstacle(to);
+      if (obstacle !== null && !partly && this.#present().holder !== to)
+        throw new TwinboardError("board-unlinked", { detail: `board ${to}: ${obstacle}` });
       this.#prepared = { to, epoch: this.#present().epoch };
       this.#world.leased = to;
     });
@@ -223,6 +234,10 @@ export class SimulatedService implements Service {
 
   mend(signal: AbortSignal): Promise<void> {
     return this.#call("mend", signal, () => undefined);
+  }
+
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#call("wireObstacle", undefined, () => this.#world.wireObstacle(board));
   }
 
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {

@@ -2,14 +2,21 @@
 import { createHash } from "node:crypto";
 import { canonicalIpv6 } from "./ipv6-address.ts";
 
+export type CardRole = "mgmt" | "service" | "bridge" | "double";
+
+const roleLetters: Readonly<Record<CardRole, string>> = { mgmt: "m", service: "s", bridge: "b", double: "d" };
+
 export interface SystemNames {
   readonly system: string;
   /** Sockets and process files, gone after a reboot. Mode 0700. */
   readonly runDirectory: string;
   /** Table name in nftables, the same in each family. */
   readonly table: string;
-  /** Names of the host's ends of the boards' cards; at most 15 characters (IFNAMSIZ). */
-  card(board: "a" | "b", role: "mgmt" | "service"): string;
+  /**
+   * Names of the host's ends of the boards' cards, and of what else is a board's own: the bridge to its card, and the way to the double of
+   * its gateway. At most 15 characters (IFNAMSIZ).
+   */
+  card(board: "a" | "b", role: CardRole): string;
   /** MAC address inside the board, locally administered (IEEE 802, bit 1 of the first octet). */
   mac(board: "a" | "b", role: "mgmt" | "service"): string;
   /** The two ends of a board's CAN card for a service: the one that rules join to the bus, and the one that the board has. */
@@ -43,7 +50,7 @@ export function systemNames(
     system,
     runDirectory: `${runRoot}/${system}`,
     table: `twinboard_${short}`,
-    card: (board, role) => `tb${short}-${board}-${role === "mgmt" ? "m" : "s"}`,
+    card: (board, role) => `tb${short}-${board}-${roleLetters[role]}`,
     mac: (board, role) => octets(board, role).map(hex).join(":"),
     canCard: (board, service, end) => {
       const hash = createHash("sha256").update(service).digest("hex").slice(0, 4);

@@ -59,7 +59,7 @@ export class NetworkSwitch implements Service {
     const found = await cards();
     for (const board of boardNames) if (found.has(this.#card(board))) await this.attach(board, signal);
     await this.#nft.warmUp();
-    if (standing.holder !== null) await this.#wiring.announce(standing.holder);
+    if (standing.holder !== null) await this.#wiring.announce(standing.holder, this.#nft);
   }
 
   async attach(board: BoardName, signal: AbortSignal): Promise<void> {
@@ -68,7 +68,7 @@ export class NetworkSwitch implements Service {
     const card = this.#card(board);
     if (!(await cards()).has(card))
       throw new TwinboardError("missing-card", { detail: `${card} of board ${board}` });
-    await this.#wiring.attach(board, signal);
+    await this.#wiring.attach(board, signal, this.#nft);
     this.#attached.add(board);
   }
 
@@ -91,8 +91,14 @@ export class NetworkSwitch implements Service {
     }
   }
 
-  async prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+  async prepare(
+    to: BoardName,
+    signal: AbortSignal,
+    { partly = false }: { readonly partly?: boolean } = {},
+  ): Promise<void> {
     const from = await this.#readPresent();
+    const obstacle = partly || from.holder === to ? null : await this.#wiring.wireObstacle(to);
+    if (obstacle !== null) throw new TwinboardError("board-unlinked", { detail: `board ${to}: ${obstacle}` });
     // Each boot attaches; a take-back, in which every millisecond counts, finds that done.
     if (!this.#attached.has(to)) await this.attach(to, signal);
     await this.#nft.warmUp();
@@ -108,12 +114,13 @@ export class NetworkSwitch implements Service {
     const statements = takeover(this.#names, from, to, this.#wiring.takeover(from, to));
     const started = performance.now();
     try {
+      this.#wiring.foretell?.(to);
       await this.#nft.change(statements);
     } catch (error) {
       await this.#judge(from, to, error);
     }
     const ms = performance.now() - started;
-    await this.#wiring.announce(to);
+    await this.#wiring.announce(to, this.#nft);
     return { ms };
   }
 
@@ -175,6 +182,10 @@ export class NetworkSwitch implements Service {
     if ((await this.#read()).present) await this.#wiring.mend(signal);
   }
 
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#wiring.wireObstacle(board);
+  }
+
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {
     return this.#wiring.watchWire(board, onChange);
   }
@@ -219,6 +230,7 @@ export class NetworkSwitch implements Service {
   async #judge(from: ServiceCondition, to: BoardName, cause: unknown): Promise<void> {
     const now = await this.#read();
     if (now.epoch === from.epoch + 1 && now.holder === to) return;
+    if (now.holder !== null) await this.#wiring.announce(now.holder, this.#nft);
     const code = now.present && now.epoch !== from.epoch ? "stale-epoch" : "takeover-failed";
     throw new TwinboardError(code, {
       detail: `to board ${to}: epoch ${from.epoch} was expected, ${now.epoch} is there`,

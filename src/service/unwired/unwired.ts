@@ -46,6 +46,10 @@ export class UnwiredWiring implements Wiring {
     return Promise.resolve([]);
   }
 
+  wireObstacle(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   watchWire(): () => void {
     return () => undefined;
   }
