@@ -119,6 +119,11 @@ test("a good device: nothing is wrong, nothing is changed, nothing is left", { s
     ),
     [],
   );
+  const way = (name: string): string => findings.find(({ where }) => where === `way: ${name}`)?.what ?? "";
+  assert.match(way("routed"), /^chosen; TCP, UDP .* an uplink could be up0$/);
+  assert.match(way("bridged"), /^everything on Ethernet.*no bridge has a port: make one/);
+  assert.match(way("two-cards"), /two cards without an address are needed/);
+  assert.match(way("can"), /a CAN bus|the kernel lacks pairs of CAN cards \(CONFIG_CAN_VXCAN\)/);
   assert.equal(await device(), before);
   await assert.rejects(access(join(directory, "state")), { code: "ENOENT" });
   const { stdout } = await inDevice("check", "--config", config);
