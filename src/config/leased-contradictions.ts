@@ -1,6 +1,6 @@
 /** What programs, devices and CAN buses cannot be together: a thing of the host belongs to one service. */
 import { resolve } from "node:path";
-import type { Contradiction } from "./contradictions.ts";
+import type { Contradiction } from "./contradiction.ts";
 import { isLeased, type LeasedService } from "./leased-schema.ts";
 import type { ConfigDocument } from "./schema.ts";
 

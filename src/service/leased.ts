@@ -15,7 +15,7 @@
  * - What is not ours on the host is never changed; what is changed is written down first and put back by `tearDown`.
  */
 import type { BoardName } from "../board/board.ts";
-import type { DrainCounts } from "./service.ts";
+import type { DrainCounts, DrainOptions } from "./service.ts";
 
 export interface LeasedCondition {
   /** `false`: nothing is set up on this host (a fresh host, or after a reboot). */
@@ -58,11 +58,10 @@ export interface LeasedService {
   /**
    * Lets a board that does not hold finish what it began; most have nothing to finish and say so at once. What ended before a repeated call
    * is not counted again. Does not fence.
-   * @param options as `Service.drain`.
    */
   drain(
     board: BoardName,
-    options: { readonly sinceMs: number; readonly atOnce?: boolean },
+    options: Omit<DrainOptions, "onProgress">,
     signal: AbortSignal,
   ): Promise<LeasedDrain>;
   /** From here on the board neither hears nor sends anything of the service. Never the holder's: `internal`. */
