@@ -37,7 +37,8 @@ test("a relay and a disk are the holder's after an installation, an upgrade, a c
   const more = `  - { name: relay, exec: [${program}, --select, ${select}, --enable, ${enable}] }
   - { name: log, device: { virtio-blk: ${disk.path} } }
 `;
-  await writeFile(file, (await readFile(file, "utf8")).replace(/^health:/m, `${more}health:`));
+  const without = await readFile(file, "utf8");
+  await writeFile(file, without.replace(/^health:/m, `${more}health:`));
   await lab.device.restartDaemon(signal);
 
   const follows = async (): Promise<BoardName> => {
@@ -61,4 +62,12 @@ test("a relay and a disk are the holder's after an installation, an upgrade, a c
   assert.equal(await follows(), two);
   await lab.device.rollback(ignore, signal);
   assert.equal(await follows(), one);
+
+  // A configuration that has them no more: both are let go of, while the board serves on.
+  await writeFile(file, without);
+  await lab.device.restartDaemon(signal);
+  const { holder, boards } = await lab.device.status(signal);
+  assert.equal(holder, one);
+  assert.equal(await hasOpen(boards[one].pid, "log"), false);
+  assert.deepEqual([await readFile(select, "utf8"), await readFile(enable, "utf8")], ["0\n", "0\n"]);
 });

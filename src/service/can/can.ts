@@ -2,7 +2,6 @@
  * A leased service that is a CAN bus (docs/devices.md): each board has a card of its own, and rules of the kernel's CAN gateway join the
  * holder's to the bus. Nothing waits: while it is leased both boards hear the bus, and none speaks.
  */
-import { join } from "node:path";
 import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { cardState, cards } from "../../system/ip.ts";
@@ -47,7 +46,7 @@ export class CanService implements LeasedService {
   constructor(options: CanOptions) {
     this.name = options.name;
     this.#wires = options;
-    this.#memory = new LeaseMemory(join(options.names.runDirectory, `can-${options.name}`));
+    this.#memory = new LeaseMemory(options.names, "can", options.name);
     this.#calls = new GuardedCalls(this.#memory, this.name, new Turns());
   }
 
@@ -58,7 +57,8 @@ export class CanService implements LeasedService {
     await run("modprobe", ["-q", "can-gw"], { signal, allowedExitCodes: [1] });
     await this.#rules();
     for (const board of boardNames) await this.#makeCard(board, signal);
-    await this.#memory.makeDirectory();
+    const { bus, fd } = this.#wires;
+    await this.#memory.make({ bus, fd });
     this.#demand(await this.#calls.run(this.#call([], { guard: "make", place: "made", signal })));
   }
 

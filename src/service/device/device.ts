@@ -46,7 +46,7 @@ export class DeviceService implements LeasedService {
   constructor(options: DeviceOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#memory = new LeaseMemory(join(options.names.runDirectory, `device-${options.name}`));
+    this.#memory = new LeaseMemory(options.names, "device", options.name);
     this.#node = new DeviceNode(options.names.deviceNode(options.name), options.gid);
     for (const board of boardNames)
       options.boards[board].subscribe(({ type }) => {
@@ -59,7 +59,8 @@ export class DeviceService implements LeasedService {
     signal.throwIfAborted();
     await this.#turns.take(async () => {
       await this.#node.makeDirectory();
-      await this.#memory.makeDirectory();
+      const { device, timeoutMs } = this.#options;
+      await this.#memory.make({ device, timeoutMs });
       if ((await this.#memory.read()) === undefined)
         await this.#memory.write({ epoch: 0, verb: "settle", board: null });
     });
