@@ -46,8 +46,8 @@ export interface LeasedService {
   /** Costs a dormant board no processor time. */
   inspect(): Promise<LeasedCondition>;
   /**
-   * From here on no board is reached and none reaches the outside; what the old holder sent before is still delivered, what comes from
-   * outside waits for the next holder. Errors: `stale-epoch`, `takeover-failed` (nothing has changed).
+   * From here on none reaches the outside, and what the old holder sent before is still delivered. What comes from outside waits for the
+   * next holder; where it cannot wait (a bus) both boards hear it. Errors: `stale-epoch`, `takeover-failed` (nothing has changed).
    */
   lease(to: BoardName, epoch: number, signal: AbortSignal): Promise<void>;
   /**

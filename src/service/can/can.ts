@@ -10,7 +10,7 @@ import { Turns } from "../../system/turns.ts";
 import { type GuardedCall, GuardedCalls, type GuardedResult } from "../guarded-call.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
 import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
-import { Mending } from "../mending.ts";
+import { RepairPace } from "../repair-pace.ts";
 import { type CanRule, type CanWires, isAt, parseRules, speaker, stepsTo } from "./rules.ts";
 
 export type CanOptions = CanWires;
@@ -41,7 +41,7 @@ export class CanService implements LeasedService {
   readonly #wires: CanOptions;
   readonly #memory: LeaseMemory;
   readonly #calls: GuardedCalls;
-  readonly #mending = new Mending();
+  readonly #mending = new RepairPace();
 
   constructor(options: CanOptions) {
     this.name = options.name;

@@ -10,7 +10,7 @@ import type { SystemNames } from "../../system/names.ts";
 import { Turns } from "../../system/turns.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
 import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
-import { Mending } from "../mending.ts";
+import { RepairPace } from "../repair-pace.ts";
 import { DeviceNode } from "./device-node.ts";
 import { type DeviceMatch, findHostDevice, nameOf } from "./host-device.ts";
 
@@ -39,7 +39,7 @@ export class DeviceService implements LeasedService {
   readonly #node: DeviceNode;
   readonly #turns = new Turns();
   readonly #remarks: Record<BoardName, string[]> = { a: [], b: [] };
-  readonly #mending = new Mending();
+  readonly #mending = new RepairPace();
   /** Boards that were heard to hang: what hung once is not trusted to let go. */
   readonly #hung = new Set<BoardName>();
 

@@ -11,7 +11,7 @@ import { Turns } from "../../system/turns.ts";
 import { type GuardedCall, GuardedCalls, type GuardedResult } from "../guarded-call.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
 import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
-import { Mending } from "../mending.ts";
+import { RepairPace } from "../repair-pace.ts";
 import { type Answer, parseAnswer, parseDrain } from "./answer.ts";
 import { environmentOf } from "./environment.ts";
 
@@ -49,7 +49,7 @@ export class ExecService implements LeasedService {
   readonly #memory: LeaseMemory;
   readonly #turns = new Turns();
   readonly #calls: GuardedCalls;
-  readonly #mending = new Mending();
+  readonly #mending = new RepairPace();
 
   constructor(options: ExecOptions) {
     this.name = options.name;
