@@ -74,7 +74,7 @@ function identity(): BoardIdentity {
     family,
     { address: `${address}/${prefix}`, gateway },
   ]);
-  return Object.fromEntries(inside) as BoardIdentity;
+  return { ...Object.fromEntries(inside), mac: names.mac("a", "service"), wire: "link" } as BoardIdentity;
 }
 
 async function bundle(path: string): Promise<SignedBundle> {

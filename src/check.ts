@@ -4,12 +4,11 @@ import { join } from "node:path";
 import { machineFindings } from "./board/qemu/host.ts";
 import { keyringFinding } from "./bundle/keyring.ts";
 import type { Check } from "./cli/check.ts";
+import { serviceFindings } from "./composition/service.ts";
 import type { Config } from "./config/config.ts";
 import { hostFindings } from "./config/host.ts";
 import { loadConfig } from "./config/load.ts";
 import { TwinboardError } from "./errors.ts";
-import { routedFindings } from "./service/routed/host.ts";
-import type { RoutedPlan } from "./service/routed/plan.ts";
 import { type Finding, unseen } from "./system/finding.ts";
 import { processStartTicks } from "./system/host.ts";
 import { systemNames } from "./system/names.ts";
@@ -37,7 +36,7 @@ export async function findingsOn(
     host: () => hostFindings(config, options.serving),
     "trust.keyring": async () => [await keyringFinding(trust.keyring, Date.now())],
     boards: () => machineFindings(boards.accelerator, signal, options.acceleratorCache),
-    services: () => routedFindings(routedPlan(config), signal),
+    services: () => serviceFindings(config, signal),
   };
   const found = Object.entries(looks).map(async ([where, look]) => {
     try {
@@ -48,13 +47,6 @@ export async function findingsOn(
     }
   });
   return (await Promise.all(found)).flat();
-}
-
-/** What the routed service is made from. */
-export function routedPlan({ system, network, services, stateDirectory }: Config): RoutedPlan {
-  const { uplink, boards, boards6, markMask } = network;
-  const links = { ipv4: boards, ...(boards6 === undefined ? {} : { ipv6: boards6 }) };
-  return { names: systemNames(system), uplink, links, services, markMask, stateDirectory };
 }
 
 /** Process id of the daemon that serves the system, by the lock that it holds. */

@@ -9,15 +9,17 @@ import { consoleUpgrade } from "./api/console-upgrade.ts";
 import { listen } from "./api/listen.ts";
 import type { BoardName } from "./board/board.ts";
 import { chooseAccelerator } from "./board/qemu/accelerator.ts";
-import type { BoardIdentity, CardAddress } from "./board/qemu/command-line.ts";
 import { QemuBoard } from "./board/qemu/qemu-board.ts";
 import { compareVersions } from "./bundle/version.ts";
-import { findingsOn, routedPlan } from "./check.ts";
+import { findingsOn } from "./check.ts";
 import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
-import type { BoardAddresses, CheckConfig, Config } from "./config/config.ts";
+import { identityOf } from "./composition/identity.ts";
+import { boardDevices, letGoOfFormer } from "./composition/leased.ts";
+import { serviceOf } from "./composition/service.ts";
+import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
 import { LocalDelivery } from "./delivery/local.ts";
 import { TwinboardError } from "./errors.ts";
@@ -26,7 +28,6 @@ import { HttpCheck } from "./health/http-check.ts";
 import { TcpCheck } from "./health/tcp-check.ts";
 import { ReportFiles } from "./report/files.ts";
 import { leaveReports } from "./report/leave.ts";
-import { RoutedService } from "./service/routed/routed.ts";
 import { DirectorySlot } from "./slot/directory.ts";
 import { findUser } from "./system/accounts.ts";
 import { systemClock } from "./system/clock.ts";
@@ -112,11 +113,11 @@ function endOnSignals(): End {
 }
 
 async function serveApi(system: System, config: Config, socket: string, end: End, log: Log): Promise<void> {
+  await letGoOfFormer(config, end.signal);
   await system.start(end.signal);
   const taken = Promise.withResolvers<string>();
   const down = async (): Promise<void> => {
-    await system.down(AbortSignal.any([end.signal, AbortSignal.timeout(downTimeoutMs)]));
-    await removeRunDirectory(config);
+    await takeAllDown(system, config, AbortSignal.any([end.signal, AbortSignal.timeout(downTimeoutMs)]));
     taken.resolve("down");
   };
   const { fetch } = createApi(system, { down, closing: end.signal, version });
@@ -146,8 +147,7 @@ export const takeDown: TakeDown = async ({ config: file }) => {
   await using _ = await enter(config);
   const system = new System(await partsOf(config, warn));
   try {
-    await system.down(AbortSignal.timeout(downTimeoutMs));
-    await removeRunDirectory(config);
+    await takeAllDown(system, config, AbortSignal.timeout(downTimeoutMs));
   } finally {
     await system.close();
   }
@@ -165,6 +165,13 @@ async function enter(config: Config): Promise<Lock & AsyncDisposable> {
   const { runDirectory } = systemNames(config.system);
   const lock = await takeLock([join(config.stateDirectory, "lock"), join(runDirectory, "lock")]);
   return { ...lock, [Symbol.asyncDispose]: () => lock.release() };
+}
+
+/** Also what an earlier configuration left. */
+async function takeAllDown(system: System, config: Config, signal: AbortSignal): Promise<void> {
+  await system.down(signal);
+  await letGoOfFormer(config, signal, { nothing: true });
+  await removeRunDirectory(config);
 }
 
 async function removeRunDirectory({ system }: Config): Promise<void> {
@@ -193,15 +200,19 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       ...(cores === undefined ? {} : { cores }),
       accelerator,
       user,
-      identity: identityOf(network, name),
+      identity: identityOf(network, names, name),
       stateDirectory,
       watchdogMs: boards.watchdogMs ?? undefined,
+      lines: config.lines,
+      devices: boardDevices(config),
+      cans: config.cans,
     });
   };
+  const pair = both(board);
   return {
-    boards: both(board),
+    boards: pair,
     slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
-    service: new RoutedService(routedPlan(config)),
+    service: serviceOf(config, user, pair),
     delivery: new LocalDelivery({
       directory: stateDirectory,
       trust: { ...trust, maxSignatureBytes },
@@ -224,14 +235,6 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
     onTrouble: (error) =>
       log("error", `this stopped nothing: ${error instanceof Error ? error.message : String(error)}`),
   };
-}
-
-function identityOf({ boards, boards6 }: Config["network"], name: BoardName): BoardIdentity {
-  const on = (addresses: BoardAddresses): CardAddress => ({
-    address: `${addresses[name]}/${addresses.prefixLength}`,
-    gateway: addresses.host,
-  });
-  return { ipv4: on(boards), ...(boards6 === undefined ? {} : { ipv6: on(boards6) }) };
 }
 
 function both<Part>(make: (name: BoardName) => Part): Record<BoardName, Part> {

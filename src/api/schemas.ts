@@ -94,6 +94,10 @@ export const statusSchema = z
       ready: z.boolean().describe("The other board would take the service over now if the holder failed"),
       reason: z.string().nullable().describe("Why not"),
     }),
+    troubles: z
+      .array(z.object({ service: z.string(), what: z.string(), mendable: z.boolean() }))
+      .readonly()
+      .describe("Services that do not work as they should; those that are mendable are mended by themselves"),
     story: z
       .object({
         id: z.string(),

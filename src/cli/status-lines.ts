@@ -31,11 +31,12 @@ function drainLines({ services }: NonNullable<Progress["drain"]>): string[] {
 
 /** What a person sees of a system. `nowMs`: milliseconds since 1970. Pure. */
 export function statusLines(status: Status, nowMs: number): string[] {
-  const { system, holder, boards, story, lastStory, stuck, floor, failover } = status;
+  const { system, holder, boards, story, lastStory, stuck, floor, failover, troubles } = status;
   const lines = [
     `${system}: ${holder === null ? "NO BOARD IS IN SERVICE" : `board ${holder} is in service with ${boards[holder].version ?? "unknown software"}`}`,
   ];
   if (stuck !== null) lines.push(`STUCK (${stuck.code}): ${stuck.reason}`);
+  for (const { service, what } of troubles) lines.push(`TROUBLE with ${service}: ${what}`);
   lines.push(
     "",
     ...tableLines([

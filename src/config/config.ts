@@ -1,21 +1,11 @@
 /** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
 import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
+import { isLeased, type LeasedConfig, toLeased } from "./leased-schema.ts";
+import { isLine, type LineConfig, toLine } from "./line-schema.ts";
 import { addressAt, canonical, parsePrefix } from "./network-address.ts";
+import { isNetworkService, type NetworkService, type ServiceConfig, toService } from "./network-service.ts";
 import type { ConfigDocument } from "./schema.ts";
-
-export interface ServiceConfig {
-  readonly name: string;
-  readonly protocol: "tcp";
-  /** What the outside reaches, IPv4 or IPv6, as the kernel's programs print it. */
-  readonly address: string;
-  readonly port: number;
-  /** The port inside the boards. */
-  readonly insidePort: number;
-  readonly drainMs: number;
-  /** Without a packet for so long, and without an outstanding request, a flow of the old board is between two requests. */
-  readonly quietMs: number;
-}
 
 /** The private network between the host and its boards. */
 export interface BoardAddresses {
@@ -23,6 +13,57 @@ export interface BoardAddresses {
   readonly a: string;
   readonly b: string;
   readonly prefixLength: number;
+}
+
+/** How the boards are joined to the outside. */
+export type NetworkConfig = RoutedNetwork | BridgedNetwork | TwoCardsNetwork | { readonly mode: "none" };
+
+export interface RoutedNetwork {
+  readonly mode: "routed";
+  readonly uplink: string;
+  readonly boards: BoardAddresses;
+  /** There if a service has an IPv6 address: without one nothing here needs IPv6. */
+  readonly boards6?: BoardAddresses;
+  /** The bits of conntrack's marks that are Twinboard's. */
+  readonly markMask: number;
+  /** Whether what a board begins leaves with the uplink's address; with its own otherwise. */
+  readonly masquerade: boolean;
+}
+
+/** Both boards carry it; the outside sees one host. */
+export interface NetworkIdentity {
+  /** `null`: one that follows from the system's name. */
+  readonly mac: string | null;
+  readonly ipv4?: IdentityAddress;
+  readonly ipv6?: IdentityAddress;
+}
+
+export interface IdentityAddress {
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly gateway: string | null;
+}
+
+export interface BridgedNetwork {
+  readonly mode: "bridged";
+  /** A bridge that the integrator made; the card is one of its ports. */
+  readonly uplink: string;
+  readonly identity: NetworkIdentity;
+  /** How long the old board may still answer what it heard before a takeover. */
+  readonly lingerMs: number;
+  /** Of a bridge that filters by VLAN: that of frames without a tag in the boards, and those that the boards see with their tags. */
+  readonly vlans: { readonly untagged: number | null; readonly tagged: readonly number[] };
+}
+
+export interface TwoCardsNetwork {
+  readonly mode: "two-cards";
+  /** Of each board: a card without addresses, or a bridge that the integrator made. */
+  readonly uplinks: Readonly<Record<"a" | "b", string>>;
+  readonly identity: NetworkIdentity;
+  /** How long the old board's card stays open after a takeover, while the outside learns where the new one is. */
+  readonly lingerMs: number;
+  /** In which the boards send with tags of their own. */
+  readonly vlans: readonly number[];
 }
 
 export interface CheckConfig {
@@ -36,7 +77,7 @@ export interface CheckConfig {
   readonly failures: number;
 }
 
-export interface Config {
+export interface Config extends LeasedConfig {
   /** Absolute path of the file it came from. */
   readonly file: string;
   readonly system: string;
@@ -56,16 +97,10 @@ export interface Config {
     readonly watchdogMs: number | null;
   };
   readonly placement: { readonly cores: Readonly<Partial<Record<"a" | "b", readonly number[]>>> };
-  readonly network: {
-    readonly mode: "routed";
-    readonly uplink: string;
-    readonly boards: BoardAddresses;
-    /** There if a service has an IPv6 address: without one nothing here needs IPv6. */
-    readonly boards6?: BoardAddresses;
-    /** The bits of conntrack's marks that are Twinboard's. */
-    readonly markMask: number;
-  };
+  readonly network: NetworkConfig;
   readonly services: readonly ServiceConfig[];
+  /** Serial lines and streams. */
+  readonly lines: readonly LineConfig[];
   readonly health: readonly CheckConfig[];
   /** Whether the other board takes the service over when the holder fails outside an upgrade. */
   readonly failover: boolean;
@@ -81,6 +116,8 @@ export const defaultBoardsPrefix = "10.231.0.0/29";
 /** A unique local prefix (RFC 4193), its 40 bits drawn at random once; no packet leaves the host with it. */
 export const defaultBoards6Prefix = "fd5c:9a1e:7b42::/64";
 export const defaultMarkMask = 0x00ff_ffff;
+/** Measured: with less, replies that are in flight at a takeover are lost. */
+const defaultLingerMs = 20;
 const defaultSlotBytes = 1024 ** 3;
 
 function boardAddresses(text: string): BoardAddresses {
@@ -99,12 +136,61 @@ function checkTarget(http: string | undefined, tcp: string | undefined): CheckCo
   return { kind: "http", port: Number(http.slice(1, slash)), path: http.slice(slash) };
 }
 
+/** `contradictions` has seen that what a mode needs is there. */
+function networkConfig(
+  network: ConfigDocument["network"],
+  services: readonly NetworkService[],
+): NetworkConfig {
+  const { mode = "routed", uplink = "", uplinks = { a: "", b: "" } } = network;
+  const lingerMs = network.linger ?? defaultLingerMs;
+  if (mode === "none") return { mode };
+  if (mode === "bridged") {
+    const vlans = { untagged: network.vlan ?? null, tagged: network.vlans ?? [] };
+    return { mode, uplink, identity: identityOf(network), lingerMs, vlans };
+  }
+  if (mode === "two-cards")
+    return { mode, uplinks, identity: identityOf(network), lingerMs, vlans: network.vlans ?? [] };
+  return {
+    mode,
+    uplink,
+    boards: boardAddresses(network.boards ?? defaultBoardsPrefix),
+    ...(services.some(({ address }) => isIPv6(address))
+      ? { boards6: boardAddresses(network.boards6 ?? defaultBoards6Prefix) }
+      : {}),
+    markMask: network["mark-mask"] ?? defaultMarkMask,
+    masquerade: network.masquerade ?? true,
+  };
+}
+
+function identityOf({
+  mac,
+  address,
+  address6,
+  gateway,
+  gateway6,
+}: ConfigDocument["network"]): NetworkIdentity {
+  return {
+    mac: mac ?? null,
+    ...(address === undefined ? {} : { ipv4: identityAddress(address, gateway) }),
+    ...(address6 === undefined ? {} : { ipv6: identityAddress(address6, gateway6) }),
+  };
+}
+
+function identityAddress(text: string, gateway: string | undefined): IdentityAddress {
+  const [address = "", length] = text.split("/");
+  return {
+    address: canonical(address),
+    prefixLength: Number(length),
+    gateway: gateway === undefined ? null : canonical(gateway),
+  };
+}
+
 /** Fills in the defaults. Relative paths are relative to the file. */
 export function toConfig(document: ConfigDocument, file: string): Config {
-  const { boards, network, upgrade, placement } = document;
+  const { boards, upgrade, placement } = document;
   const path = resolve(file);
   const cores = placement?.cores;
-  const hasIpv6 = document.services.some(({ address }) => isIPv6(address));
+  const services = (document.services ?? []).filter(isNetworkService);
   return {
     file: path,
     system: document.system,
@@ -129,22 +215,10 @@ export function toConfig(document: ConfigDocument, file: string): Config {
         ...(cores?.b === undefined ? {} : { b: cores.b }),
       },
     },
-    network: {
-      mode: "routed",
-      uplink: network.uplink,
-      boards: boardAddresses(network.boards ?? defaultBoardsPrefix),
-      markMask: network["mark-mask"] ?? defaultMarkMask,
-      ...(hasIpv6 ? { boards6: boardAddresses(network.boards6 ?? defaultBoards6Prefix) } : {}),
-    },
-    services: document.services.map((service) => ({
-      name: service.name,
-      protocol: service.protocol,
-      address: canonical(service.address),
-      port: service.port,
-      insidePort: service["inside-port"] ?? service.port,
-      drainMs: service.drain ?? 30_000,
-      quietMs: service.quiet ?? 1000,
-    })),
+    network: networkConfig(document.network, services),
+    services: services.map(toService),
+    lines: (document.services ?? []).filter(isLine).map(toLine),
+    ...toLeased((document.services ?? []).filter(isLeased)),
     health: (document.health ?? []).map((check) => ({
       name: check.name,
       target: checkTarget(check.http, check.tcp),

@@ -8,6 +8,7 @@ import type { Config } from "./config.ts";
 
 /** Program → the Debian package that brings it. */
 const programs: Readonly<Record<string, string>> = {
+  bridge: "iproute2",
   conntrack: "conntrack",
   flock: "util-linux",
   getent: "libc-bin",
@@ -19,7 +20,9 @@ const programs: Readonly<Record<string, string>> = {
   openssl: "openssl",
   "qemu-system-x86_64": "qemu-system-x86",
   setpriv: "util-linux",
+  socat: "socat",
   ss: "iproute2",
+  stty: "coreutils",
   taskset: "util-linux",
   unshare: "util-linux",
   unsquashfs: "squashfs-tools",

@@ -24,11 +24,71 @@ test("services of both families may share a port inside, and IPv6 ones give the 
   assert.equal(result.config.services[1]?.address, "2001:db8::10", "as the kernel prints it");
   const own = "fd5c:9a1e:7b42::";
   const boards6 = { host: `${own}1`, a: `${own}2`, b: `${own}3`, prefixLength: 64 };
-  assert.deepEqual(result.config.network.boards6, boards6);
+  const { network } = result.config;
+  assert.deepEqual(network.mode === "routed" ? network.boards6 : null, boards6);
+});
+
+test("datagrams, sessions, ranges of ports and echo requests are services of their own kinds", () => {
+  const more = [
+    "  - { name: coap, protocol: udp, address: 198.51.100.10, port: 5683, flows: stateless }",
+    "  - { name: quic, protocol: udp, address: 198.51.100.10, port: 443, inside-port: 8443, flows: session }",
+    "  - { name: media, protocol: udp, address: 198.51.100.10, port: 10000-10100, flows: session, quiet: 5s }",
+    "  - { name: ping, protocol: icmp, address: 198.51.100.10 }",
+    "health:",
+  ].join("\n");
+  const result = parseConfig(good.replace("health:", more), "/etc/twinboard/gateway.yaml");
+  assert.ok("config" in result, JSON.stringify(result));
+  const address = "198.51.100.10";
+  const quic = { protocol: "udp", flows: "session", address, drainMs: 30_000 } as const;
+  assert.deepEqual(result.config.services.slice(1), [
+    { name: "coap", protocol: "udp", flows: "stateless", address, port: 5683, drainMs: 1000 },
+    { name: "quic", port: 443, insidePort: 8443, quietMs: Number.POSITIVE_INFINITY, ...quic },
+    { name: "media", port: 10_000, lastPort: 10_100, quietMs: 5000, ...quic },
+    { name: "ping", protocol: "icmp", flows: "stateless", address, drainMs: 1000 },
+  ]);
 });
 
 /** Each row: what is replaced in the good file, by what, and the mistakes that must be named, line and column included. */
 const table: [name: string, from: string, to: string, expected: (string | RegExp)[]][] = [
+  [
+    "a port in the range of another service",
+    "health:",
+    "  - { name: media, protocol: tcp, address: 198.51.100.10, port: 70-90 }\nhealth:",
+    [/^f:11:\d+: services\[1\]\.port: another service has tcp 198\.51\.100\.10:80/],
+  ],
+  [
+    "a range that goes backwards",
+    "port: 80,",
+    "port: 90-80,",
+    [/services\[0\]\.port: expected a port from 1 to 65535, or a range such as 10000-10100, not "90-80"/],
+  ],
+  [
+    "a range with a port of its own inside",
+    "port: 80,",
+    "port: 80-90, inside-port: 8080,",
+    [/services\[0\]\.inside-port: not with a range of ports/],
+  ],
+  [
+    "keys that echo requests do not have",
+    "health:",
+    "  - { name: ping, protocol: icmp, address: 198.51.100.10, port: 7, quiet: 1s }\nhealth:",
+    [
+      /services\[1\]\.port: means nothing with protocol icmp/,
+      /services\[1\]\.quiet: means nothing with protocol icmp/,
+    ],
+  ],
+  [
+    "two addresses that answer echo requests",
+    "health:",
+    "  - { name: ping, protocol: icmp, address: 198.51.100.10 }\n  - { name: pong, protocol: icmp, address: 198.51.100.11 }\nhealth:",
+    [/services\[2\]\.address: another service answers echo requests of this family/],
+  ],
+  [
+    "TCP without its sessions",
+    "drain: 30s",
+    "flows: stateless",
+    [/services\[0\]\.flows: is for protocol udp/],
+  ],
   [
     "an address that is none",
     "198.51.100.10",

@@ -48,18 +48,23 @@ test("a good file becomes a plain configuration with every default", () => {
       uplink: "up0",
       boards: { host: "10.231.0.1", a: "10.231.0.2", b: "10.231.0.3", prefixLength: 29 },
       markMask: 0x00ff_ffff,
+      masquerade: true,
     },
+    lines: [],
     services: [
       {
         name: "web",
         protocol: "tcp",
         address: "198.51.100.10",
         port: 80,
-        insidePort: 80,
+        flows: "session",
         drainMs: 30_000,
         quietMs: 1000,
       },
     ],
+    execs: [],
+    devices: [],
+    cans: [],
     health: [
       {
         name: "web",
@@ -79,7 +84,8 @@ test("the example of the documents is good, and names every section", () => {
   const [, example = ""] = /```yaml\n([^]*?)```/.exec(page) ?? [];
   const result = parseConfig(example, "/etc/twinboard/gateway.yaml");
   assert.ok("config" in result, JSON.stringify(result));
-  assert.equal(result.config.services[0]?.insidePort, 8080);
+  const [web] = result.config.services;
+  assert.equal(web !== undefined && "insidePort" in web ? web.insidePort : null, 8080);
   assert.deepEqual(result.config.placement.cores, { a: [1], b: [1] });
 });
 
@@ -89,10 +95,7 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "a typo",
     "uplink: up0",
     "upplink: up0",
-    [
-      "f:7:1: network.uplink: is missing",
-      /^f:8:3: network\.upplink: unknown key, did you mean uplink\? \(allowed here: mode, uplink/,
-    ],
+    [/^f:8:3: network\.upplink: unknown key, did you mean uplink\? \(allowed here: mode, uplink/],
   ],
   [
     "underscores",
@@ -136,25 +139,21 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "a port out of range",
     "port: 80,",
     "port: 80000,",
-    [/^f:10:63: services\[0\]\.port: expected a whole number from 1 to 65535, not 80000$/],
+    [
+      /^f:10:63: services\[0\]\.port: expected a port from 1 to 65535, or a range such as 10000-10100, not 80000$/,
+    ],
   ],
   [
     "udp",
     "protocol: tcp",
     "protocol: udp",
-    [/^f:10:28: services\[0\]\.protocol: udp is not supported by this version/],
+    [/^f:10:5: services\[0\]\.flows: is missing: stateless .* or session/],
   ],
   [
     "an unknown protocol",
     "protocol: tcp",
     "protocol: sctp",
-    [/^f:10:28: services\[0\]\.protocol: expected one of tcp, not "sctp"$/],
-  ],
-  [
-    "a serial line",
-    "health:",
-    "  - { name: plc, serial: /dev/ttyS1, baud: 115200 }\nhealth:",
-    ["f:11:26: services[1].serial: serial is not supported by this version"],
+    [/^f:10:28: services\[0\]\.protocol: expected one of tcp, udp, icmp, not "sctp"$/],
   ],
   [
     "containers",
@@ -162,11 +161,22 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "memory: 256MiB\n  kind: container",
     [/^f:7:9: boards\.kind: container is not supported by this version/],
   ],
+  ["no uplink", "uplink: up0", "mode: routed", [/^f:7:1: network\.uplink: is missing, mode routed needs it/]],
   [
-    "bridged",
+    "a routed service on a bridge",
     "uplink: up0",
     "uplink: up0\n  mode: bridged",
-    [/^f:9:9: network\.mode: bridged is not supported by this version/],
+    [/^f:11:\d+: services\[0\]\.protocol: tcp services are for mode routed/],
+  ],
+  [
+    "keys of another mode",
+    "uplink: up0",
+    "uplink: up0\n  linger: 20ms\n  gateway: 198.51.100.1",
+    [
+      /^f:9:11: network\.linger: means nothing in mode routed, only in bridged and two-cards/,
+      /^f:10:12: network\.gateway: means nothing in mode routed/,
+      /^f:10:12: network\.gateway: means nothing without network\.address/,
+    ],
   ],
   ["failover", "health:", "failover: maybe\nhealth:", [/^f:11:11: failover: expected true or false/]],
   [

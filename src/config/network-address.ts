@@ -57,6 +57,22 @@ export function addressAt({ family, base }: Prefix, offset: number): string {
   return toAddress(base + BigInt(offset), family);
 }
 
+const linkLocal6 = "fe80::/10";
+
+/** An IPv6 address of one link alone (RFC 4291, section 2.5.6). */
+export function isLinkLocal6(address: string): boolean {
+  const prefix = parsePrefix(linkLocal6);
+  return prefix !== undefined && holds(prefix, address);
+}
+
+/** The network of an address with its prefix length; `undefined` if the text is no address. */
+export function networkOf(address: string, length: number): Prefix | undefined {
+  if (!isAddress(address)) return undefined;
+  const family = isIP(address) === 6 ? 6 : 4;
+  const hostBits = BigInt(bitsOf[family] - length);
+  return { family, base: (toNumber(address) >> hostBits) << hostBits, length };
+}
+
 /** Addresses that no client outside can be given (IANA's special-purpose registries, RFC 6890). */
 const unfit: readonly (readonly [prefix: string, what: string])[] = [
   ["0.0.0.0/8", "an unspecified address"],
@@ -68,7 +84,7 @@ const unfit: readonly (readonly [prefix: string, what: string])[] = [
   ["::1/128", "the loopback address"],
   ["::ffff:0:0/96", "an IPv4 address written as IPv6"],
   ["::/96", "an IPv4 address written as IPv6"],
-  ["fe80::/10", "a link-local address"],
+  [linkLocal6, "a link-local address"],
   ["ff00::/8", "a multicast address"],
 ];
 

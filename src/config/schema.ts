@@ -2,114 +2,34 @@
  * The configuration file as people write it: every key that exists, and what it may hold.
  * Keys of later versions are known here, and choosing one is refused by name: nothing is accepted that would not be done.
  */
+import { isIP } from "node:net";
 import { z } from "zod";
-import { addressAt, isAddress, parsePrefix, unfitness } from "./network-address.ts";
-import { suggestion } from "./suggestion.ts";
-import { parseDurationMs, parseSizeBytes } from "./units.ts";
-
-const notYet = "not supported by this version";
-
-/** A mapping that takes these keys only. Its message for unknown keys has one line a key, in the order of `issue.keys`. */
-function section<Shape extends z.ZodRawShape>(shape: Shape) {
-  const allowed = Object.keys(shape);
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === "unrecognized_keys"
-        ? issue.keys.map((key) => unknownKey(key, allowed)).join("\n")
-        : undefined,
-  });
-}
-
-function unknownKey(key: string, allowed: readonly string[]): string {
-  const meant = suggestion(key, allowed);
-  return `unknown key${meant === undefined ? "" : `, did you mean ${meant}?`} (allowed here: ${allowed.join(", ")})`;
-}
-
-/** A key or value that a later version will accept. */
-function later(what: string) {
-  return z.unknown().superRefine((value, context) => {
-    if (value !== undefined) context.addIssue({ code: "custom", message: `${what} is ${notYet}` });
-  });
-}
-
-/** One of `now`; each of `planned` is refused by name. */
-function choice<const Now extends readonly string[]>(now: Now, planned: readonly string[]) {
-  return z.enum(now, {
-    error: ({ input }) =>
-      planned.includes(String(input))
-        ? `${String(input)} is ${notYet} (allowed: ${now.join(", ")})`
-        : `expected one of ${now.join(", ")}`,
-  });
-}
-
-function measured(parse: (text: string) => number | undefined, what: string, least: number, most: number) {
-  return z.unknown().transform((value, context) => {
-    const parsed = typeof value === "string" ? parse(value) : undefined;
-    if (parsed !== undefined && parsed >= least && parsed <= most) return parsed;
-    context.addIssue({ code: "custom", message: `expected ${what}`, input: value });
-    return z.NEVER;
-  });
-}
-
-const hourMs = 3_600_000;
-const duration = (example: string, leastMs = 1, mostMs = hourMs) =>
-  measured(
-    parseDurationMs,
-    `a duration of ${leastMs} ms to ${mostMs / 1000} s with its unit (ms, s, m, h), such as ${example}`,
-    leastMs,
-    mostMs,
-  );
-const size = (example: string, leastBytes: number, mostBytes: number) =>
-  measured(
-    parseSizeBytes,
-    `a size of ${leastBytes / 1024 ** 2} MiB to ${mostBytes / 1024 ** 2} MiB with its unit (KiB, MiB, GiB), such as ${example}`,
-    leastBytes,
-    mostBytes,
-  );
-
-const whole = (least: number, most: number) => {
-  const message = `expected a whole number from ${least} to ${most}`;
-  return z.int(message).min(least, message).max(most, message);
-};
-const port = whole(1, 65_535);
-/** Names become parts of paths, of rules' comments and of kernel arguments. */
-const name = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,31}$/, "expected a letter a-z, then at most 31 of a-z, 0-9 and -");
-const absolutePath = z.string().regex(/^\/[^\0\n]{1,4095}$/, "expected an absolute path");
-/** Interface names as the kernel takes them (dev_valid_name in net/core/dev.c, IFNAMSIZ). */
-const card = z
-  .string()
-  .regex(/^[^\s/:]{1,15}$/, "expected the name of a network card, at most 15 characters, see ip link")
-  .refine((text) => text !== "." && text !== "..", "expected the name of a network card, see ip link");
-
-const serviceAddress = z.string().superRefine((text, context) => {
-  const what = isAddress(text) ? unfitness(text) : "no address";
-  if (what === undefined) return;
-  const message =
-    what === "no address"
-      ? "expected an IPv4 or IPv6 address without a prefix, such as 198.51.100.10 or 2001:db8::10"
-      : `${text} is ${what}: expected one that clients outside can reach`;
-  context.addIssue({ code: "custom", message });
-});
-
-const networkService = section({
+import { isLeased, type LeasedService, leasedService } from "./leased-schema.ts";
+import { isLine, type LineService, lineService } from "./line-schema.ts";
+import { addressAt, isAddress, isLinkLocal6, parsePrefix, unfitness } from "./network-address.ts";
+import { type NetworkService, networkService } from "./network-service.ts";
+import {
+  absolutePath,
+  card,
+  choice,
+  duration,
+  hourMs,
+  later,
+  mebi,
   name,
-  protocol: choice(["tcp"], ["udp"]),
-  address: serviceAddress,
-  port,
-  "inside-port": port.optional(),
-  drain: duration("30s", 0).optional(),
-  quiet: duration("1s", 0).optional(),
-  flows: later("flows").optional(),
-});
+  notYet,
+  section,
+  size,
+  whole,
+} from "./values.ts";
 
-const serialService = section({ name, serial: later("serial"), baud: z.unknown().optional() });
+type AnyService = NetworkService | LineService | LeasedService;
 
 /** Chooses the schema by the keys that are there, so that a serial line is not told that it lacks a port. */
-const service = z.record(z.string(), z.unknown()).transform((raw, context) => {
-  const result = "serial" in raw ? serialService.safeParse(raw) : networkService.safeParse(raw);
-  if (result.success && "address" in result.data) return result.data;
+const service = z.record(z.string(), z.unknown()).transform((raw, context): AnyService => {
+  const kind = isLine(raw) ? lineService : isLeased(raw) ? leasedService : networkService;
+  const result = kind.safeParse(raw);
+  if (result.success) return result.data;
   // A finished issue is a raw one with its message; only the types differ.
   for (const issue of result.error?.issues ?? [])
     context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);
@@ -161,13 +81,47 @@ const boards6Prefix = z.string().refine((text) => {
   );
 }, "expected an IPv6 prefix of /16 to /126 that begins at its first address, such as fd5c:9a1e:7b42::/64");
 
+/** Of one card: not a group's (IEEE 802, the lowest bit of the first octet). */
+const mac = z
+  .string()
+  .regex(
+    /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i,
+    "expected the MAC address of a card, such as 52:54:00:00:00:10",
+  )
+  .transform((text) => text.toLowerCase());
+
+/** What a board's card is told, on a network that it shares with others. */
+const networkAddress = (family: 4 | 6, example: string) =>
+  z.string().superRefine((text, context) => {
+    const [address = "", length = "", ...rest] = text.split("/");
+    const fits =
+      rest.length === 0 && /^[1-9]\d{0,2}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
+    const what = isAddress(address) ? unfitness(address) : undefined;
+    if (fits && isIP(address) === family && what === undefined) return;
+    const why = what === undefined ? "" : `${address} is ${what}: `;
+    const message = `${why}expected an IPv${family} address with its prefix, such as ${example}`;
+    context.addIssue({ code: "custom", message });
+  });
+
+/** On the boards' own network, where a router's IPv6 address often is its link-local one. */
+const gateway = z.string().superRefine((text, context) => {
+  const what = isAddress(text) && !isLinkLocal6(text) ? unfitness(text) : undefined;
+  if (isAddress(text) && what === undefined) return;
+  const message = "expected the address of a router, without a prefix, such as 198.51.100.1 or fe80::1";
+  context.addIssue({
+    code: "custom",
+    message: what === undefined ? message : `${text} is ${what}: ${message}`,
+  });
+});
+
+/** Of 802.1Q; 0 and 4095 are reserved. */
+const vlan = whole(1, 4094);
+
 /** YAML reads 0x00ffffff as a number. */
 const markMask = z
   .int("expected a mask of 32 bits, such as 0x00ffffff")
   .min(1, "expected a mask of 32 bits, such as 0x00ffffff")
   .max(0xffff_ffff, "expected a mask of 32 bits, such as 0x00ffffff");
-
-const mebi = 1024 ** 2;
 
 export const documentSchema = section({
   system: name,
@@ -201,17 +155,27 @@ export const documentSchema = section({
   }),
   placement: section({ cores: section({ a: cores.optional(), b: cores.optional() }).optional() }).optional(),
   network: section({
-    mode: choice(["routed"], ["bridged", "two-cards"]).optional(),
-    uplink: card,
-    uplinks: later("uplinks").optional(),
+    mode: choice(["routed", "bridged", "two-cards", "none"], []).optional(),
+    uplink: card.optional(),
+    uplinks: section({ a: card, b: card }).optional(),
     boards: boardsPrefix.optional(),
     boards6: boards6Prefix.optional(),
     "mark-mask": markMask.optional(),
+    masquerade: z.boolean("expected true or false").optional(),
+    mac: mac.optional(),
+    address: networkAddress(4, "198.51.100.10/24").optional(),
+    address6: networkAddress(6, "2001:db8::10/64").optional(),
+    gateway: gateway.optional(),
+    gateway6: gateway.optional(),
+    vlan: vlan.optional(),
+    vlans: z
+      .array(vlan)
+      .min(1, "expected at least one VLAN")
+      .max(256, "expected at most 256 VLANs")
+      .optional(),
+    linger: duration("20ms", 0, 1000).optional(),
   }),
-  services: z
-    .array(service)
-    .min(1, "expected at least one service")
-    .max(255, "expected at most 255 services"),
+  services: z.array(service).max(255, "expected at most 255 services").optional(),
   state: section({
     "hand-over": z.literal(false, `state hand-over is ${notYet}`).optional(),
     deadline: later("state deadline").optional(),

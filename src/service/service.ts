@@ -12,6 +12,16 @@
  */
 import type { BoardName } from "../board/board.ts";
 
+/** What keeps one service of a system from working, while the others may do. */
+export interface Trouble {
+  /** Its name in the configuration. */
+  readonly service: string;
+  /** As a sentence. */
+  readonly what: string;
+  /** It has lost the holder, and `mend` may give it back; without it the thing itself is not there, or does not work. */
+  readonly mendable: boolean;
+}
+
 export interface ServiceCondition {
   /** `false`: nothing is set up on this host (a fresh host, or after a reboot). */
   readonly present: boolean;
@@ -54,17 +64,31 @@ export interface Service {
   /** The board's service card exists now: gives it its host side. Before each boot. */
   attach(board: BoardName, signal: AbortSignal): Promise<void>;
   inspect(): Promise<ServiceCondition>;
-  /** Makes every transaction fail that was prepared before this call; recovery does it before it inspects. Returns the new epoch. */
-  raiseEpoch(): Promise<number>;
-
-  /** Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside. */
-  prepare(to: BoardName, signal: AbortSignal): Promise<void>;
   /**
-   * The takeover's commit point: one transaction after which new work reaches `to`. A previous holder is draining from then on.
-   * Errors: `takeover-failed`, `stale-epoch`: nothing has changed.
+   * Makes every transaction fail that was prepared before this call; recovery does it before it inspects.
+   * @param above the new epoch is higher than this one too: what is leased may remember it, when the rules were made anew.
+   * @returns the new epoch; 0 if nothing is set up.
+   */
+  raiseEpoch(above?: number): Promise<number>;
+
+  /**
+   * Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside.
+   * Errors: `board-unlinked` (the outside cannot be reached through its wire), unless it holds already.
+   * @param options `partly`: nobody serves, or this is the way back: a board whose wire is cut may hold too.
+   */
+  prepare(to: BoardName, signal: AbortSignal, options?: { readonly partly?: boolean }): Promise<void>;
+  /**
+   * The takeover's commit point: one transaction after which new work reaches `to`. A previous holder is draining from then on. What is not
+   * moved by that transaction is leased before it and settled after it, also if `to` holds already: then only that is made so.
+   * Errors: `takeover-failed`, `stale-epoch`: `inspect` tells whether the holder has changed; if it has not, nothing has.
+   * @param options `partly`: nobody serves, or this is the way back: what cannot follow stays behind as a trouble, and is no error.
    * @returns how long the transaction took as the daemon sees it.
    */
-  handOver(to: BoardName, signal: AbortSignal): Promise<{ readonly ms: number }>;
+  handOver(
+    to: BoardName,
+    signal: AbortSignal,
+    options?: { readonly partly?: boolean },
+  ): Promise<{ readonly ms: number }>;
   /** Gives back what `prepare` leased, after a takeover that did not happen. */
   release(signal: AbortSignal): Promise<void>;
   /**
@@ -83,6 +107,19 @@ export interface Service {
   ): Promise<DrainResult>;
   /** Shuts the fence: from here on the board neither hears nor sends anything of the service. Never the holder's. */
   fence(board: BoardName): Promise<void>;
+  /** Services that do not work, or not for the holder, whatever the reason. Asks each; costs a dormant board nothing. */
+  troubles(): Promise<readonly Trouble[]>;
+  /** Gives services that lost the holder (what carries them was killed, or came back) to it again. Changes no holder. Not in the middle of a takeover. */
+  mend(signal: AbortSignal): Promise<void>;
+  /**
+   * Why the outside cannot be reached through a board's own wire, as a sentence; `null` if it can, if nobody knows, and where both boards
+   * share one wire. What lasts only for some milliseconds is told by neither this nor `watchWire`.
+   */
+  wireObstacle(board: BoardName): Promise<string | null>;
+  /**
+   * Tells each change of `wireObstacle`, and an obstacle that there is already as soon as it is known. Returns what ends that.
+   */
+  watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void;
   /** Removes rules, addresses and settings; the host is as it was found. */
   tearDown(signal: AbortSignal): Promise<void>;
 }

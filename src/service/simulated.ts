@@ -1,7 +1,14 @@
 /** The service in memory, for tests of the story. The `SimulatedServiceWorld` is the kernel: it outlives each daemon's `SimulatedService`. */
 import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
-import type { DrainCounts, DrainProgress, DrainResult, Service, ServiceCondition } from "./service.ts";
+import type {
+  DrainCounts,
+  DrainProgress,
+  DrainResult,
+  Service,
+  ServiceCondition,
+  Trouble,
+} from "./service.ts";
 
 export type ServiceCall = Exclude<keyof Service, symbol>;
 
@@ -34,6 +41,8 @@ export class SimulatedServiceWorld {
   #condition: ServiceCondition = { present: false, holder: null, draining: null, epoch: 0 };
   #deadlinePassed = false;
   readonly #waiting = new Set<() => void>();
+  readonly #obstacles: Record<BoardName, string | null> = { a: null, b: null };
+  readonly #wireWatchers = new Set<{ board: BoardName; onChange: (obstacle: string | null) => void }>();
 
   get condition(): ServiceCondition {
     return this.#condition;
@@ -83,6 +92,23 @@ export class SimulatedServiceWorld {
     this.become({ present: false, holder: null, draining: null, epoch: 0 });
   }
 
+  /** A board's wire is cut, or joined again (`null`). */
+  cutWire(board: BoardName, obstacle: string | null): void {
+    this.#obstacles[board] = obstacle;
+    for (const watcher of this.#wireWatchers) if (watcher.board === board) watcher.onChange(obstacle);
+  }
+
+  wireObstacle(board: BoardName): string | null {
+    return this.#obstacles[board];
+  }
+
+  watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {
+    const watcher = { board, onChange };
+    this.#wireWatchers.add(watcher);
+    if (this.#obstacles[board] !== null) onChange(this.#obstacles[board]);
+    return () => this.#wireWatchers.delete(watcher);
+  }
+
   /** Resolves when flows or deadline have changed. Errors: the signal's reason. */
   async changed(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -123,16 +149,23 @@ export class SimulatedService implements Service {
     return this.#call("inspect", undefined, () => this.#world.condition);
   }
 
-  raiseEpoch(): Promise<number> {
+  raiseEpoch(above = 0): Promise<number> {
     return this.#call("raiseEpoch", undefined, () => {
       const { present, epoch } = this.#world.condition;
-      if (present) this.#world.become({ epoch: epoch + 1 });
+      if (present) this.#world.become({ epoch: Math.max(epoch, above) + 1 });
       return this.#world.condition.epoch;
     });
   }
 
-  prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+  prepare(
+    to: BoardName,
+    signal: AbortSignal,
+    { partly = false }: { readonly partly?: boolean } = {},
+  ): Promise<void> {
     return this.#call("prepare", signal, () => {
+      const obstacle = this.#world.wireObstacle(to);
+      if (obstacle !== null && !partly && this.#present().holder !== to)
+        throw new TwinboardError("board-unlinked", { detail: `board ${to}: ${obstacle}` });
       this.#prepared = { to, epoch: this.#present().epoch };
       this.#world.leased = to;
     });
@@ -195,6 +228,22 @@ export class SimulatedService implements Service {
     });
   }
 
+  troubles(): Promise<readonly Trouble[]> {
+    return this.#call("troubles", undefined, () => []);
+  }
+
+  mend(signal: AbortSignal): Promise<void> {
+    return this.#call("mend", signal, () => undefined);
+  }
+
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#call("wireObstacle", undefined, () => this.#world.wireObstacle(board));
+  }
+
+  watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {
+    return this.#world.watchWire(board, onChange);
+  }
+
   tearDown(signal: AbortSignal): Promise<void> {
     return this.#call("tearDown", signal, () => {
       this.#prepared = undefined;
@@ -236,7 +285,7 @@ function failure(name: ServiceCall): TwinboardError {
 }
 
 /** Never resolves; without a signal it is a call of a daemon that has to be killed. */
-async function untilAborted(signal: AbortSignal | undefined): Promise<never> {
+export async function untilAborted(signal: AbortSignal | undefined): Promise<never> {
   return await new Promise<never>((_, reject) => {
     if (signal?.aborted === true) reject(signal.reason as Error);
     signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseTcpFlows } from "./conntrack.ts";
+import { parseFlows } from "./conntrack.ts";
 
 // as conntrack 1.4.7 prints them
 const listing = `
@@ -12,7 +12,7 @@ udp      17 28 src=198.51.100.1 dst=198.51.100.2 sport=5 dport=6 src=198.51.100.
 `;
 
 test("flows are read from what conntrack prints, with and without accounting, of both families", () => {
-  assert.deepEqual(parseTcpFlows(listing), [
+  assert.deepEqual(parseFlows(listing), [
     {
       id: 2871641374,
       state: "ESTABLISHED",
@@ -58,9 +58,24 @@ test("flows are read from what conntrack prints, with and without accounting, of
       bytes: 60,
       mark: 0,
     },
+    {
+      id: 4,
+      state: "",
+      source: "198.51.100.1",
+      sourcePort: 5,
+      destination: "198.51.100.2",
+      destinationPort: 6,
+      answeredBy: "198.51.100.2",
+      answeredPort: 6,
+      answeredTo: "198.51.100.1",
+      answeredToPort: 5,
+      packets: 0,
+      bytes: 0,
+      mark: 0,
+    },
   ]);
 });
 
 test("whatever else stands there is passed over", () => {
-  fc.assert(fc.property(fc.string(), (text) => parseTcpFlows(text).length === 0));
+  fc.assert(fc.property(fc.string(), (text) => parseFlows(text).length === 0));
 });

@@ -40,6 +40,13 @@ export async function addresses(): Promise<readonly { readonly address: string; 
   );
 }
 
+/** Neighbours whose MAC address is known, by address. Errors: `missing-program`, `command-failed`. */
+export async function neighbours(): Promise<readonly { readonly address: string; readonly mac: string }[]> {
+  const { stdout } = await run(program, ["-json", "neighbour", "show"]);
+  const found = parse(stdout) as { readonly dst: string; readonly lladdr?: string }[];
+  return found.flatMap(({ dst, lladdr }) => (lladdr === undefined ? [] : [{ address: dst, mac: lladdr }]));
+}
+
 /** Which card has an address; `undefined` if none has. Errors: `missing-program`, `command-failed`. */
 export async function cardOfAddress(address: string): Promise<string | undefined> {
   return (await addresses()).find((one) => one.address === address)?.card;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
-import { hears, parseListeners, tcpListeners } from "./listeners.ts";
+import { hears, listeners, parseListeners } from "./listeners.ts";
 
 test("listeners are read from what ss prints", () => {
   const table = `LISTEN 0      128      0.0.0.0:22   0.0.0.0:*
@@ -42,7 +42,7 @@ test("listeners of this process are found, and whether they take one family or b
     const server = createServer().listen({ ...options, port: 0 });
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
-    found.push(...(await tcpListeners()).filter((one) => one.port === port).map(({ address }) => address));
+    found.push(...(await listeners("tcp")).filter((one) => one.port === port).map(({ address }) => address));
     server.close();
   }
   assert.deepEqual(found, ["127.0.0.1", "::", "*"]);

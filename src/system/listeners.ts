@@ -1,4 +1,4 @@
-/** Who listens on TCP ports of this network namespace, as ss(8) tells it. */
+/** Who listens on ports of this network namespace, as ss(8) tells it. */
 import { isIPv6 } from "node:net";
 import { run } from "./process.ts";
 
@@ -9,8 +9,8 @@ export interface Listener {
 }
 
 /** Errors: `missing-program`, `command-failed`. */
-export async function tcpListeners(): Promise<Listener[]> {
-  const { stdout } = await run("ss", ["--no-header", "--listening", "--numeric", "--tcp"]);
+export async function listeners(protocol: "tcp" | "udp"): Promise<Listener[]> {
+  const { stdout } = await run("ss", ["--no-header", "--listening", "--numeric", `--${protocol}`]);
   return parseListeners(stdout.toString());
 }
 

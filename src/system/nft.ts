@@ -211,10 +211,21 @@ export interface NftSet {
   readonly elements: readonly unknown[];
 }
 
-/** Whether the table exists. Errors: `command-failed`, `missing-program`, `deadline-passed`. */
+/** Families in which there is a table of that name. Errors: `command-failed`, `missing-program`, `deadline-passed`. */
+export async function familiesWith(table: string): Promise<string[]> {
+  const { stdout } = await run(program, ["-j", "list", "tables"]);
+  const found = objects(stdout.toString(), "table").filter(({ name }) => name === table);
+  return found.map(({ family }) => String(family));
+}
+
+/** Whether the table exists. Errors: as `familiesWith`. */
 export async function hasTable(family: string, table: string): Promise<boolean> {
-  const { stdout } = await run(program, ["-j", "list", "tables", family]);
-  return objects(stdout.toString(), "table").some((found) => found["name"] === table);
+  return (await familiesWith(table)).includes(family);
+}
+
+/** Removes a table that exists, with all that is in it. Errors: as `familiesWith`. */
+export async function deleteTable(family: string, table: string): Promise<void> {
+  await run(program, ["delete", "table", family, table]);
 }
 
 /** The sets of one table in what `nft -j list sets` printed: nft 1.0.6 prints those of every table, whatever table is named. Pure. */

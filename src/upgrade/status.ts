@@ -1,6 +1,6 @@
 /** What `status` tells of a system. */
 import type { BoardName, BoardUsage } from "../board/board.ts";
-import type { DrainResult } from "../service/service.ts";
+import type { DrainResult, Trouble } from "../service/service.ts";
 import type { SlotMark } from "../slot/slot.ts";
 import type { Outcome, PhaseName, ProgressEvent, StoryKind } from "./record.ts";
 
@@ -68,6 +68,8 @@ export interface SystemStatus {
   readonly stuck: { readonly code: string; readonly reason: string } | null;
   /** Whether the other board would take the service over now if the holder failed. */
   readonly failover: FailoverStatus;
+  /** Services that do not work as they should; nothing if all is well. */
+  readonly troubles: readonly Trouble[];
   readonly story: StoryStatus | null;
   readonly lastStory: StoryResult | null;
   readonly boards: Readonly<Record<BoardName, BoardStatus>>;

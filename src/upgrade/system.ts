@@ -4,6 +4,7 @@ import type { BundleSource } from "../delivery/delivery.ts";
 import { TwinboardError } from "../errors.ts";
 import type { NotedFacts } from "./facts.ts";
 import { Failover } from "./failover.ts";
+import { Mending } from "./mending.ts";
 import type { StoryKind } from "./record.ts";
 import { type Report, reportOf, reportsOf, type StorySummary, summaryOf } from "./report.ts";
 import { runStory } from "./runner.ts";
@@ -21,12 +22,14 @@ export class System {
   readonly #stories: Stories;
   readonly #takeUp: TakeUp;
   readonly #failover: Failover;
+  readonly #mending: Mending;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#stories = new Stories(parts);
     this.#takeUp = new TakeUp(parts, this.#stories);
     this.#failover = new Failover(parts, this.#stories, this.#takeUp);
+    this.#mending = new Mending(parts, this.#stories);
   }
 
   /**
@@ -45,6 +48,7 @@ export class System {
     }
     await this.#stories.reserve(nothing, () => this.#takeUp.run());
     this.#failover.start();
+    this.#mending.start();
   }
 
   /** Lets the driver know a board again that runs since before this daemon; a dormant one is left alone. */
@@ -174,8 +178,10 @@ export class System {
 
   /** Stops this daemon's work: boards and rules go on, and the next daemon takes up the story. */
   async close(): Promise<void> {
+    const mended = this.#mending.close();
     await this.#failover.close();
     await this.#stories.close();
+    await mended;
     for (const name of boardNames) await this.#parts.boards[name].release();
     await this.#parts.journal.close();
   }
@@ -183,6 +189,7 @@ export class System {
   /** Stops both boards and puts the host back as it was. What is installed stays. Errors: `busy`. */
   async down(signal: AbortSignal): Promise<void> {
     const watching = await this.#failover.pause();
+    const mending = await this.#mending.pause();
     let begun = false;
     try {
       await this.#stories.abandonAutomatic();
@@ -195,6 +202,7 @@ export class System {
       this.#stories.endAbandoning();
       // What is half taken down stays so until somebody asks again; nobody is to bring it up behind their back.
       if (watching && !begun) this.#failover.start();
+      if (mending && !begun) this.#mending.start();
       throw error;
     }
   }

@@ -16,8 +16,10 @@ for (const family of families)
           daemon = lab.daemon();
           return daemon;
         },
-        begin: async () => await lab.clients.call("begin", { kind: "silent" }),
-        flowsOn: async (board) => await lab.boards[board].server.call("connections"),
+        flows: {
+          begin: async () => await lab.clients.call("begin", { kind: "silent" }),
+          on: async (board) => await lab.boards[board].server.call("connections"),
+        },
         [Symbol.asyncDispose]: async () => await lab[Symbol.asyncDispose](),
       };
     },

@@ -6,8 +6,10 @@ serviceContract("simulated", () => {
   return Promise.resolve({
     service: new SimulatedService(world),
     restart: () => Promise.resolve(new SimulatedService(world)),
-    begin: () => Promise.resolve(world.begin()),
-    flowsOn: (board) => Promise.resolve(world.flows[board]),
+    flows: {
+      begin: () => Promise.resolve(world.begin()),
+      on: (board) => Promise.resolve(world.flows[board]),
+    },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
 });

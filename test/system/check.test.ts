@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { features, loadElsewhere } from "../../src/service/routed/host.ts";
+import { loadElsewhere } from "../../src/service/network/host.ts";
+import { features } from "../../src/service/routed/host.ts";
 import { systemNames } from "../../src/system/names.ts";
 import { run } from "../../src/system/process.ts";
 import { type CommandRun, runCommand, startCommand } from "../fixtures/command.ts";
@@ -202,6 +203,28 @@ test("an uplink that is down, and IPv6 that is switched off there", { skip }, as
 async function uplink(): Promise<string> {
   return (await run(...enter("ip", ["link", "show", link.card]))).stdout.toString();
 }
+
+test("programs, devices and buses that are services, each by its name", { skip }, async () => {
+  const config = await configuration(
+    "leased",
+    (text) => `${text}  - { name: relay, exec: [${directory}/relay-service] }
+  - { name: log, device: { virtio-blk: /dev/no-such-disk } }
+  - { name: dongle, device: { usb: 9-9 } }
+  - { name: bus, can: can7 }
+`,
+  );
+  const { findings } = await checked(config);
+  const told = (where: string): string => {
+    const found = findings.find((finding) => finding.where === where);
+    return `${found?.severity} ${found?.code}: ${found?.what}`;
+  };
+  assert.match(told("services.relay"), /^error missing-program: .*relay-service is not there/);
+  assert.match(told("services.log"), /^warning null: \/dev\/no-such-disk is not there: the service waits/);
+  assert.match(told("services.dongle"), /^warning null: USB port 9-9 is not there/);
+  assert.match(told("services.bus"), /^warning null: can7 is not there/);
+  assert.match(told("CAN"), /^(ok null|error missing-(kernel-feature|program)): .*CAN/);
+  assert.match(told("usb-host"), /^(ok null|error missing-program): /);
+});
 
 test("beside a daemon: what is ours is not in its own way", { skip }, async () => {
   await settled();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DrainProgress } from "../../src/service/service.ts";
-import { parseTcpFlows } from "../../src/system/conntrack.ts";
+import { parseFlows } from "../../src/system/conntrack.ts";
 import type { DaemonService } from "../fixtures/daemon-service.ts";
 import type { FlowEnd } from "../fixtures/routed/client.ts";
 import { families, RoutedLab, type RoutedLabOptions } from "../fixtures/routed/lab.ts";
@@ -112,7 +112,7 @@ for (const family of families) {
       const hook = "prerouting priority -160";
       await foreign.device(lab, hook, `ct state new ct mark set ct mark | ${theirs}`);
       const marks = async (): Promise<number[]> =>
-        parseTcpFlows(await lab.onDevice("conntrack", ["-L", "-f", family, "-p", "tcp", "-o", "id"])).map(
+        parseFlows(await lab.onDevice("conntrack", ["-L", "-f", family, "-p", "tcp", "-o", "id"])).map(
           ({ mark }) => mark,
         );
       await beginMany(lab, 5, "idle");

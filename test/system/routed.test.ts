@@ -1,9 +1,10 @@
 /** The routed service in network namespaces, under real connections: takeovers, set-up, tear-down. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { takeover } from "../../src/service/routed/elements.ts";
+import { takeover } from "../../src/service/network/register.ts";
+import * as routed from "../../src/service/routed/elements.ts";
 import { marksIn } from "../../src/service/routed/marks.ts";
-import { parseTcpFlows } from "../../src/system/conntrack.ts";
+import { parseFlows } from "../../src/system/conntrack.ts";
 import { systemNames } from "../../src/system/names.ts";
 import type { FlowEnd, LoadResult } from "../fixtures/routed/client.ts";
 import { addresses, families, RoutedLab } from "../fixtures/routed/lab.ts";
@@ -38,7 +39,9 @@ test("a transaction of a daemon that was killed, arriving late, fails whole", { 
   await first.setUp(signal);
   await first.handOver("a", signal);
   const { system, ...plan } = lab.settings;
-  const late = takeover({ ...plan, names: systemNames(system) }, await first.inspect(), "b");
+  const names = systemNames(system);
+  const ofWiring = routed.takeover({ ...plan, names }, "b");
+  const late = takeover(names, await first.inspect(), "b", ofWiring);
   await first.peer.kill();
   const second = lab.daemon();
   await second.raiseEpoch();
@@ -158,7 +161,7 @@ for (const family of families) {
     await daemon.handOver("b", signal);
     const { serviceMark, boardMark, requestBit, unheardBit } = marksIn(lab.settings.markMask);
     const marks = async (): Promise<number[]> =>
-      parseTcpFlows(await lab.onDevice("conntrack", ["-L", "-f", family, "-p", "tcp", "-o", "id"]))
+      parseFlows(await lab.onDevice("conntrack", ["-L", "-f", family, "-p", "tcp", "-o", "id"]))
         .filter(({ state }) => state === "ESTABLISHED")
         .map(({ mark }) => mark & ~unheardBit);
     const web = serviceMark(0) | boardMark.b;

@@ -1,6 +1,7 @@
 /** The machine that a board is, as QEMU's command line. Pure: the same board and start give the same words. */
 import type { SystemNames } from "../../system/names.ts";
-import type { BoardName } from "../board.ts";
+import type { BoardDevice, BoardName } from "../board.ts";
+import { type BoardLine, lineArguments, lineKernelArguments, socketChardev } from "./line-ports.ts";
 
 export const qemuProgram = "qemu-system-x86_64";
 export const qemuPackage = "qemu-system-x86";
@@ -9,15 +10,18 @@ export type Accelerator = "kvm" | "tcg";
 
 /** What the board's service card is told to be. */
 export interface BoardIdentity {
-  readonly ipv4: CardAddress;
-  /** Without it the card has no IPv6 at all. */
+  readonly mac: string;
+  /** Without one the board is told none of that family. */
+  readonly ipv4?: CardAddress;
   readonly ipv6?: CardAddress;
+  /** *link*: the host itself is at the other end. *shared*: others are on the wire, and the host says nothing on its end of the card. */
+  readonly wire: "link" | "shared";
 }
 
 export interface CardAddress {
   /** With its prefix: `10.231.0.2/29`. */
   readonly address: string;
-  readonly gateway: string;
+  readonly gateway?: string;
 }
 
 export interface Machine {
@@ -35,6 +39,19 @@ export interface Machine {
   readonly diskIo: "native" | "threads";
   /** Within how many seconds the board says again and again that it lives; never, if it is left out. */
   readonly watchdogSeconds?: number | undefined;
+  /** What it can be given while it runs. */
+  readonly devices?: readonly BoardDevice[] | undefined;
+  /** CAN buses that it has a controller for. */
+  readonly cans?: readonly CanController[] | undefined;
+  /** Serial lines and streams of the service: for each a port, whose other end is a socket (`line-ports.ts`). */
+  readonly lines?: readonly BoardLine[] | undefined;
+}
+
+export interface CanController {
+  /** The name of the service that it is. */
+  readonly name: string;
+  /** *true*: a CTU CAN FD controller, else an SJA1000 (Kvaser PCI). */
+  readonly fd: boolean;
 }
 
 /** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
@@ -69,8 +86,11 @@ export function qemuArguments(machine: Machine): string[] {
     ...processor(machine),
     ...boot(machine),
     ...control(),
-    ...card(machine, "mgmt"),
-    ...card(machine, "service"),
+    ...card(machine, "mgmt", machine.names.mac(machine.name, "mgmt")),
+    ...card(machine, "service", machine.identity.mac),
+    ...plugs(machine),
+    ...canControllers(machine),
+    ...lineArguments(machine.lines ?? []),
   ].flat();
 }
 
@@ -110,7 +130,7 @@ function boot(machine: Machine): string[] {
 
 /** The manifest's arguments first: where the kernel takes the last of a kind, the host's own hold. */
 function kernelCommandLine(machine: Machine): string {
-  const { kernelArguments, names, name, identity, watchdogSeconds } = machine;
+  const { kernelArguments, names, name, identity, watchdogSeconds, lines } = machine;
   return [
     kernelArguments.trim(),
     "console=ttyS0",
@@ -121,20 +141,23 @@ function kernelCommandLine(machine: Machine): string {
     `twinboard.system=${names.system}`,
     `twinboard.board=${name}`,
     `twinboard.mgmt=${names.mac(name, "mgmt")}`,
-    `twinboard.service=${names.mac(name, "service")}`,
-    `twinboard.address4=${identity.ipv4.address}`,
-    `twinboard.gateway4=${identity.ipv4.gateway}`,
-    ...(identity.ipv6 === undefined
-      ? []
-      : [`twinboard.address6=${identity.ipv6.address}`, `twinboard.gateway6=${identity.ipv6.gateway}`]),
+    `twinboard.service=${identity.mac}`,
+    ...addressArguments(4, identity.ipv4),
+    ...addressArguments(6, identity.ipv6),
     ...(watchdogSeconds === undefined ? [] : [`${watchdogArgument}=${watchdogSeconds}`]),
+    ...lineKernelArguments(lines ?? []),
   ]
     .join(" ")
     .trim();
 }
 
-function socketChardev(id: string, path: string): string {
-  return `socket,id=${id},path=${path},server=on,wait=off`;
+function addressArguments(family: 4 | 6, told: CardAddress | undefined): string[] {
+  if (told === undefined) return [];
+  const { address, gateway } = told;
+  return [
+    `twinboard.address${family}=${address}`,
+    ...(gateway === undefined ? [] : [`twinboard.gateway${family}=${gateway}`]),
+  ];
 }
 
 function control(): string[] {
@@ -154,9 +177,40 @@ function control(): string[] {
   ].flat();
 }
 
-function card({ names, name }: Machine, role: "mgmt" | "service"): string[] {
+function card({ names, name }: Machine, role: "mgmt" | "service", mac: string): string[] {
   return [
     ["-netdev", `tap,id=${role},ifname=${names.card(name, role)},script=no,downscript=no`],
-    ["-device", `virtio-net-pci,netdev=${role},mac=${names.mac(name, role)},romfile=`],
+    ["-device", `virtio-net-pci,netdev=${role},mac=${mac},romfile=`],
   ].flat();
+}
+
+/** Where QEMU puts a device that is plugged in later: a disk needs a port of its own, USB devices share a controller. */
+export const usbBus = "usb.0";
+export const portOf = (id: string): string => `port-${id}`;
+
+/** Last, so that what the board has at its start stands where it stands without them. */
+function plugs({ devices = [] }: Machine): string[] {
+  const disks = devices.filter(({ kind }) => kind === "disk");
+  const ports = disks.flatMap(({ id }, index) => [
+    "-device",
+    `pcie-root-port,id=${portOf(id)},bus=pcie.0,chassis=${index + 1},slot=${index + 1}`,
+  ]);
+  return disks.length === devices.length ? ports : [...ports, "-device", "qemu-xhci,id=usb"];
+}
+
+/**
+ * Each on the board's end of a pair of cards, which must be there when the machine starts (QEMU, "CAN Bus Emulation Support"). A CTU CAN
+ * FD card has two controllers, and takes no less than two buses: nothing is on the second.
+ */
+function canControllers({ names, name, cans = [] }: Machine): string[] {
+  return cans.flatMap(({ name: service, fd }) => {
+    const bus = `can-${service}`;
+    const card = names.canCard(name, service, "board");
+    return [
+      ["-object", `can-bus,id=${bus}`],
+      ["-object", `can-host-socketcan,id=canhost-${service},if=${card},canbus=${bus}`],
+      ...(fd ? [["-object", `can-bus,id=canspare-${service}`]] : []),
+      ["-device", fd ? `ctucan_pci,canbus0=${bus},canbus1=canspare-${service}` : `kvaser_pci,canbus=${bus}`],
+    ].flat();
+  });
 }

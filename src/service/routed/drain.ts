@@ -1,11 +1,11 @@
 /**
- * The drain: the old board's flows are watched until none is left. Those between two requests are closed (`closing.ts`), the others
+ * The drain: the old board's flows are watched until none is left. Of connections, those between two requests are closed (`closing.ts`), the others
  * finish what they began, and what is left at its service's deadline is cut (`cut.ts`). What it knows it reads from the kernel.
  */
-import type { BoardName } from "../../board/board.ts";
 import { systemClock } from "../../system/clock.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { readSetting } from "../../system/sysctl.ts";
+import type { DrainOrder } from "../network/wiring.ts";
 import type { DrainProgress, DrainResult } from "../service.ts";
 import { ask } from "./ask.ts";
 import { Closing, lastCallMs, youngCallMs } from "./closing.ts";
@@ -14,18 +14,9 @@ import { flowsOf, forgetFlows, type ServiceFlow } from "./flows.ts";
 import { marksIn } from "./marks.ts";
 import type { PlannedService, RoutedPlan } from "./plan.ts";
 import { Remarks } from "./remarks.ts";
+import { drainSessions } from "./sessions.ts";
 import { Stillness } from "./stillness.ts";
-import { Tally } from "./tally.ts";
-
-export interface DrainOrder {
-  readonly board: BoardName;
-  /** The table's epoch when the drain began; a drain of another time closes and cuts nothing. */
-  readonly epoch: number;
-  /** Epoch time in milliseconds of the takeover. */
-  readonly sinceMs: number;
-  readonly atOnce?: boolean;
-  readonly onProgress?: (progress: DrainProgress) => void;
-}
+import { sumOf, Tally } from "./tally.ts";
 
 const leastPauseMs = 100;
 /** A look at 100,000 flows takes half a second of a core: nine tenths of the time are for others. */
@@ -41,14 +32,47 @@ const questionMs = 0.1;
 /** The board has not answered a handshake for so long: the client's next SYN is better sent to the holder. */
 const handshakeMs = 1000;
 
-/** Errors: `command-failed`, `deadline-passed`; the signal's reason. Repeatable: the kernel knows what is left. */
+/**
+ * Drains connections, sessions and what is in flight, each kind in its own way and all at once.
+ * Errors: `command-failed`, `deadline-passed`; the signal's reason. Repeatable: the kernel knows what is left.
+ */
 export async function drainFlows(
   plan: RoutedPlan,
   nft: NftSession,
   order: DrainOrder,
   signal: AbortSignal,
 ): Promise<DrainResult> {
-  return await new Drain(plan, nft, order, signal).run();
+  const started = systemClock.monotonic();
+  const ending = new AbortController();
+  const within = AbortSignal.any([signal, ending.signal]);
+  const parts: Record<"connections" | "sessions", DrainProgress | undefined> = {
+    connections: undefined,
+    sessions: undefined,
+  };
+  const tell = (part: keyof typeof parts) => (progress: DrainProgress) => {
+    parts[part] = progress;
+    // A sum of less would tell that nothing is left.
+    if (Object.values(parts).every((one) => one !== undefined)) order.onProgress?.(sum());
+  };
+  const sum = (): DrainProgress =>
+    sumOf([parts.connections, parts.sessions].filter((part) => part !== undefined));
+  const connections = new ConnectionDrain(plan, nft, { ...order, onProgress: tell("connections") }, within);
+  // One that fails ends the others: they are asked for again as a whole.
+  const works = [
+    connections.run(),
+    drainSessions(plan, { ...order, onProgress: tell("sessions") }, within),
+    answerWhatWasAsked(plan, order, within),
+  ].map(async (work) => await work.catch((error: unknown) => ending.abort(error)));
+  await Promise.all(works);
+  within.throwIfAborted();
+  return { ...sum(), ms: systemClock.monotonic() - started, remarks: connections.remarks() };
+}
+
+/** Datagrams that are each on their own leave nothing to count: the old board has its time to answer those that it heard. */
+async function answerWhatWasAsked(plan: RoutedPlan, order: DrainOrder, signal: AbortSignal): Promise<void> {
+  const drainMs = Math.max(0, ...plan.stateless.map((service) => service.drainMs));
+  const restMs = order.atOnce === true ? 0 : order.sinceMs + drainMs - systemClock.now();
+  if (restMs > 0) await systemClock.sleep(restMs, signal);
 }
 
 interface Look {
@@ -58,11 +82,13 @@ interface Look {
   readonly tookMs: number;
 }
 
-class Drain {
+/** The drain of TCP. */
+class ConnectionDrain {
   readonly #plan: RoutedPlan;
   readonly #nft: NftSession;
   readonly #order: DrainOrder;
   readonly #signal: AbortSignal;
+  readonly #services: readonly PlannedService[];
   readonly #tally: Tally;
   readonly #stillness = new Stillness();
   readonly #closing = new Closing(this.#stillness);
@@ -74,19 +100,21 @@ class Drain {
     this.#nft = nft;
     this.#order = order;
     this.#signal = signal;
-    this.#tally = new Tally(plan.services);
+    this.#services = plan.services.filter(({ protocol }) => protocol === "tcp");
+    this.#tally = new Tally(this.#services);
     this.#remarks = new Remarks(order.board);
   }
 
-  async run(): Promise<DrainResult> {
-    const started = systemClock.monotonic();
+  remarks(): string[] {
+    return this.#remarks.sentences();
+  }
+
+  async run(): Promise<void> {
     for (;;) {
       const look = await this.#look();
       await this.#forget(look);
-      const progress = this.#tally.progress();
-      this.#order.onProgress?.(progress);
-      if (look.left.length === 0)
-        return { ...progress, ms: systemClock.monotonic() - started, remarks: this.#remarks.sentences() };
+      this.#order.onProgress?.(this.#tally.progress());
+      if (look.left.length === 0) return;
       const due = look.left.map(({ service }) => this.#restMs(service)).reduce((a, b) => Math.min(a, b));
       if (due <= Math.max(lookAheadMs, 2 * look.tookMs)) await this.#cut(look, due);
       else await this.#step(look, due);
@@ -121,12 +149,12 @@ class Drain {
 
   #pauseMs({ left, tookMs }: Look, dueMs: number): number {
     // The second look is the first that can find a flow still.
-    const quietMs = Math.min(...this.#plan.services.map((service) => service.quietMs));
+    const quietMs = Math.min(...this.#services.map((service) => service.quietMs));
     const isLastCall = left.some(({ service }) => this.#restMs(service) <= lastCallMs(service));
     const pauseMs = isLastCall
       ? Math.max(lastCallPauses.leastMs, tookMs * lastCallPauses.perLook)
       : Math.max(leastPauseMs, this.#looks === 1 ? quietMs : tookMs * pausePerLook);
-    const lastCalls = this.#plan.services.flatMap((service) =>
+    const lastCalls = this.#services.flatMap((service) =>
       [lastCallMs(service), youngCallMs(service)].map((callMs) => this.#restMs(service) - callMs),
     );
     const events = [this.#closing.untilNextMs(left, systemClock.monotonic()), ...lastCalls]

@@ -6,9 +6,9 @@
  * request is outstanding closes it, and only if the flow stands in the set `closing` (`close.ts`). A request that comes first wins.
  */
 import { type BoardName, boardNames } from "../../board/board.ts";
-import type { Family } from "./family.ts";
+import { type Family, familyOf } from "../network/family.ts";
 import { hex, type Marks, marksIn, without } from "./marks.ts";
-import { linkedFamilies, linksOf, type RoutedPlan, servicesOf } from "./plan.ts";
+import { linkedFamilies, linksOf, portsOf, type RoutedPlan, rangeFlag, servicesOf } from "./plan.ts";
 import { askedFromPorts } from "./probe-ports.ts";
 
 /** How long a flow that was asked for its end may still be closed by what it answers. */
@@ -17,7 +17,7 @@ export const closingTimeoutMs = 2000;
 /** Of a TCP header, in words of 32 bits, with all lengths of options. */
 const headerWords = Array.from({ length: 11 }, (_, index) => index + 5);
 
-/** Sets, maps and chains of one table; `cards`, `holder`, `draining`, `cut` and `services` are there. */
+/** Sets, maps and chains of one table; `cards`, `holder`, `draining`, `cut` and `board` are there. */
 export function flowRules(plan: RoutedPlan): string {
   const marks = marksIn(plan.markMask);
   const families = linkedFamilies(plan).map(({ family }) => family);
@@ -53,7 +53,8 @@ map asker_port${suffix} { type inet_service : inet_service; }`;
 /** SYNs of this host into flows that exist (`probe.ts`). They are not of that flow, nor a flow of their own. */
 function probes(plan: RoutedPlan, family: Family): string {
   const { suffix, header } = family;
-  const ends = servicesOf(plan, family).map(({ service }) => `${service.address} . ${service.port}`);
+  const tcp = servicesOf(plan, family).filter(({ service }) => service.protocol === "tcp");
+  const ends = tcp.map(({ service }) => `${service.address} . ${portsOf(service)}`);
   if (ends.length === 0) return "";
   const { host, a, b } = linksOf(plan, family);
   const syn = "tcp flags & (syn | ack | rst) == syn";
@@ -66,29 +67,43 @@ chain probes${suffix} {
 }`;
 }
 
-/** A verdict map and a chain each, because a map of marks would set bits that belong to others too. */
+/** A verdict map and two chains each: a map of marks would set bits that belong to others too, and a range of ports has no port to go to. */
 function numbers(plan: RoutedPlan, marks: Marks): string {
   return plan.services
-    .map((_, index) => `chain number_${index} { ${setMark(marks.mask, marks.serviceMark(index))}\n}`)
-    .join("\n");
+    .map((service, index) => {
+      const { name, header } = familyOf(service.address);
+      const { protocol, insidePort } = service;
+      const board = `dnat ${header} to meta nfproto map @board${familyOf(service.address).suffix}`;
+      const port = insidePort === undefined ? "" : ` : ${insidePort}`;
+      return `
+chain number_${index} { ${setMark(marks.mask, marks.serviceMark(index))}
+}
+chain steer_${index} { meta nfproto ${name} meta l4proto ${protocol} ${board}${port}
+}`;
+    })
+    .join("");
 }
 
 /** New flows get the number of their service, then the holder as their destination; the host's own clients alike. */
 function steering(plan: RoutedPlan, family: Family): string {
   const { suffix, header, addressType } = family;
   const key = `${header} daddr . meta l4proto . th dport`;
-  const services = servicesOf(plan, family).map(
-    ({ service: { address, protocol, port }, index }) =>
-      `${address} . ${protocol} . ${port} : goto number_${index}`,
-  );
+  const services = servicesOf(plan, family);
+  const map = (what: "number" | "steer"): string => {
+    const elements = services.map(
+      ({ service, index }) =>
+        `${service.address} . ${service.protocol} . ${portsOf(service)} : goto ${what}_${index}`,
+    );
+    return `
+map ${what}s${suffix} {
+  type ${addressType} . inet_proto . inet_service : verdict; ${rangeFlag(services.map(({ service }) => service))}
+  ${elements.length === 0 ? "" : `elements = { ${elements.join(", ")} }`}
+}`;
+  };
   const number = `ct state new ${key} vmap @numbers${suffix}`;
-  const steer = `dnat ${header} to ${key} map @services${suffix}`;
+  const steer = `${key} vmap @steers${suffix}`;
   const boards = boardNames.map((board) => linksOf(plan, family)[board]).join(", ");
-  return `
-map numbers${suffix} {
-  type ${addressType} . inet_proto . inet_service : verdict
-  ${services.length === 0 ? "" : `elements = { ${services.join(", ")} }`}
-}
+  return `${map("number")}${map("steer")}
 chain number${suffix} {
   type filter hook prerouting priority mangle; policy accept;
   iifname != @cards ${number}
@@ -107,7 +122,7 @@ chain steer_own${suffix} {
 }
 chain leave${suffix} {
   type nat hook postrouting priority srcnat; policy accept;
-  oifname "${plan.uplink}" ${header} saddr { ${boards} } masquerade
+  ${plan.masquerade ? `oifname "${plan.uplink}" ${header} saddr { ${boards} } masquerade` : ""}
 }`;
 }
 

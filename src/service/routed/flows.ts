@@ -1,10 +1,10 @@
 /** The flows of one board's services, out of the kernel's table, with what their marks say. */
 import type { BoardName } from "../../board/board.ts";
-import { forgetTcpFlows, listTcpFlows, type TcpFlow } from "../../system/conntrack.ts";
+import { type Flow, forgetFlowsWith, listFlows } from "../../system/conntrack.ts";
 import { type Marks, marksIn } from "./marks.ts";
-import { linkedFamilies, type PlannedService, type RoutedPlan } from "./plan.ts";
+import { type Endpoint, linkedFamilies, type PlannedService, type RoutedPlan } from "./plan.ts";
 
-export interface ServiceFlow extends TcpFlow {
+export interface ServiceFlow extends Flow {
   readonly service: PlannedService;
   /** R; see `marks.ts` for all of these. */
   readonly inRequest: boolean;
@@ -24,7 +24,7 @@ export interface ServiceFlow extends TcpFlow {
 /** States in which both ends have closed, or one has reset the flow. A reset of ours leads to CLOSE too, so K comes first. */
 const endStates: ReadonlySet<string> = new Set(["TIME_WAIT", "CLOSE", "NONE"]);
 
-/** All flows that the kernel knows of `board`, those that are over included. Errors: as `listTcpFlows`. */
+/** All TCP flows that the kernel knows of `board`, those that are over included. Errors: as `listFlows`. */
 export async function flowsOf(
   plan: RoutedPlan,
   board: BoardName,
@@ -33,13 +33,14 @@ export async function flowsOf(
   const marks = marksIn(plan.markMask);
   const flows: ServiceFlow[][] = [];
   for (const { family, links } of linkedFamilies(plan)) {
-    const found = await listTcpFlows(family.name, marks.boardMark[board], marks.boardMask, signal);
+    const ofBoard = { mark: marks.boardMark[board], mask: marks.boardMask };
+    const found = await listFlows("tcp", family.name, ofBoard, signal);
     flows.push(ofServices(plan, marks, links[board], found));
   }
   return flows.flat();
 }
 
-/** Forgets flows of `board` whose marks have these bits, and returns what they were. Errors: as `forgetTcpFlows`. */
+/** Forgets TCP flows of `board` whose marks have these bits, and returns what they were. Errors: as `forgetFlowsWith`. */
 export async function forgetFlows(
   plan: RoutedPlan,
   board: BoardName,
@@ -50,15 +51,11 @@ export async function forgetFlows(
   const flows: ServiceFlow[][] = [];
   for (const { links } of linkedFamilies(plan)) {
     const answeredBy = links[board];
-    const filter = { mark, mask: marks.boardMask | mask, answeredBy };
-    const found = await forgetTcpFlows(state === undefined ? filter : { ...filter, state });
+    const filter = { protocol: "tcp", mark, mask: marks.boardMask | mask, answeredBy } as const;
+    const found = await forgetFlowsWith(state === undefined ? filter : { ...filter, state });
     flows.push(ofServices(plan, marks, answeredBy, found));
   }
   return flows.flat();
-}
-
-function key(address: string, port: number): string {
-  return `${address} ${port}`;
 }
 
 /** Those of this system: another one of this host may mark its flows alike, but its boards have other addresses. */
@@ -66,17 +63,31 @@ function ofServices(
   plan: RoutedPlan,
   marks: Marks,
   answeredBy: string,
-  flows: readonly TcpFlow[],
+  flows: readonly Flow[],
 ): ServiceFlow[] {
-  const services = new Map(plan.services.map((service) => [key(service.address, service.port), service]));
+  const serviceOf = serviceFinder(plan.services.filter(({ protocol }) => protocol === "tcp"));
   return flows.flatMap((flow) => {
-    const service = services.get(key(flow.destination, flow.destinationPort));
+    const service = serviceOf(flow);
     const ours = (flow.mark & marks.serviceMask) !== 0 && flow.answeredBy === answeredBy;
     return service === undefined || !ours ? [] : [{ ...flow, service, ...standing(flow, marks) }];
   });
 }
 
-function standing(flow: TcpFlow, marks: Marks): Omit<ServiceFlow, keyof TcpFlow | "service"> {
+/** By its ends and not by its number, which is another one when the configuration was changed since the flow began. */
+export function serviceFinder<Service extends Endpoint>(
+  services: readonly Service[],
+): (flow: Pick<Flow, "destination" | "destinationPort">) => Service | undefined {
+  const single = new Map(services.map((service) => [`${service.address} ${service.port}`, service]));
+  const ranges = services.filter(({ lastPort }) => lastPort !== undefined);
+  return ({ destination, destinationPort }) =>
+    single.get(`${destination} ${destinationPort}`) ??
+    ranges.find(
+      ({ address, port, lastPort = port }) =>
+        address === destination && port <= destinationPort && destinationPort <= lastPort,
+    );
+}
+
+function standing(flow: Flow, marks: Marks): Omit<ServiceFlow, keyof Flow | "service"> {
   const has = (bit: number): boolean => (flow.mark & bit) !== 0;
   const closed = has(marks.closedBit);
   const early = has(marks.earlyBit);

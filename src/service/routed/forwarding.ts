@@ -4,8 +4,8 @@
  */
 import { cards } from "../../system/ip.ts";
 import { hasSetting, readSetting, writeSetting } from "../../system/sysctl.ts";
-import type { Family } from "./family.ts";
-import type { HostSettings } from "./settings.ts";
+import type { Family } from "../network/family.ts";
+import type { HostSettings } from "../network/settings.ts";
 
 /** From where the host passes packets on only because it was told to here. */
 export type Opened = "nothing" | "uplink" | "everything";

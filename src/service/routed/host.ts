@@ -2,55 +2,59 @@
  * What the routed service needs of its host: rules of its kinds really loaded, in a network namespace that ends with the command that
  * loads them; addresses and ports that nobody else has; an uplink. Changes nothing but what the kernel loads by itself: modules.
  */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { BlockList, isIPv6 } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { boardNames } from "../../board/board.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
 import { addresses, cardState, cards, ipv6Obstacle } from "../../system/ip.ts";
-import { hears, tcpListeners } from "../../system/listeners.ts";
 import { hasTable } from "../../system/nft.ts";
-import { type RunResult, run } from "../../system/process.ts";
 import { readSetting } from "../../system/sysctl.ts";
-import { absent, tableFamily, tableFile } from "./elements.ts";
-import { ipv6 } from "./family.ts";
-import { linkedFamilies, type RoutedPlan } from "./plan.ts";
+import { ipv6 } from "../network/family.ts";
+import {
+  elsewhere,
+  type Feature,
+  firstLine,
+  lackingIpv6,
+  otherRuleFindings,
+  trialFinding,
+} from "../network/host.ts";
+import { absent, registerFamily } from "../network/register.ts";
+import { elements } from "./elements.ts";
+import { listenersInTheWay } from "./listeners-in-the-way.ts";
+import { linkedFamilies, portsOf, type RoutedPlan } from "./plan.ts";
 import { rulesFor } from "./rules.ts";
 
-const probeTimeoutMs = 20_000;
+const modules = "nf_tables nft_ct nft_nat nft_reject_inet";
 /** Part of the table of flows that may be in use. */
 const fullTableShare = 0.8;
 
 const filter = "type filter hook prerouting priority raw";
 
 /** One feature after the other, asked for when the rules as a whole are refused, to name what is missing. */
-export const features: readonly { readonly name: string; readonly option: string; readonly chain: string }[] =
-  [
-    { name: "tables of both families", option: "NF_TABLES_INET", chain: `${filter}; accept;` },
-    { name: "marks of tracked flows", option: "NFT_CT", chain: `${filter}; ct mark set ct mark | 1;` },
-    { name: "flows that are not tracked", option: "NFT_CT", chain: `${filter}; notrack;` },
-    {
-      name: "verdict maps",
-      option: "NF_TABLES",
-      chain: `${filter}; meta length vmap { 40 : accept, 60 : drop };`,
-    },
-    {
-      name: "refusing by reset",
-      option: "NFT_REJECT_INET",
-      chain: "type filter hook input priority 0; meta l4proto tcp reject with tcp reset;",
-    },
-    {
-      name: "another destination",
-      option: "NFT_NAT",
-      chain: "type nat hook prerouting priority 0; dnat ip to 192.0.2.1;",
-    },
-    {
-      name: "another source",
-      option: "NFT_MASQ",
-      chain: "type nat hook postrouting priority 0; masquerade;",
-    },
-  ];
+export const features: readonly Feature[] = [
+  { name: "tables of both families", option: "NF_TABLES_INET", chain: `${filter}; accept;` },
+  { name: "marks of tracked flows", option: "NFT_CT", chain: `${filter}; ct mark set ct mark | 1;` },
+  { name: "flows that are not tracked", option: "NFT_CT", chain: `${filter}; notrack;` },
+  {
+    name: "verdict maps",
+    option: "NF_TABLES",
+    chain: `${filter}; meta length vmap { 40 : accept, 60 : drop };`,
+  },
+  {
+    name: "refusing by reset",
+    option: "NFT_REJECT_INET",
+    chain: "type filter hook input priority 0; meta l4proto tcp reject with tcp reset;",
+  },
+  {
+    name: "another destination",
+    option: "NFT_NAT",
+    chain: "type nat hook prerouting priority 0; dnat ip to 192.0.2.1;",
+  },
+  {
+    name: "another source",
+    option: "NFT_MASQ",
+    chain: "type nat hook postrouting priority 0; masquerade;",
+  },
+];
 
 export async function routedFindings(plan: RoutedPlan, signal: AbortSignal): Promise<Finding[]> {
   return [
@@ -60,65 +64,15 @@ export async function routedFindings(plan: RoutedPlan, signal: AbortSignal): Pro
     ...(await familyFindings(plan)),
     ...(await listenerFindings(plan)),
     ...(await linkFindings(plan)),
-    ...(await firewallFindings(plan)),
+    ...(await otherRuleFindings(plan.names, ["inet", "ip", "ip6"])),
   ];
 }
 
 /** Loads the table that the daemon would load. */
 async function rulesFinding(plan: RoutedPlan, signal: AbortSignal): Promise<Finding> {
-  const where = "nftables";
   const rules = rulesFor(plan, { ipv4: "everything", ipv6: "everything" });
-  const whole = await loadElsewhere(tableFile(plan, rules, absent), signal);
-  if (whole === "loaded")
-    return fine(where, "the rules that switch the service were loaded, elsewhere, as a trial");
-  if (whole.kind === "untried")
-    return unseen(where, `no rules were loaded as a trial: ${whole.reason}`, "run this as root");
-  const missing: string[] = [];
-  for (const { name, option, chain } of features) {
-    const alone = await loadElsewhere(`table inet probe { chain probe { ${chain} }; }`, signal);
-    if (alone !== "loaded") missing.push(`${name} (CONFIG_${option})`);
-  }
-  const what = missing.length === 0 ? whole.reason : `${missing.join(", ")}: ${whole.reason}`;
-  // An ordinary user's namespace may lack modules that root's would load.
-  if (process.geteuid?.() !== 0)
-    return unseen(where, `as this user, rules are refused: ${what}`, "run this as root");
-  return lacking(
-    where,
-    "missing-kernel-feature",
-    what,
-    "load its modules (modprobe nf_tables nft_ct nft_nat nft_reject_inet)",
-  );
-}
-
-type Refusal = { readonly kind: "untried" | "refused"; readonly reason: string };
-
-/** Loads rules in a network namespace that ends with the command. */
-export async function loadElsewhere(text: string, signal: AbortSignal): Promise<"loaded" | Refusal> {
-  const directory = await mkdtemp(join(tmpdir(), "twinboard-check-"));
-  try {
-    const path = join(directory, "rules.nft");
-    await writeFile(path, text);
-    // The first tells whether there is an elsewhere at all.
-    const namespace = await elsewhere(["true"], signal);
-    if (namespace.exitCode !== 0) return { kind: "untried", reason: firstLine(namespace) };
-    const { exitCode, ...said } = await elsewhere(["nft", "-f", path], signal);
-    return exitCode === 0 ? "loaded" : { kind: "refused", reason: firstLine(said) };
-  } catch (error) {
-    return { kind: "untried", reason: (error as Error).message };
-  } finally {
-    await rm(directory, { recursive: true });
-  }
-}
-
-/** Runs a program in a network namespace of its own; an ordinary user's is in a user namespace of its own too (unshare(1)). */
-async function elsewhere(command: readonly string[], signal: AbortSignal): Promise<RunResult> {
-  const own = process.geteuid?.() === 0 ? ["-n"] : ["-r", "-n"];
-  const allowedExitCodes = [1, 2, 126, 127];
-  return await run("unshare", [...own, ...command], { signal, timeoutMs: probeTimeoutMs, allowedExitCodes });
-}
-
-function firstLine({ stderr }: Pick<RunResult, "stderr">): string {
-  return stderr.trim().split("\n")[0]?.slice(0, 300) || "it said nothing";
+  const tables = [{ family: "inet", rules, elements: () => elements(plan, absent) }] as const;
+  return await trialFinding(plan.names, tables, { features, modules }, signal);
 }
 
 /** The drain reads the table of flows, and counts what passes. */
@@ -187,20 +141,9 @@ async function uplinkFinding({ uplink }: RoutedPlan): Promise<Finding> {
   );
 }
 
-/** IPv6 in any case: the host-only cards have nothing else. */
 async function familyFindings(plan: RoutedPlan): Promise<Finding[]> {
-  const has6 = (await readFile("/proc/net/if_inet6", "utf8").catch(() => undefined)) !== undefined;
-  if (!has6) {
-    const remedy = "boot without ipv6.disable=1, or modprobe ipv6";
-    return [
-      lacking(
-        "IPv6",
-        "missing-kernel-feature",
-        "IPv6, by which the daemon reaches its boards (CONFIG_IPV6)",
-        remedy,
-      ),
-    ];
-  }
+  const lacks6 = await lackingIpv6();
+  if (lacks6 !== undefined) return [lacks6];
   const findings: Finding[] = [];
   const families = linkedFamilies(plan).map(({ family }) => family);
   const obstacle = await ipv6Obstacle(plan.uplink);
@@ -226,22 +169,27 @@ async function familyFindings(plan: RoutedPlan): Promise<Finding[]> {
 }
 
 /** A listener of the host on a service's address would no longer be reached, and the cut needs the port. */
-async function listenerFindings({ names, services }: RoutedPlan): Promise<Finding[]> {
+async function listenerFindings(plan: RoutedPlan): Promise<Finding[]> {
+  const { names, services, stateless } = plan;
   // Where the rules are in place already, nobody could have begun to listen unnoticed.
-  if (process.geteuid?.() === 0 && (await hasTable(tableFamily, names.table).catch(() => false))) return [];
-  const listeners = await tcpListeners();
-  const findings: Finding[] = [];
-  for (const { name, address, port } of services) {
-    const taken = listeners.find((one) => one.port === port && hears(one, address));
-    const where = `services.${name}`;
-    if (taken === undefined) findings.push(fine(where, `nobody else listens on ${address} port ${port}`));
-    else {
-      const remedy = `see who it is by ss -ltnp 'sport = :${port}'; end it, or give it another address`;
-      const what = `a program of this host listens on port ${port} of ${taken.address}, the port of service ${name}`;
-      findings.push(lacking(where, "address-in-use", what, remedy));
+  if (process.geteuid?.() === 0 && (await hasTable(registerFamily, names.table).catch(() => false)))
+    return [];
+  const inTheWay = await listenersInTheWay(plan);
+  return [...services, ...stateless].map((service) => {
+    const where = `services.${service.name}`;
+    const taken = inTheWay.find(({ name }) => name === service.name);
+    if (taken !== undefined) {
+      const program = taken.protocol === "tcp" ? "ss -ltnp" : "ss -lunp";
+      const remedy = `see who it is by ${program} 'sport = :${taken.port}'; end it, or give it another address`;
+      return lacking(where, "address-in-use", taken.what, remedy);
     }
-  }
-  return findings;
+    if (service.protocol === "icmp")
+      return fine(where, `${service.address} answers as long as the board in service does`);
+    return fine(
+      where,
+      `nobody else listens on ${service.address} ${service.protocol === "udp" ? "UDP " : ""}port ${portsOf(service)}`,
+    );
+  });
 }
 
 /** The boards' private network must not be somebody else's. */
@@ -268,36 +216,4 @@ async function linkFindings(plan: RoutedPlan): Promise<Finding[]> {
     );
   }
   return findings;
-}
-
-interface Chain {
-  readonly family: string;
-  readonly table: string;
-  readonly name: string;
-  readonly hook?: string;
-  readonly policy?: string;
-}
-
-/** Another table that drops what is passed on drops the service with it: every table has its say (nft(8), "verdict"). */
-async function firewallFindings({ names }: RoutedPlan): Promise<Finding[]> {
-  const where = "other rules";
-  if (process.geteuid?.() !== 0)
-    return [unseen(where, "whether a firewall drops what is passed on", "run this as root")];
-  try {
-    const { stdout } = await run("nft", ["-j", "list", "chains"]);
-    const listed = (JSON.parse(stdout.toString()) as { nftables: { chain?: Chain }[] }).nftables;
-    const dropping = listed
-      .flatMap(({ chain }) => (chain === undefined ? [] : [chain]))
-      .filter(({ hook, policy, table }) => hook === "forward" && policy === "drop" && table !== names.table);
-    if (dropping.length === 0) return [fine(where, "no other table drops what is passed on by default")];
-    return dropping.map(({ family, table, name }) =>
-      doubtful(
-        where,
-        `chain ${name} of table ${family} ${table} drops what it does not know, the service's packets too`,
-        `let it accept what goes from and to the cards ${boardNames.map((board) => names.card(board, "service")).join(" and ")}`,
-      ),
-    );
-  } catch (error) {
-    return [unseen(where, `they were not listed: ${(error as Error).message}`, "install nftables")];
-  }
 }

@@ -1,38 +1,28 @@
 /**
- * The rules: one table of the inet family, loaded once. Whatever changes afterwards is an element of its sets and maps
- * (`elements.ts`); the order of a packet's way through the chains is the order in which they stand here.
+ * The rules: chains of the system's table of the inet family, beside its register, loaded once. Whatever changes afterwards is an element
+ * of its sets and maps (`elements.ts`); the order of a packet's way through the chains is the order in which they stand here.
  */
-import { createHash } from "node:crypto";
 import { boardNames } from "../../board/board.ts";
 import { solicitedNode } from "../../system/ipv6-address.ts";
-import { type Family, ipv6 } from "./family.ts";
+import { type Family, ipv6 } from "../network/family.ts";
 import { flowRules, setMark } from "./flow-rules.ts";
 import type { Opened } from "./forwarding.ts";
 import { hex, marksIn } from "./marks.ts";
 import { linkedFamilies, linksOf, type RoutedPlan } from "./plan.ts";
+import { statelessPass, statelessRules } from "./stateless-rules.ts";
 
-export interface Rules {
-  /** Chains and constant sets, without the braces of the table. */
-  readonly text: string;
-  /** 32 bits that tell these rules from others; kept as an element, so that the kernel says which rules it runs. */
-  readonly digest: number;
-}
-
-/** `opened`: what the host passes on only because it was told to for the boards' sake, family by family. */
-export function rulesFor(plan: RoutedPlan, opened: Readonly<Record<Family["name"], Opened>>): Rules {
-  const { names } = plan;
-  const service = boardNames.map((board) => quoted(names.card(board, "service"))).join(", ");
-  const mgmt = boardNames.map((board) => quoted(names.card(board, "mgmt"))).join(", ");
+/**
+ * Chains and constant sets of the table.
+ * @param opened what the host passes on only because it was told to for the boards' sake, family by family.
+ */
+export function rulesFor(plan: RoutedPlan, opened: Readonly<Record<Family["name"], Opened>>): string {
   const families = linkedFamilies(plan).map(({ family }) => family);
-  const text = [
-    `set cards { type ifname; elements = { ${service} }; }`,
-    `set mgmt { type ifname; elements = { ${mgmt} }; }`,
+  return [
     guard(plan, families),
     fence(plan, families, opened),
     flowRules(plan),
+    ...families.map((family) => statelessRules(plan, family)),
   ].join("\n");
-  const digest = createHash("sha256").update(text).digest().readUInt32BE(0);
-  return { text, digest };
 }
 
 /**
@@ -51,13 +41,8 @@ chain own_speak {
   iifname @draining accept
   drop
 }
-chain mgmt_speak {
-  ip6 saddr { ::, fe80::/10 } accept
-  drop
-}
 chain speak {
   type filter hook prerouting priority raw; policy accept;
-  iifname @mgmt goto mgmt_speak
   iifname != @cards accept
   ${neighbours.speak}
   ${families.map((family) => `iifname . ${family.header} saddr { ${own(family)} } goto own_speak`).join("\n  ")}
@@ -103,11 +88,14 @@ function fence(
     const card = quoted(plan.names.card(board, "service"));
     return `iifname ${card} iifname @holder ct state new ${setMark(mask, boardMark[board] | outgoingBit)} accept`;
   });
+  const passing = (way: "to" | "from"): string =>
+    families
+      .map((family) => statelessPass(plan, family, way))
+      .filter((rules) => rules !== "")
+      .join("\n  ");
   return `
 chain forward {
   type filter hook forward priority filter; policy accept;
-  iifname @mgmt drop
-  oifname @mgmt drop
   iifname @cards goto from_board
   oifname @cards goto to_board
   ${families.map(({ name }) => strangers(name, opened[name], uplink)).join("\n  ")}
@@ -117,11 +105,13 @@ chain from_board {
   ct mark & ${hex(serviceMask)} != 0 goto service_answer
   ct mark & ${hex(outgoingBit)} != 0 ct state established,related accept
   oifname != ${uplink} drop
+  ${passing("from")}
   ${begun.join("\n  ")}
   meta l4proto tcp reject with tcp reset
   drop
 }
 chain to_board {
+  ${passing("to")}
   ct mark & ${hex(serviceMask)} != 0 goto service_request
   ct mark & ${hex(outgoingBit)} == 0 drop
   oifname @holder ct state established,related accept
@@ -131,17 +121,12 @@ chain to_board {
 }
 chain input {
   type filter hook input priority filter; policy accept;
-  iifname @mgmt goto from_mgmt
   iifname @cards goto answer_to_host
-}
-chain from_mgmt {
-  ct direction reply ct state established,related accept
-  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-  drop
 }
 chain answer_to_host {
   ct mark & ${hex(serviceMask)} != 0 goto service_answer
   ct direction reply ct state established,related accept
+  ${passing("from")}
   ${families.includes(ipv6) ? "# what `speak` let pass\n  icmpv6 type nd-neighbor-solicit accept" : ""}
   drop
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TcpFlow } from "../../system/conntrack.ts";
+import type { Flow } from "../../system/conntrack.ts";
 import { Stillness } from "./stillness.ts";
 
-const flow: TcpFlow = {
+const flow: Flow = {
   id: 1,
   state: "ESTABLISHED",
   source: "198.51.100.1",

@@ -1,6 +1,15 @@
 /** What became of the flows of a drain, by service: told from what the kernel said of each, never from what was intended. */
 import type { DrainCounts, DrainProgress } from "../service.ts";
-import type { ServiceFlow } from "./flows.ts";
+
+/** What is to be known of a flow to tell what became of it. */
+export interface Drained {
+  readonly id: number;
+  readonly service: { readonly name: string };
+  readonly state: string;
+  readonly closed: boolean;
+  readonly early: boolean;
+  readonly over: boolean;
+}
 
 interface Seen {
   readonly service: string;
@@ -17,7 +26,7 @@ export class Tally {
   }
 
   /** A look at all flows. One that was over when it was first seen ended before this drain. */
-  note(flows: readonly ServiceFlow[]): void {
+  note(flows: readonly Drained[]): void {
     const left = flows.filter(({ over }) => !over);
     for (const { id, service, state } of left) {
       // A handshake that the board never answered is no flow yet: forgotten, it begins anew with the new holder.
@@ -29,7 +38,7 @@ export class Tally {
   }
 
   /** Flows as they were last seen; those without K ended by themselves. */
-  noteClosed(flows: readonly ServiceFlow[]): void {
+  noteClosed(flows: readonly Drained[]): void {
     for (const { id, closed, early } of flows) {
       const seen = this.#seen.get(id);
       if (closed && seen !== undefined) seen.fate = early ? "closedEarly" : "cut";
@@ -37,7 +46,7 @@ export class Tally {
   }
 
   /** Flows that were given up at their deadline, because neither end said anything more. */
-  noteCut(flows: readonly ServiceFlow[]): void {
+  noteCut(flows: readonly Drained[]): void {
     for (const { id, early, over } of flows) {
       const seen = this.#seen.get(id);
       if (seen !== undefined && !early && !over) seen.fate = "cut";
@@ -55,6 +64,17 @@ export class Tally {
     }
     return { ...all, services: Object.fromEntries(counts) };
   }
+}
+
+/** The sum of what several tallies tell of services that are not the same. */
+export function sumOf(parts: readonly DrainProgress[]): DrainProgress {
+  const all = none();
+  for (const part of parts)
+    for (const what of ["left", "finished", "closedEarly", "cut"] as const) all[what] += part[what];
+  return {
+    ...all,
+    services: Object.assign({}, ...parts.map(({ services }) => services)) as DrainProgress["services"],
+  };
 }
 
 function none(): { -readonly [Name in keyof DrainCounts]: DrainCounts[Name] } {

@@ -1,0 +1,154 @@
+/** Real machines with one identity on the integrator's bridge: a first installation, an upgrade and a rollback, and what the outside sees. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import { demoBundle, demoImages, versions } from "../../demo/bundles.ts";
+import { startLoad } from "../../demo/load/load.ts";
+import { now, type Plan } from "../../demo/load/request.ts";
+import type { BoardName } from "../../src/board/board.ts";
+import { systemNames } from "../../src/system/names.ts";
+import type { JournalRecord } from "../../src/upgrade/record.ts";
+import { lingerMs, type MachineLab, openMachineLab } from "../fixtures/bridged/machines.ts";
+import { Wire } from "../fixtures/bridged/wire.ts";
+import { startCommand } from "../fixtures/command.ts";
+import { link, link6, printed } from "../fixtures/namespaces.ts";
+import { serviceAddresses } from "../fixtures/switch-lab.ts";
+
+const limitMs = 280_000;
+const skip = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
+const ignore = (): void => undefined;
+/** Between the note of a takeover and its transaction, and for what is on its way. */
+const slackMs = 250;
+const marks: Readonly<Record<BoardName, string>> = { a: "a7", b: "b7" };
+
+const plans: readonly Plan[] = [
+  { kind: "quick", url: `http://${serviceAddresses.ipv4}/`, intervalMs: 40, timeoutMs: 10_000 },
+];
+
+/** Until it is asked for its result. */
+function pinging(lab: MachineLab, address: string): { result: () => Promise<string> } {
+  const child: ChildProcess = spawn(
+    ...lab.namespaces.outside.enter("ping", ["-q", "-i", "0.01", "-W", "5", address]),
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const said = text(child.stdout as NodeJS.ReadableStream);
+  return {
+    result: async () => {
+      child.kill("SIGINT");
+      await once(child, "close");
+      return await said;
+    },
+  };
+}
+
+/** Lets a board say, from now on and whatever becomes of it, what only its own mark tells from the other's. */
+async function makeNoise(lab: MachineLab, board: BoardName): Promise<void> {
+  const { ipv4 } = serviceAddresses;
+  const says = [
+    `arping -q -U -c 1 -I $card ${ipv4}`,
+    `arping -q -A -c 1 -I $card ${ipv4}`,
+    `ping -q -c 1 -W 1 -p ${marks[board]} ${link.outsideAddress}`,
+    `ping -q -c 1 -W 1 -p ${marks[board]} 198.51.100.255`,
+    `ping -q -c 1 -W 1 -p ${marks[board]} ${link6.outsideAddress}`,
+  ];
+  const card = `card=$(ip -o address | grep ' ${ipv4}/' | cut -d ' ' -f 2)`;
+  const console = startCommand(["console", board, "--socket", lab.socket], {}, (command, args) =>
+    lab.namespaces.device.enter(command, args),
+  );
+  // The shell waits for a key.
+  console.stdin.write("\n");
+  await console.said("#");
+  console.stdin.write(
+    `${card}; (while :; do ${says.map((one) => `${one} &`).join(" ")} sleep 1; done) >/dev/null 2>&1 &\n`,
+  );
+  console.stdin.write("echo noise is $((1 + 1))\n");
+  await console.said("noise is 2");
+  console.kill("SIGTERM");
+  await console.ended.catch(ignore);
+}
+
+/** Packets that the host has sent to a board's service card. */
+async function sentTo(lab: MachineLab, board: BoardName): Promise<number> {
+  const card = systemNames(lab.system).card(board, "service");
+  const said = await printed(lab.namespaces.device, "ip", ["-json", "-stats", "link", "show", "dev", card]);
+  return (JSON.parse(said) as { stats64: { tx: { packets: number } } }[])[0]?.stats64.tx.packets ?? -1;
+}
+
+function takeoverAt(records: readonly JournalRecord[]): number {
+  const at = records.findLast(({ data }) => typeof data["takeoverAt"] === "number")?.data["takeoverAt"];
+  assert.ok(typeof at === "number");
+  return at;
+}
+
+test("machines with one identity: installed, upgraded and rolled back, with pings that lose nothing and boards that are noisy", {
+  skip,
+}, async (t) => {
+  const signal = AbortSignal.any([t.signal, AbortSignal.timeout(limitMs)]);
+  await using lab = await openMachineLab(signal);
+  const images = await demoImages(ignore);
+  const upgrade = async (version: string): Promise<JournalRecord[]> => {
+    const image = images.find((one) => one.version === version);
+    assert.ok(image, `an image of ${version}`);
+    const records: JournalRecord[] = [];
+    const bundle = await demoBundle(image, lab.signing, lab.directory, signal);
+    const result = await lab.device.upgrade(bundle, (record) => records.push(record), signal);
+    assert.equal(result.outcome, "committed", JSON.stringify(result));
+    return records;
+  };
+  await upgrade(versions.first.version);
+  const first = (await lab.device.status(signal)).holder;
+  assert.ok(first !== null);
+  const second: BoardName = first === "a" ? "b" : "a";
+  await makeNoise(lab, first);
+  await using there = await Wire.on(lab.namespaces.outside, link.card, marks[first].repeat(4));
+  for (const deadline = performance.now() + 20_000; (await there.heard()).length === 0; )
+    assert.ok(performance.now() < deadline, "the holder's noise gets out");
+  await using load = startLoad(plans, (command, args) => lab.namespaces.outside.enter(command, args));
+  await load.settled(now() + 500, signal);
+  const pings = Object.values(serviceAddresses).map((address) => pinging(lab, address));
+
+  const upAt = takeoverAt(await upgrade(versions.good.version));
+  assert.equal((await lab.device.status(signal)).boards[first].role, "dormant");
+  const queued = await sentTo(lab, first);
+  await load.settled(now() + 3000, signal);
+  assert.equal(await sentTo(lab, first), queued, "nothing waits for a dormant board to wake");
+  const backRecords: JournalRecord[] = [];
+  const back = await lab.device.rollback((record) => backRecords.push(record), signal);
+  assert.equal(back.outcome, "committed", JSON.stringify(back));
+  const backAt = takeoverAt(backRecords);
+  const until = now() + 2000;
+  await load.settled(until, signal);
+
+  for (const { result } of pings) {
+    const said = await result();
+    t.diagnostic(said.trim().split("\n").slice(-2).join("; "));
+    assert.match(said, / 0% packet loss/);
+    assert.doesNotMatch(said, /duplicates|errors/);
+  }
+  const troubled = load.records.filter(({ outcome }) => outcome !== "ok");
+  t.diagnostic(
+    `${load.records.length} requests, not ok: ${troubled.map(({ outcome, scheduledAt }) => `${outcome} ${(scheduledAt - upAt).toFixed(0)} ms`).join(", ") || "none"}`,
+  );
+  // A request that is under way is answered by a reset; nothing else may happen to one.
+  for (const { outcome, scheduledAt, endedAt, detail } of troubled) {
+    assert.equal(outcome, "reset", detail);
+    const struck = [upAt, backAt].some((at) => scheduledAt < at + slackMs && endedAt > at - slackMs);
+    assert.ok(struck, `a request failed outside of takeovers: ${detail}`);
+  }
+  const versionsSeen = [...new Set(load.records.map(({ version }) => version))];
+  assert.deepEqual(
+    versionsSeen.filter((version) => version !== null),
+    ["1.0.0", "2.0.0"],
+  );
+  const noise = await there.heard();
+  const fenced = noise.filter(({ atMs }) => atMs > upAt + lingerMs + slackMs && atMs < backAt - slackMs);
+  t.diagnostic(`${noise.length} frames of noise seen outside, ${fenced.length} while the board did not hold`);
+  assert.deepEqual(fenced, []);
+  assert.ok(
+    noise.some(({ atMs }) => atMs > backAt),
+    "woken and in service, it is heard again",
+  );
+  assert.equal((await lab.device.status(signal)).boards[second].role, "dormant");
+});
