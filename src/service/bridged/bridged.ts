@@ -55,13 +55,12 @@ export class BridgedWiring implements Wiring {
     await joinBridge(this.#plan, board, signal);
   }
 
+  /** A bridge that is gone or down keeps both boards from the outside alike: no reason to leave the service with a board that failed. */
   async prepare(to: BoardName, _: Standing, signal: AbortSignal): Promise<void> {
     const card = this.#card(to);
     const deadline = performance.now() + forwardingTimeoutMs;
     for (;;) {
-      const found = await links();
-      bridgeOf(found, this.#plan);
-      const { state = "gone" } = found.get(card)?.port ?? {};
+      const { state } = (await links()).get(card)?.port ?? {};
       if (state !== "listening" && state !== "learning") return;
       if (performance.now() > deadline)
         throw new TwinboardError("takeover-failed", {

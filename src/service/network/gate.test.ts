@@ -42,6 +42,14 @@ test("shut, the gate is open for the holder alone, or for nobody", () => {
   assert.equal(gateElements(names, "b").match(new RegExp(cardB, "g"))?.length, 2);
 });
 
+test("every hook comes before br_netfilter, which stands at 0 and passes over what stands there too", () => {
+  const priorities = [...gateRules(names, identity, kind).matchAll(/ priority (-?\d+);/g)].map(([, at]) =>
+    Number(at),
+  );
+  assert.equal(priorities.length, 3);
+  assert.ok(priorities.every((at) => at < -1));
+});
+
 test("a standby asks for its neighbours in its own name, and not for itself", () => {
   const rules = gateRules(names, identity, kind);
   assert.match(rules, /arp saddr ip 198\.51\.100\.10 arp daddr ip != 198\.51\.100\.10 /);

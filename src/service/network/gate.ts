@@ -24,6 +24,12 @@ const questions = "limit rate 100/second burst 100 packets";
 /** How long it is remembered where somebody else sent with the boards' MAC address. */
 const strangerTimeoutMs = 60_000;
 
+/**
+ * Before br_netfilter, which leads frames with IP past the host's rules from 0 on, and after them leaves out rules that stand at 0 (seen with Linux
+ * 6.1): both boards heard.
+ */
+const priority = -200;
+
 /** Sets that takeovers change, as they are while things stand so. */
 export function gateElements(names: SystemNames, holder: BoardName | null): string {
   const cards = cardsOf(names, holder);
@@ -97,14 +103,14 @@ chain speak {
 }
 ${standbyAsks ? ask(identity) : ""}
 chain hear {
-  type filter hook forward priority 0; policy accept;
+  type filter hook forward priority ${priority}; policy accept;
   iifname @boards oifname @boards drop
   oifname @boards goto admit
   # no port is known for the boards' address, so it goes to all
   ether daddr ${mac} drop
 }
 chain hear_host {
-  type filter hook output priority 0; policy accept;
+  type filter hook output priority ${priority}; policy accept;
   oifname @boards goto admit
   ether daddr ${mac} drop
 }
