@@ -1,4 +1,5 @@
 /** All services of a configuration as one: the network's switch in its wiring, and what is leased around its takeovers. */
+import type { Board, BoardName } from "../board/board.ts";
 import type { Config } from "../config/config.ts";
 import { ComposedService } from "../service/composed.ts";
 import { NetworkSwitch } from "../service/network/switch.ts";
@@ -8,13 +9,17 @@ import { systemNames } from "../system/names.ts";
 import { leasedFindings, leasedOf } from "./leased.ts";
 import { networkFindings, wiringOf } from "./network.ts";
 
-/** @param uid whom the boards' processes run as */
-export function serviceOf(config: Config, uid: number): Service {
+/** @param owner whom the boards' processes run as */
+export function serviceOf(
+  config: Config,
+  owner: { readonly uid: number; readonly gid: number },
+  boards: Readonly<Record<BoardName, Board>>,
+): Service {
   const network = new NetworkSwitch(systemNames(config.system), config.stateDirectory, wiringOf(config));
-  return new ComposedService(network, leasedOf(config, uid));
+  return new ComposedService(network, leasedOf(config, owner, boards));
 }
 
 /** What the services need of the host. Changes nothing. */
 export async function serviceFindings(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  return [...(await networkFindings(config, signal)), ...(await leasedFindings(config))];
+  return [...(await networkFindings(config, signal)), ...(await leasedFindings(config, signal))];
 }

@@ -1,6 +1,7 @@
 /** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
 import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
+import { isLeased, type LeasedConfig, toLeased } from "./leased-schema.ts";
 import { isLine, type LineConfig, toLine } from "./line-schema.ts";
 import { addressAt, canonical, parsePrefix } from "./network-address.ts";
 import { isNetworkService, type NetworkService, type ServiceConfig, toService } from "./network-service.ts";
@@ -76,7 +77,7 @@ export interface CheckConfig {
   readonly failures: number;
 }
 
-export interface Config {
+export interface Config extends LeasedConfig {
   /** Absolute path of the file it came from. */
   readonly file: string;
   readonly system: string;
@@ -217,6 +218,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
     network: networkConfig(document.network, services),
     services: services.map(toService),
     lines: (document.services ?? []).filter(isLine).map(toLine),
+    ...toLeased((document.services ?? []).filter(isLeased)),
     health: (document.health ?? []).map((check) => ({
       name: check.name,
       target: checkTarget(check.http, check.tcp),

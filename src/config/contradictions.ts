@@ -1,17 +1,13 @@
 /** What each value allows by itself and the values together do not. */
 import { isIPv6 } from "node:net";
 import { defaultMarkMask } from "./config.ts";
+import type { Contradiction } from "./contradiction.ts";
+import { ofLeased } from "./leased-contradictions.ts";
 import { ofLines } from "./line-contradictions.ts";
 import { canonical, holds, isLinkLocal6, networkOf } from "./network-address.ts";
 import { isNetworkService } from "./network-service.ts";
 import type { ConfigDocument } from "./schema.ts";
 import { ofServices } from "./service-contradictions.ts";
-
-export interface Contradiction {
-  /** Keys and indexes that lead to the value to change. */
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
 
 /** Every contradiction of a document; the later of two that exclude each other is named. */
 export function contradictions(document: ConfigDocument): Contradiction[] {
@@ -25,7 +21,8 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   for (const [index, { name }] of (document.services ?? []).entries())
     take(names, name, ["services", index, "name"], `another service is named ${name}`);
 
-  found.push(...ofServices(document), ...ofMode(document), ...ofLines(document), ...tooFewBits(document));
+  found.push(...ofServices(document), ...ofMode(document), ...ofLines(document), ...ofLeased(document));
+  found.push(...tooFewBits(document));
 
   const checks = new Set<string>();
   for (const [index, check] of (document.health ?? []).entries())

@@ -1,6 +1,6 @@
 /** What serial lines and streams cannot be together. */
 import { resolve } from "node:path";
-import type { Contradiction } from "./contradictions.ts";
+import type { Contradiction } from "./contradiction.ts";
 import { isLine, type LineService, toLine } from "./line-schema.ts";
 import { canonical } from "./network-address.ts";
 import { isNetworkService, type NetworkService } from "./network-service.ts";

@@ -62,6 +62,9 @@ test("a good file becomes a plain configuration with every default", () => {
         quietMs: 1000,
       },
     ],
+    execs: [],
+    devices: [],
+    cans: [],
     health: [
       {
         name: "web",

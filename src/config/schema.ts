@@ -4,11 +4,13 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
-import { type LineService, lineService } from "./line-schema.ts";
+import { isLeased, type LeasedService, leasedService } from "./leased-schema.ts";
+import { isLine, type LineService, lineService } from "./line-schema.ts";
 import { addressAt, isAddress, isLinkLocal6, parsePrefix, unfitness } from "./network-address.ts";
 import { type NetworkService, networkService } from "./network-service.ts";
 import {
   absolutePath,
+  card,
   choice,
   duration,
   hourMs,
@@ -21,16 +23,12 @@ import {
   whole,
 } from "./values.ts";
 
-/** Interface names as the kernel takes them (dev_valid_name in net/core/dev.c, IFNAMSIZ). */
-const card = z
-  .string()
-  .regex(/^[^\s/:]{1,15}$/, "expected the name of a network card, at most 15 characters, see ip link")
-  .refine((text) => text !== "." && text !== "..", "expected the name of a network card, see ip link");
+type AnyService = NetworkService | LineService | LeasedService;
 
 /** Chooses the schema by the keys that are there, so that a serial line is not told that it lacks a port. */
-const service = z.record(z.string(), z.unknown()).transform((raw, context): NetworkService | LineService => {
-  const isLine = "serial" in raw || "stream" in raw;
-  const result = isLine ? lineService.safeParse(raw) : networkService.safeParse(raw);
+const service = z.record(z.string(), z.unknown()).transform((raw, context): AnyService => {
+  const kind = isLine(raw) ? lineService : isLeased(raw) ? leasedService : networkService;
+  const result = kind.safeParse(raw);
   if (result.success) return result.data;
   // A finished issue is a raw one with its message; only the types differ.
   for (const issue of result.error?.issues ?? [])

@@ -1,7 +1,7 @@
 /** What services of mode `routed` cannot be together, and what the keys of one cannot. */
 import { isIPv6 } from "node:net";
 import { defaultBoards6Prefix, defaultBoardsPrefix } from "./config.ts";
-import type { Contradiction } from "./contradictions.ts";
+import type { Contradiction } from "./contradiction.ts";
 import { canonical, holds, parsePrefix } from "./network-address.ts";
 import { isNetworkService, type NetworkService } from "./network-service.ts";
 import type { ConfigDocument } from "./schema.ts";

@@ -74,6 +74,12 @@ export const name = z
   .regex(/^[a-z][a-z0-9-]{0,31}$/, "expected a letter a-z, then at most 31 of a-z, 0-9 and -");
 export const absolutePath = z.string().regex(/^\/[^\0\n]{1,4095}$/, "expected an absolute path");
 
+/** Interface names as the kernel takes them (dev_valid_name in net/core/dev.c, IFNAMSIZ). */
+export const card = z
+  .string()
+  .regex(/^[^\s/:]{1,15}$/, "expected the name of a network card, at most 15 characters, see ip link")
+  .refine((text) => text !== "." && text !== "..", "expected the name of a network card, see ip link");
+
 export const mebi = 1024 ** 2;
 
 function sizeText(bytes: number): string {

@@ -7,6 +7,7 @@ import { asTwinboardError, TwinboardError } from "../errors.ts";
 import type { LeasedService } from "./leased.ts";
 import type {
   DrainCounts,
+  DrainOptions,
   DrainProgress,
   DrainResult,
   Service,
@@ -115,15 +116,7 @@ export class ComposedService implements Service {
     await this.#follow(signal).catch(() => signal.throwIfAborted());
   }
 
-  async drain(
-    board: BoardName,
-    options: {
-      readonly sinceMs: number;
-      readonly atOnce?: boolean;
-      readonly onProgress?: (progress: DrainProgress) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<DrainResult> {
+  async drain(board: BoardName, options: DrainOptions, signal: AbortSignal): Promise<DrainResult> {
     const { onProgress, ...when } = options;
     const counts: Record<string, DrainCounts> = {};
     // Before it has told anything, a sum would tell that nothing is left.

@@ -49,6 +49,14 @@ export interface DrainProgress extends DrainCounts {
   readonly services: Readonly<Record<string, DrainCounts>>;
 }
 
+export interface DrainOptions {
+  /** Epoch time in milliseconds from which deadlines are counted. */
+  readonly sinceMs: number;
+  /** The deadline is now: the board is dead or failed. */
+  readonly atOnce?: boolean;
+  readonly onProgress?: (progress: DrainProgress) => void;
+}
+
 export interface DrainResult extends DrainProgress {
   readonly ms: number;
   /** What went otherwise than usual, as sentences for the report: ends that never answered, a flow table that is full. */
@@ -92,19 +100,10 @@ export interface Service {
   /** Gives back what `prepare` leased, after a takeover that did not happen. */
   release(signal: AbortSignal): Promise<void>;
   /**
-   * Lets `board` finish what it began: flows that are between two requests are closed, each service's others wait until its own deadline
-   * counted from `sinceMs` (epoch time), then what is left is reset on both ends. With `atOnce` the deadline is now (the board is dead or
-   * failed). Does not fence. What ended before a repeated call is not counted again.
+   * Lets `board` finish what it began: flows that are between two requests are closed, each service's others wait until its own deadline,
+   * then what is left is reset on both ends. Does not fence. What ended before a repeated call is not counted again.
    */
-  drain(
-    board: BoardName,
-    options: {
-      readonly sinceMs: number;
-      readonly atOnce?: boolean;
-      readonly onProgress?: (progress: DrainProgress) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<DrainResult>;
+  drain(board: BoardName, options: DrainOptions, signal: AbortSignal): Promise<DrainResult>;
   /** Shuts the fence: from here on the board neither hears nor sends anything of the service. Never the holder's. */
   fence(board: BoardName): Promise<void>;
   /** Services that do not work, or not for the holder, whatever the reason. Asks each; costs a dormant board nothing. */

@@ -3,6 +3,7 @@ import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import type {
   DrainCounts,
+  DrainOptions,
   DrainProgress,
   DrainResult,
   Service,
@@ -192,15 +193,7 @@ export class SimulatedService implements Service {
     });
   }
 
-  async drain(
-    board: BoardName,
-    options: {
-      readonly sinceMs: number;
-      readonly atOnce?: boolean;
-      readonly onProgress?: (progress: DrainProgress) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<DrainResult> {
+  async drain(board: BoardName, options: DrainOptions, signal: AbortSignal): Promise<DrainResult> {
     return await this.#call("drain", signal, async () => {
       const world = this.#world;
       const begun = world.flows[board];

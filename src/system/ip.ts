@@ -75,6 +75,11 @@ export async function removeAddress(address: string, prefix: number, card: strin
   });
 }
 
+/** Takes all addresses off a card. Repeatable. Errors: `command-failed`. */
+export async function removeAddresses(card: string): Promise<void> {
+  await run(program, ["address", "flush", "dev", card]);
+}
+
 /** One neighbour on a point-to-point card: link up, a route to just its address, and its MAC known for good. */
 export async function pointTo(
   card: string,

@@ -19,6 +19,8 @@ export interface SystemNames {
   card(board: "a" | "b", role: CardRole): string;
   /** MAC address inside the board, locally administered (IEEE 802, bit 1 of the first octet). */
   mac(board: "a" | "b", role: "mgmt" | "service"): string;
+  /** The two ends of a board's CAN card for a service: the one that rules join to the bus, and the one that the board has. */
+  canCard(board: "a" | "b", service: string, end: "host" | "board"): string;
   /** The node of a device that a board can be given, for QEMU's user to open. A directory of its own below /dev, where nodes are nodes. */
   deviceNode(id: string): string;
   /** IPv6 link-local address (RFC 4291, appendix A: modified EUI-64) that the board's kernel gives the card of that MAC. */
@@ -50,6 +52,10 @@ export function systemNames(
     table: `twinboard_${short}`,
     card: (board, role) => `tb${short}-${board}-${roleLetters[role]}`,
     mac: (board, role) => octets(board, role).map(hex).join(":"),
+    canCard: (board, service, end) => {
+      const hash = createHash("sha256").update(service).digest("hex").slice(0, 4);
+      return `tb${short}-${board}${hash}${end === "host" ? "h" : "b"}`;
+    },
     linkLocal: (board, role) => linkLocalOf(octets(board, role).map(hex).join(":")),
     sharedMac: [0x02, 0x7b, digest[0] ?? 0, digest[1] ?? 0, digest[2] ?? 0, 0x1c].map(hex).join(":"),
     deviceNode: (id) => `${deviceRoot}/${system}/${id}`,

@@ -24,10 +24,14 @@ export function inwardContract(on: OnLeased): void {
     assert.deepEqual(await inward.heard("b"), ["two"]);
   });
 
-  on("what waited during a lease reaches the next holder once and in order", async (subject, signal) => {
+  on("what is said during a lease reaches the next holder once and in order", async (subject, signal) => {
     const { service, inward, restart } = subject;
     assert.ok(inward !== undefined);
     const hears = hearing(inward, signal);
+    const { duringLease } = inward;
+    const nextHears = (lines: readonly string[]): readonly string[] => (duringLease === "lost" ? [] : lines);
+    const otherHears = (lines: readonly string[]): readonly string[] =>
+      duringLease === "heard" ? lines : [];
     await setUp(subject, signal);
     await service.settle("a", 1, signal);
     await inward.say("before");
@@ -39,19 +43,19 @@ export function inwardContract(on: OnLeased): void {
     const next = await restart();
     await next.settle("b", 2, signal);
     await inward.say("after");
-    await hears("b", inward.waits ? [...meanwhile, "after"] : ["after"]);
-    assert.deepEqual(await inward.heard("a"), ["before"], "the old holder hears none of it");
+    await hears("b", [...nextHears(meanwhile), "after"]);
+    assert.deepEqual(await inward.heard("a"), ["before", ...otherHears(meanwhile)], "the old holder");
 
     await next.lease("a", 3, signal);
     await inward.say("w5");
     await next.settle("b", 3, signal);
     await inward.say("end");
-    const all = inward.waits ? [...meanwhile, "after", "w5", "end"] : ["after", "end"];
-    await hears("b", all);
-    assert.deepEqual(await inward.heard("a"), ["before"], "nor does who was to be the next, and was not");
+    await hears("b", [...nextHears(meanwhile), "after", ...nextHears(["w5"]), "end"]);
+    const onA = ["before", ...otherHears([...meanwhile, "w5"])];
+    assert.deepEqual(await inward.heard("a"), onA, "who was to be the next, and was not");
   });
 
-  on("what is said while nobody holds goes on waiting", async (subject, signal) => {
+  on("what is said while nobody holds waits for the next holder, if it can", async (subject, signal) => {
     const { service, inward } = subject;
     assert.ok(inward !== undefined);
     await setUp(subject, signal);
@@ -63,7 +67,7 @@ export function inwardContract(on: OnLeased): void {
     await inward.say("n3");
     await service.settle("b", 2, signal);
     await inward.say("n4");
-    await hearing(inward, signal)("b", inward.waits ? ["n1", "n2", "n3", "n4"] : ["n4"]);
+    await hearing(inward, signal)("b", inward.duringLease === "waits" ? ["n1", "n2", "n3", "n4"] : ["n4"]);
     assert.deepEqual(await inward.heard("a"), []);
   });
 }

@@ -29,9 +29,8 @@ async function make(): Promise<LeasedSubject> {
       names,
       device: { kind: "disk", path },
       boards,
-      owner: { uid: 65_534, gid: 65_534 },
+      gid: 65_534,
       timeoutMs: 1000,
-      hasFailed: () => false,
     });
   return {
     service: daemon(),

@@ -37,7 +37,7 @@ async function make(): Promise<LeasedSubject> {
     service: daemon(),
     restart: () => Promise.resolve(daemon()),
     inward: {
-      waits: false,
+      duringLease: "lost",
       say: async (line) => {
         const board = await joined();
         if (board !== null) heard[board].push(line);

@@ -73,7 +73,7 @@ async function make(
     service: daemon(),
     restart: () => Promise.resolve(daemon()),
     inward: {
-      waits: true,
+      duringLease: "waits",
       say: async (line) => await outside.send(Buffer.from(`${line}\n`)),
       heard: (board) => Promise.resolve(lines(board)),
     },

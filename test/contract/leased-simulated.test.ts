@@ -12,7 +12,7 @@ function make(): Promise<LeasedSubject> {
     service: new SimulatedLeased("line", world),
     restart: () => Promise.resolve(new SimulatedLeased("line", world)),
     inward: {
-      waits: true,
+      duringLease: "waits",
       say: (line) => Promise.resolve(world.say(line)),
       heard: (board) => Promise.resolve([...world.heard[board]]),
     },

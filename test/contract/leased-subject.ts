@@ -19,8 +19,11 @@ export interface LeasedSubject extends AsyncDisposable {
 
 /** A line is letters and digits, without its end. */
 export interface Inward {
-  /** Whether what is said while nobody holds waits for the next holder; otherwise it is lost. */
-  readonly waits: boolean;
+  /**
+   * What becomes of what is said while it is leased. *waits*: the next holder hears it, as he does what is said while nobody holds.
+   * *heard*: by both boards at once, of content that many may hear. *lost*: by nobody.
+   */
+  readonly duringLease: "waits" | "heard" | "lost";
   /** The outside says a line; resolves when it has left the outside. */
   readonly say: (line: string) => Promise<void>;
   /** All lines that a board has heard so far, in order. */

@@ -11,14 +11,20 @@ import { type SwitchLab, serviceMac } from "../fixtures/switch-lab.ts";
 const signal = AbortSignal.timeout(100_000);
 
 /** Asked in a namespace that ends with the question. */
-async function obstacle(): Promise<string | false> {
+async function obstacle(option: string, question: string): Promise<string | false> {
   if (process.geteuid?.() !== 0) return "network namespaces need root";
-  const asked = ["-n", "ip", "link", "add", "probe", "type", "bridge", "vlan_filtering", "1"];
-  const { exitCode } = await run("unshare", asked, { allowedExitCodes: [1, 2] });
-  return exitCode === 0 ? false : "this kernel has no CONFIG_BRIDGE_VLAN_FILTERING";
+  const { exitCode } = await run("unshare", ["-n", "sh", "-c", question], { allowedExitCodes: [1, 2] });
+  return exitCode === 0 ? false : `this kernel has no ${option}`;
 }
 
-const skip = await obstacle();
+const noFilter = await obstacle(
+  "CONFIG_BRIDGE_VLAN_FILTERING",
+  "ip link add br0 type bridge vlan_filtering 1",
+);
+const noCards = await obstacle(
+  "CONFIG_VLAN_8021Q",
+  "ip link add p0 type veth && ip link add link p0 name p0.10 type vlan id 10",
+);
 
 /** A bridge that filters, whose uplink carries VLANs 10, 20 and 30 with tags. */
 async function filteringLab(
@@ -67,7 +73,7 @@ for (const { name, vlans, inside, others } of [
     others: [30],
   },
 ] as const) {
-  test(name, { skip, signal }, async () => {
+  test(name, { skip: noFilter, signal }, async () => {
     await using lab = await filteringLab("vlan", { ...vlans, tagged: [...vlans.tagged] });
     const uplinkBefore = await vlansOf(lab, "up0");
     const daemon = lab.daemon();
@@ -116,3 +122,32 @@ for (const { name, vlans, inside, others } of [
     await daemon.tearDown(signal);
   });
 }
+
+test("a bridge on a VLAN card works as any other", { skip: noCards, signal }, async () => {
+  await using lab = await bridgedLab("card", { uplink: "br10" });
+  const on = async (...words: string[]): Promise<string> =>
+    await printed(lab.namespaces.device, "ip", ["link", ...words]);
+  await on("set", "up0", "nomaster");
+  await on("add", "link", "up0", "name", "up0.10", "type", "vlan", "id", "10");
+  await on("add", "br10", "type", "bridge", "forward_delay", "0");
+  await on("set", "up0.10", "master", "br10", "up");
+  await on("set", "br10", "up");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  const outside = await macOutside(lab);
+  await using there = await Wire.on(lab.namespaces.outside, link.card);
+  await using onA = await Wire.on(lab.boards.a, insideCard);
+  await using onB = await Wire.on(lab.boards.b, insideCard);
+  for (const [holder, wire, standby] of [
+    ["a", onA, onB],
+    ["b", onB, onA],
+  ] as const) {
+    await daemon.handOver(holder, signal);
+    await there.say(frame("0b0d", serviceMac, outside, 10));
+    await wire.until(({ payload, vlan }) => payload.startsWith("0b0d") && vlan === null);
+    await wire.say(frame("0c0d", outside, serviceMac, null));
+    await there.until(({ payload, vlan }) => payload.startsWith("0c0d") && vlan === 10);
+    const missed = (await standby.heard()).filter(({ etherType }) => etherType === etherTypes.experimental);
+    assert.deepEqual(missed, []);
+  }
+});

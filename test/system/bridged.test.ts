@@ -77,3 +77,45 @@ test("takeovers under datagrams of both families, frames that are no IP, and pin
   }
   assert.equal(await lab.portOf(serviceMac), "up0");
 });
+
+test("a daemon that dies in the middle of a takeover leaves one speaker, and the next one finds it", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await bridgedLab("dies", { lingerMs: 1000 });
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await daemon.handOver("b", signal);
+  await daemon.peer.kill();
+  const speakers = async (): Promise<string> =>
+    await printed(lab.namespaces.device, "nft", ["list", "set", "bridge", lab.names.table, "tx"]);
+  const cardA = lab.names.card("a", "service");
+  const deadline = performance.now() + 5000;
+  while ((await speakers()).includes(cardA)) assert.ok(performance.now() < deadline, "the old board lingers");
+  assert.match(await speakers(), new RegExp(lab.names.card("b", "service")));
+  const next = lab.daemon();
+  await next.setUp(signal);
+  const { holder, draining } = await next.inspect();
+  assert.deepEqual({ holder, draining }, { holder: "b", draining: "a" });
+  await next.fence("a");
+  await printed(lab.namespaces.outside, "ping", ["-c", "1", "-W", "5", serviceAddresses.ipv4]);
+});
+
+test("a fence ends the linger at once", { skip, signal }, async () => {
+  await using lab = await bridgedLab("shut", { lingerMs: 1000 });
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await daemon.handOver("b", signal);
+  await daemon.fence("a");
+  const speakers = await printed(lab.namespaces.device, "nft", [
+    "list",
+    "set",
+    "bridge",
+    lab.names.table,
+    "tx",
+  ]);
+  assert.doesNotMatch(speakers, /timeout \d/);
+  assert.doesNotMatch(speakers, new RegExp(lab.names.card("a", "service")));
+});

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { chmod, chown, rm, stat } from "node:fs/promises";
 import { describe, test } from "node:test";
-import type { BoardName } from "../../src/board/board.ts";
 import { DeviceService } from "../../src/service/device/device.ts";
+import { orAborted } from "../../src/system/abort.ts";
 import { run } from "../../src/system/process.ts";
 import { ConsoleShell } from "../fixtures/board/console-shell.ts";
 import { whyNoMachines } from "../fixtures/board/host.ts";
@@ -34,16 +34,14 @@ describe("a device between two machines", { concurrency: 1 }, () => {
     await using a = await makeQemuSubject({ devices });
     const { names, stateDirectory, user } = a.options;
     await using b = await makeQemuSubject({ devices, name: "b", names, stateDirectory });
-    const failed = new Set<BoardName>();
     const daemon = (): DeviceService =>
       new DeviceService({
         name: "disk",
         names,
         device: { kind: "disk", path: disk.path },
         boards: { a: a.board, b: b.board },
-        owner: user,
+        gid: user.gid,
         timeoutMs: 10_000,
-        hasFailed: (board) => failed.has(board),
       });
     const service = daemon();
     await using _ = { [Symbol.asyncDispose]: () => daemon().tearDown(AbortSignal.timeout(30_000)) };
@@ -62,10 +60,10 @@ describe("a device between two machines", { concurrency: 1 }, () => {
     assert.equal(await onB.run(gone), "vda");
     await onA.run("echo written-by-a >/dev/vdb");
     const node = names.deviceNode("disk");
-    const { mode, uid } = await stat(node);
-    assert.deepEqual([mode & 0o777, uid], [0, user.uid], "nobody else can open it");
+    const { mode, uid, gid } = await stat(node);
+    assert.deepEqual([mode & 0o777, uid, gid], [0, 0, user.gid], "nobody else can open it");
     // Even if somebody let it: QEMU's own lock is between both machines.
-    await chmod(node, 0o600);
+    await chmod(node, 0o060);
     await assert.rejects(b.board.plug(devices[0], signal), { code: "command-failed", message: /lock/ });
     await chmod(node, 0);
     assert.deepEqual([await a.board.plugged(), await b.board.plugged()], [["disk"], []]);
@@ -91,10 +89,14 @@ describe("a device between two machines", { concurrency: 1 }, () => {
     assert.equal(await onA.run("head -n 1 /dev/vdb"), "written-by-b");
     assert.equal((await b.board.inspect()).state, "off");
 
-    // One that hangs, and is known to have failed, loses it with its process.
+    // One that hangs loses it with its process.
     await boot(b, signal);
+    const hung = Promise.withResolvers<void>();
+    a.board.subscribe(({ type }) => {
+      if (type === "hung") hung.resolve();
+    });
     await a.hang();
-    failed.add("a");
+    await orAborted(hung.promise, signal);
     await service.lease("b", 4, signal);
     await service.settle("b", 4, signal);
     assert.equal((await a.board.inspect()).state, "off");

@@ -1,15 +1,23 @@
 /** The broker's process: one of a system, found again, told what changes, killed, hung, of another version. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { link, rename, rm, stat } from "node:fs/promises";
-import { createServer } from "node:net";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe } from "node:test";
 import { linesDirectory } from "../../src/service/line/broker-process.ts";
+import { lineFindings } from "../../src/service/line/host.ts";
 import { letGoOfLines } from "../../src/service/line/let-go.ts";
 import { processStartTicks } from "../../src/system/host.ts";
 import { onLine, readings, serial } from "../fixtures/line/lab.ts";
+
+/** What a broker of a version to come would say. */
+const newerBroker = `
+  const greeting = { broker: "twinboard-lines", protocol: 99, pid: process.pid };
+  require("node:net")
+    .createServer((socket) => socket.on("error", () => {}).write(JSON.stringify(greeting) + "\\n"))
+    .listen(process.argv[1], () => console.log("listening"));
+`;
 
 describe("the broker of the lines", { concurrency: 1 }, () => {
   onLine(
@@ -67,12 +75,21 @@ describe("the broker of the lines", { concurrency: 1 }, () => {
     await lab.plug();
     await lab.begin("a", signal);
     const changed = lab.service({
-      outside: { ...serial, device: lab.device, baud: 9600, stopBits: 2, flowControl: "xon-xoff" },
+      outside: {
+        ...serial,
+        device: lab.device,
+        baud: 9600,
+        stopBits: 2,
+        flowControl: "xon-xoff",
+        dtr: false,
+      },
     });
     await changed.setUp(signal);
     assert.equal((await changed.inspect()).holder, "a");
     const { stdout } = spawnSync("stty", ["-F", lab.device, "-a"]);
     assert.match(stdout.toString(), /speed 9600 baud/);
+    // A pseudo terminal has no modem lines.
+    assert.match((await changed.inspect()).trouble ?? "", /line: DTR and RTS cannot be set/);
     assert.match(stdout.toString(), / cstopb .* ixon ixoff/s);
   });
 
@@ -124,28 +141,44 @@ describe("the broker of the lines", { concurrency: 1 }, () => {
     },
   );
 
-  onLine("a broker of another version gives a clear error, and down ends it", async (lab, signal) => {
-    const service = lab.service();
-    await service.setUp(signal);
-    const directory = linesDirectory(lab.names);
+  onLine("down ends a broker that hangs, and puts the device back", async (lab, signal) => {
+    await lab.plug();
+    const settings = (): string => spawnSync("stty", ["-F", lab.device, "-g"]).stdout.toString();
+    const found = settings();
+    const service = await lab.begin("a", signal);
+    assert.notEqual(settings(), found);
     const pid = await lab.brokerPid();
-    // Another one at its socket: what a broker of a version to come would say.
-    const control = join(directory, "control");
-    await rename(control, join(directory, "hidden"));
-    const newer = createServer((socket) => {
-      socket.on("error", () => undefined);
-      socket.write(`${JSON.stringify({ broker: "twinboard-lines", protocol: 99, pid })}\n`);
+    process.kill(pid, "SIGSTOP");
+    await service.tearDown(signal);
+    assert.equal(await processStartTicks(pid), undefined);
+    assert.equal(settings(), found);
+    await assert.rejects(stat(linesDirectory(lab.names)), { code: "ENOENT" });
+  });
+
+  onLine("a broker of another version gives a clear error, and down ends it", async (lab, signal) => {
+    const directory = linesDirectory(lab.names);
+    await mkdir(directory, { recursive: true });
+    const newer = spawn(process.execPath, ["-e", newerBroker, join(directory, "control")], {
+      stdio: ["ignore", "pipe", "inherit"],
     });
-    newer.listen(control);
-    await once(newer, "listening");
-    const later = lab.service();
-    for (const call of [later.setUp(signal), later.inspect(), later.attach("a", signal)])
+    const ended = once(newer, "exit");
+    await once(newer.stdout, "data", { signal });
+    const service = lab.service();
+    for (const call of [service.setUp(signal), service.inspect(), service.attach("a", signal)])
       await assert.rejects(call, { code: "line-broker-unsuitable", message: /protocol 99, this is 1/ });
-    await assert.rejects(later.settle("a", 1, signal), { code: "takeover-failed", message: /protocol 99/ });
-    newer.close();
-    await rm(control, { force: true });
-    await link(join(directory, "hidden"), control);
-    await later.tearDown(signal);
-    while ((await processStartTicks(pid)) !== undefined) signal.throwIfAborted();
+    await assert.rejects(service.settle("a", 1, signal), { code: "takeover-failed", message: /protocol 99/ });
+    const findings = await lineFindings(lab.names, [
+      { name: "plc", bufferBytes: 1, outside: { kind: "connect", endpoint: { path: "/x" } } },
+    ]);
+    assert.deepEqual(
+      findings.map(({ severity, error }) => [severity, error?.code]),
+      [
+        ["error", "line-broker-unsuitable"],
+        ["ok", undefined],
+      ],
+    );
+    await service.tearDown(signal);
+    await ended;
+    await assert.rejects(stat(directory), { code: "ENOENT" });
   });
 });

@@ -181,6 +181,8 @@ describe("a line", { concurrency: 1 }, () => {
       await service.settle("b", 2, signal);
       await lab.boards.b.send(Buffer.from("new"));
       const drained = service.drain("a", { sinceMs: started }, signal);
+      // It goes the same way, after an inspect of its own: two answers later it has begun.
+      for (const _ of [1, 2]) await service.inspect();
       pty.process.kill("SIGCONT");
       const { finished, left, remarks } = await drained;
       assert.deepEqual({ left, remarks }, { left: 0, remarks: [] });

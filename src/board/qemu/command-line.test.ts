@@ -122,6 +122,21 @@ test("a board has a port for each disk, and a controller for USB devices, that i
   );
 });
 
+test("a board has a controller for each CAN bus, on its end of the pair", () => {
+  const cans = [
+    { name: "bus", fd: false },
+    { name: "fast", fd: true },
+  ];
+  const more = qemuArguments({ ...machine, cans });
+  const end = machine.names.canCard("b", "bus", "board");
+  assert.ok(after("-object", more).includes(`can-host-socketcan,id=canhost-bus,if=${end},canbus=can-bus`));
+  assert.ok(after("-object", more).includes("can-bus,id=can-fast"));
+  assert.deepEqual(
+    after("-device", more).filter((arg) => arg.includes("canbus")),
+    ["kvaser_pci,canbus=can-bus", "ctucan_pci,canbus0=can-fast,canbus1=canspare-fast"],
+  );
+});
+
 test("each line has a port of the kind that it asks for, and the board is told which", () => {
   const lines = [
     { name: "plc", port: "tty" },

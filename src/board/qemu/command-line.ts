@@ -41,8 +41,17 @@ export interface Machine {
   readonly watchdogSeconds?: number | undefined;
   /** What it can be given while it runs. */
   readonly devices?: readonly BoardDevice[] | undefined;
+  /** CAN buses that it has a controller for. */
+  readonly cans?: readonly CanController[] | undefined;
   /** Serial lines and streams of the service: for each a port, whose other end is a socket (`line-ports.ts`). */
   readonly lines?: readonly BoardLine[] | undefined;
+}
+
+export interface CanController {
+  /** The name of the service that it is. */
+  readonly name: string;
+  /** *true*: a CTU CAN FD controller, else an SJA1000 (Kvaser PCI). */
+  readonly fd: boolean;
 }
 
 /** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
@@ -80,6 +89,7 @@ export function qemuArguments(machine: Machine): string[] {
     ...card(machine, "mgmt", machine.names.mac(machine.name, "mgmt")),
     ...card(machine, "service", machine.identity.mac),
     ...plugs(machine),
+    ...canControllers(machine),
     ...lineArguments(machine.lines ?? []),
   ].flat();
 }
@@ -186,4 +196,21 @@ function plugs({ devices = [] }: Machine): string[] {
     `pcie-root-port,id=${portOf(id)},bus=pcie.0,chassis=${index + 1},slot=${index + 1}`,
   ]);
   return disks.length === devices.length ? ports : [...ports, "-device", "qemu-xhci,id=usb"];
+}
+
+/**
+ * Each on the board's end of a pair of cards, which must be there when the machine starts (QEMU, "CAN Bus Emulation Support"). A CTU CAN
+ * FD card has two controllers, and takes no less than two buses: nothing is on the second.
+ */
+function canControllers({ names, name, cans = [] }: Machine): string[] {
+  return cans.flatMap(({ name: service, fd }) => {
+    const bus = `can-${service}`;
+    const card = names.canCard(name, service, "board");
+    return [
+      ["-object", `can-bus,id=${bus}`],
+      ["-object", `can-host-socketcan,id=canhost-${service},if=${card},canbus=${bus}`],
+      ...(fd ? [["-object", `can-bus,id=canspare-${service}`]] : []),
+      ["-device", fd ? `ctucan_pci,canbus0=${bus},canbus1=canspare-${service}` : `kvaser_pci,canbus=${bus}`],
+    ].flat();
+  });
 }

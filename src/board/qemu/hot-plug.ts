@@ -15,6 +15,9 @@ type Execute = (
   signal: AbortSignal,
 ) => Promise<unknown>;
 
+/** Devices and disks have names that no others in the machine have; QEMU takes 31 characters of a disk's. */
+const prefix = "plug-";
+
 /** A guest that was just booting when it was asked is asked again. */
 const askEveryMs = 1000;
 /** QEMU closes a disk a moment after the device is gone. */
@@ -31,13 +34,12 @@ export class HotPlug {
   hear({ event, data }: QmpEvent): void {
     const { device } = data;
     if (event === "DEVICE_DELETED" && typeof device === "string")
-      for (const resolve of this.#gone.get(device) ?? []) resolve();
+      for (const resolve of this.#gone.get(device.slice(prefix.length)) ?? []) resolve();
   }
 
-  /** Of all that the machine has by an id of somebody's own: devices, and disks that are no device's yet or any more. */
-  async ids(signal: AbortSignal): Promise<ReadonlySet<unknown>> {
-    const [devices, disks] = [await this.#devices(signal), await this.#disks(signal)];
-    return new Set([...devices, ...disks]);
+  /** Ids of devices that the machine has, and of disks that are no device's yet or any more. */
+  async ids(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    return new Set([...(await this.#devices(signal)), ...(await this.#disks(signal))]);
   }
 
   /** Repeatable. @param open whether QEMU has the node open. Errors: `command-failed`, `board-died`; the signal's reason. */
@@ -47,21 +49,17 @@ export class HotPlug {
       // What it stood for was pulled from the host, and may be another by now.
       await this.unplug(id, signal);
     }
+    const name = prefix + id;
     if (kind === "usb") {
-      await this.#execute("device_add", { driver: "usb-host", id, bus: usbBus, hostdevice: node }, signal);
+      const device = { driver: "usb-host", id: name, bus: usbBus, hostdevice: node };
+      await this.#execute("device_add", device, signal);
       return;
     }
-    const disk = {
-      driver: "host_device",
-      "node-name": id,
-      filename: node,
-      aio: "native",
-      cache: { direct: true },
-    };
     await this.#closeDisk(id, signal);
-    await this.#execute("blockdev-add", disk, signal);
+    const file = { driver: "host_device", filename: node, aio: "native", cache: { direct: true } };
+    await this.#execute("blockdev-add", { ...file, "node-name": name }, signal);
     try {
-      const device = { driver: "virtio-blk-pci", id, bus: portOf(id), drive: id, serial: id };
+      const device = { driver: "virtio-blk-pci", id: name, bus: portOf(id), drive: name, serial: id };
       await this.#execute("device_add", { ...device, werror: "report", rerror: "report" }, signal);
     } catch (error) {
       await this.#closeDisk(id, signal);
@@ -77,7 +75,7 @@ export class HotPlug {
     try {
       while ((await this.#devices(signal)).includes(id)) {
         // While the guest is being asked already, QEMU refuses to ask it again.
-        await this.#execute("device_del", { id }, signal).catch(() => signal.throwIfAborted());
+        await this.#execute("device_del", { id: prefix + id }, signal).catch(() => signal.throwIfAborted());
         await orAborted(Promise.race([promise, sleep(askEveryMs, undefined, { ref: false })]), signal);
       }
     } finally {
@@ -86,23 +84,29 @@ export class HotPlug {
     await this.#closeDisk(id, signal);
   }
 
-  async #devices(signal: AbortSignal): Promise<unknown[]> {
+  async #devices(signal: AbortSignal): Promise<string[]> {
     const found = await this.#execute("qom-list", { path: "/machine/peripheral" }, signal);
-    return (found as { name?: unknown }[]).map(({ name }) => name);
+    return ours((found as { name?: unknown }[]).map(({ name }) => name));
   }
 
-  async #disks(signal: AbortSignal): Promise<unknown[]> {
+  async #disks(signal: AbortSignal): Promise<string[]> {
     const found = await this.#execute("query-named-block-nodes", { flat: true }, signal);
-    return (found as { "node-name"?: unknown }[]).map(({ "node-name": name }) => name);
+    return ours((found as { "node-name"?: unknown }[]).map(({ "node-name": name }) => name));
   }
 
   async #closeDisk(id: string, signal: AbortSignal): Promise<void> {
     while ((await this.#disks(signal)).includes(id)) {
-      const refused = await this.#execute("blockdev-del", { "node-name": id }, signal).then(
+      const refused = await this.#execute("blockdev-del", { "node-name": prefix + id }, signal).then(
         () => false,
         () => true,
       );
       if (refused) await sleep(closePollMs, undefined, { signal });
     }
   }
+}
+
+function ours(names: readonly unknown[]): string[] {
+  return names
+    .filter((name) => typeof name === "string" && name.startsWith(prefix))
+    .map((name) => String(name).slice(prefix.length));
 }

@@ -17,7 +17,7 @@ import type {
   BoardUsage,
   HookName,
 } from "../board.ts";
-import { type Accelerator, type BoardIdentity, consolePipe } from "./command-line.ts";
+import { type Accelerator, type BoardIdentity, type CanController, consolePipe } from "./command-line.ts";
 import { ConsoleLog } from "./console.ts";
 import { ConsoleAttachment } from "./console-attachment.ts";
 import { ConsoleSeat } from "./console-seat.ts";
@@ -54,6 +54,7 @@ export interface QemuBoardOptions {
   readonly watchdogMs?: number | undefined;
   /** What it can be given while it runs. */
   readonly devices?: readonly BoardDevice[] | undefined;
+  readonly cans?: readonly CanController[] | undefined;
   /** Serial lines and streams of the service: the board has a port for each. */
   readonly lines?: readonly BoardLine[];
 }
@@ -175,14 +176,14 @@ export class QemuBoard implements Board {
     await this.#marks.clear();
     await this.setPriority(start.priority ?? "background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
-    const { watchdogMs, devices, lines } = this.#options;
+    const { watchdogMs, devices, cans, lines } = this.#options;
     const { instance, kernelArguments } = start;
     const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
     const watchdogSeconds = watchdogMs === undefined ? undefined : Math.floor(watchdogMs / 1000);
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({
-        machine: { ...machine, watchdogSeconds, devices, lines },
+        machine: { ...machine, watchdogSeconds, devices, cans, lines },
         images: start.images,
         directory: this.#directory,
         user,

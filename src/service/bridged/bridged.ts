@@ -48,6 +48,7 @@ export class BridgedWiring implements Wiring {
     await joinBridge(this.#plan, board, signal);
   }
 
+  /** A bridge that is gone or down keeps both boards from the outside alike: no reason to leave the service with a board that failed. */
   async prepare(to: BoardName, _: Standing, signal: AbortSignal): Promise<void> {
     await untilForwarding(this.#plan, to, signal);
   }

@@ -1,7 +1,7 @@
 /**
  * The node by which a board's process opens a device of the host: one of our own, below /dev, the same for both boards, so that QEMU's
- * lock on a disk holds between them. The host's own node, its owner and its mode stay as they are. Ours opens for nobody but while a
- * board is being given the device.
+ * lock on a disk holds between them. The host's own node, its owner and its mode stay as they are. Ours is root's, and opens for nobody;
+ * while a board is being given the device, for the group of the boards' processes. An owner could open it for himself at any time.
  */
 import { chmod, chown, mkdir, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -9,14 +9,16 @@ import { TwinboardError } from "../../errors.ts";
 import { run } from "../../system/process.ts";
 import { type HostDevice, numbersOf } from "./host-device.ts";
 
+const groupMode = 0o060;
+
 export class DeviceNode {
   readonly #path: string;
-  readonly #owner: { readonly uid: number; readonly gid: number };
+  readonly #gid: number;
 
-  /** @param owner whom boards run as. */
-  constructor(path: string, owner: { readonly uid: number; readonly gid: number }) {
+  /** @param gid the group that boards' processes run as. */
+  constructor(path: string, gid: number) {
     this.#path = path;
-    this.#owner = owner;
+    this.#gid = gid;
   }
 
   /** Repeatable. Errors: `need-root`. */
@@ -33,7 +35,7 @@ export class DeviceNode {
   /** The node is that of the device, and opens while `work` is done. Errors: `command-failed`, those of `work`. */
   async whileOpen(device: HostDevice, work: () => Promise<void>): Promise<void> {
     await this.#make(device);
-    await chmod(this.#path, 0o600);
+    await chmod(this.#path, groupMode);
     try {
       await work();
     } finally {
@@ -58,6 +60,6 @@ export class DeviceNode {
       await this.makeDirectory();
       await run("mknod", ["-m", "0", this.#path, type, String(major), String(minor)]);
     }
-    await chown(this.#path, this.#owner.uid, this.#owner.gid);
+    await chown(this.#path, 0, this.#gid);
   }
 }

@@ -10,7 +10,7 @@ import type { SystemNames } from "../../system/names.ts";
 import { Turns } from "../../system/turns.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
 import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
-import { Mending } from "../mending.ts";
+import { RepairPace } from "../repair-pace.ts";
 import { DeviceNode } from "./device-node.ts";
 import { type DeviceMatch, findHostDevice, nameOf } from "./host-device.ts";
 
@@ -19,14 +19,12 @@ export interface DeviceOptions {
   readonly names: SystemNames;
   readonly device: DeviceMatch;
   readonly boards: Readonly<
-    Record<BoardName, Pick<Board, "inspect" | "plugged" | "plug" | "unplug" | "stop">>
+    Record<BoardName, Pick<Board, "inspect" | "plugged" | "plug" | "unplug" | "stop" | "subscribe">>
   >;
-  /** Whom boards run as. */
-  readonly owner: { readonly uid: number; readonly gid: number };
+  /** The group that boards' processes run as. */
+  readonly gid: number;
   /** Milliseconds in which a board lets go of it, and in which one takes it. */
   readonly timeoutMs: number;
-  /** Whether a board that does not let go is one that failed: then it is ended, and the device with it is free. */
-  readonly hasFailed: (board: BoardName) => boolean;
 }
 
 /** Which one the holder was given, in the service's directory. */
@@ -41,20 +39,28 @@ export class DeviceService implements LeasedService {
   readonly #node: DeviceNode;
   readonly #turns = new Turns();
   readonly #remarks: Record<BoardName, string[]> = { a: [], b: [] };
-  readonly #mending = new Mending();
+  readonly #mending = new RepairPace();
+  /** Boards that were heard to hang: what hung once is not trusted to let go. */
+  readonly #hung = new Set<BoardName>();
 
   constructor(options: DeviceOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#memory = new LeaseMemory(join(options.names.runDirectory, `device-${options.name}`));
-    this.#node = new DeviceNode(options.names.deviceNode(options.name), options.owner);
+    this.#memory = new LeaseMemory(options.names, "device", options.name);
+    this.#node = new DeviceNode(options.names.deviceNode(options.name), options.gid);
+    for (const board of boardNames)
+      options.boards[board].subscribe(({ type }) => {
+        if (type === "hung") this.#hung.add(board);
+        if (type === "ready") this.#hung.delete(board);
+      });
   }
 
   async setUp(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await this.#turns.take(async () => {
       await this.#node.makeDirectory();
-      await this.#memory.makeDirectory();
+      const { device, timeoutMs } = this.#options;
+      await this.#memory.make({ device, timeoutMs });
       if ((await this.#memory.read()) === undefined)
         await this.#memory.write({ epoch: 0, verb: "settle", board: null });
     });
@@ -158,22 +164,23 @@ export class DeviceService implements LeasedService {
     });
   }
 
-  /** A board that cannot be asked, and one that failed and does not answer, are ended: the device is free with its process. */
+  /** A board that cannot be asked, and one that hangs, are ended: the device is free with the process. */
   async #takeFrom(board: BoardName, signal?: AbortSignal): Promise<void> {
     const driver = this.#options.boards[board];
     if (!(await driver.plugged()).includes(this.name)) return;
     const { state } = await driver.inspect();
     const deadline = this.#deadline(signal);
-    if (state === "running") {
+    if (state === "running" && !this.#hung.has(board)) {
       try {
         return await driver.unplug(this.name, deadline);
       } catch (error) {
         signal?.throwIfAborted();
-        if (!this.#options.hasFailed(board)) throw deadline.aborted ? this.#reluctant(board, error) : error;
+        throw deadline.aborted ? this.#reluctant(board, error) : error;
       }
     }
-    this.#remarks[board].push(`${this.name}: board ${board} could not let go of it and was ended`);
-    await driver.stop(this.#deadline(signal));
+    const how = state === "running" ? "hung" : `was ${state}`;
+    this.#remarks[board].push(`${this.name}: board ${board} ${how}, could not let go of it and was ended`);
+    await driver.stop(deadline);
   }
 
   /** Nothing is given to a board that does not run, nor while the device is not there: the next look finds both. */

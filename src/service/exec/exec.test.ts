@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { access, chmod, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ErrorCode } from "../../errors.ts";
 import { systemNames } from "../../system/names.ts";
 import { run } from "../../system/process.ts";
+import { formerLeases } from "../lease-memory.ts";
 import { ExecService } from "./exec.ts";
 
 const program = resolve(import.meta.dirname, "../../../test/fixtures/exec/bad-service");
@@ -61,6 +62,38 @@ void test("a program that is missing, no file or not executable is named", async
   await rejects(of(plain).setUp(signal), "missing-program", /valve: .*plain/);
   await rejects(of(directory).setUp(signal), "missing-program", /is no file/);
   assert.equal((await of(plain).inspect()).present, false);
+});
+
+void test("a program that is gone by then does not stand in the way of tearing all down", async () => {
+  await using subject = await bad();
+  const { directory } = subject;
+  const copy = join(directory, "program");
+  await copyFile(program, copy);
+  const names = systemNames("test", join(directory, "run"));
+  const exec = [copy, subject.file, "", ""];
+  const service = new ExecService({ name: "valve", names, exec, timeoutMs: 10_000, drainMs: 0 });
+  await heldByA(service);
+  await rm(copy);
+  await rejects(service.settle("b", 4, signal), "takeover-failed", /exit code 127/);
+  await service.tearDown(signal);
+  assert.equal((await service.inspect()).present, false);
+});
+
+void test("what no configuration has any more can be made again, to be torn down", async () => {
+  await using subject = await bad();
+  await heldByA(subject.daemon());
+  const names = systemNames("test", join(subject.directory, "run"));
+  assert.deepEqual(await formerLeases(names, [{ kind: "exec", name: "valve" }]), []);
+  const [former, ...others] = await formerLeases(names, [{ kind: "device", name: "valve" }]);
+  assert.deepEqual(others, []);
+  const exec = [program, subject.file, "", ""];
+  assert.deepEqual(former, {
+    kind: "exec",
+    name: "valve",
+    spec: { exec, timeoutMs: 10_000, drainMs: 0 },
+  });
+  await subject.daemon().tearDown(signal);
+  assert.deepEqual(await formerLeases(names, []), []);
 });
 
 void test("a verb that fails is told with its last words, and changes nothing", async () => {

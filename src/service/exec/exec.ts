@@ -11,7 +11,7 @@ import { Turns } from "../../system/turns.ts";
 import { type GuardedCall, GuardedCalls, type GuardedResult } from "../guarded-call.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
 import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
-import { Mending } from "../mending.ts";
+import { RepairPace } from "../repair-pace.ts";
 import { type Answer, parseAnswer, parseDrain } from "./answer.ts";
 import { environmentOf } from "./environment.ts";
 
@@ -49,19 +49,20 @@ export class ExecService implements LeasedService {
   readonly #memory: LeaseMemory;
   readonly #turns = new Turns();
   readonly #calls: GuardedCalls;
-  readonly #mending = new Mending();
+  readonly #mending = new RepairPace();
 
   constructor(options: ExecOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#memory = new LeaseMemory(join(options.names.runDirectory, `exec-${options.name}`));
+    this.#memory = new LeaseMemory(options.names, "exec", options.name);
     this.#calls = new GuardedCalls(this.#memory, `${this.name}: ${options.exec[0]}`, this.#turns);
   }
 
   async setUp(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await this.#requireProgram();
-    await this.#memory.makeDirectory();
+    const { exec, timeoutMs, drainMs } = this.#options;
+    await this.#memory.make({ exec, timeoutMs, drainMs });
     await mkdir(this.#programDirectory, { recursive: true, mode: 0o700 });
     await this.#make(["set-up"], { signal, place: "made" });
   }
@@ -121,9 +122,11 @@ export class ExecService implements LeasedService {
     await this.#act(["fence", board], {});
   }
 
+  /** A program that is gone from the host cannot put anything back, and does not stand in the way of all else. */
   async tearDown(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if ((await this.#memory.read()) !== undefined) await this.#make(["tear-down"], { signal, place: "gone" });
+    const isSetUp = (await this.#memory.read()) !== undefined;
+    if (isSetUp && (await this.#hasProgram())) await this.#make(["tear-down"], { signal, place: "gone" });
     await this.#turns.take(() => this.#memory.forget());
   }
 
@@ -147,6 +150,13 @@ export class ExecService implements LeasedService {
       const { message } = cause as Error;
       throw new TwinboardError("missing-program", { detail: `${this.name}: ${message}`, cause });
     }
+  }
+
+  async #hasProgram(): Promise<boolean> {
+    return await this.#requireProgram().then(
+      () => true,
+      () => false,
+    );
   }
 
   async #move(place: Place, signal: AbortSignal): Promise<void> {

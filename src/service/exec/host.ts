@@ -17,7 +17,9 @@ export async function execFindings(
 async function programFinding({ name, exec }: Pick<ExecOptions, "name" | "exec">): Promise<Finding> {
   const where = `services.${name}`;
   const [program = ""] = exec;
-  const found = await stat(program).catch((error: unknown) => (error as Error).message);
+  const found = await stat(program).catch(({ code, message }: NodeJS.ErrnoException) =>
+    code === "ENOENT" ? `${program} is not there` : message,
+  );
   if (typeof found === "string") return lacking(where, "missing-program", found, `install ${program}`);
   if (!found.isFile()) return lacking(where, "missing-program", `${program} is no file`, "name a program");
   if ((found.mode & executable) === 0)

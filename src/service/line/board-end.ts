@@ -202,15 +202,13 @@ export class SocketEnd implements BoardEnd {
   }
 }
 
-/** What the socket has by now; nothing as well if its other side has ended, which Node finds out by itself. */
+/** What the socket has by now; nothing as well if its other side has ended or failed, which Node finds out by itself. */
 function readNow(fd: number): Buffer {
   const buffer = Buffer.allocUnsafe(readBytes);
   try {
     return buffer.subarray(0, readSync(fd, buffer));
-  } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    if (["EAGAIN", "ECONNRESET", "EPIPE"].includes(code)) return Buffer.alloc(0);
-    throw error;
+  } catch {
+    return Buffer.alloc(0);
   }
 }
 

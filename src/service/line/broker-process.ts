@@ -67,11 +67,33 @@ export async function lastWords(names: SystemNames): Promise<string | undefined>
   return text?.trim().slice(-1000);
 }
 
+/** Ends a broker that does not answer, and returns when it is gone. Repeatable. Errors: `deadline-passed`. */
+export async function killBroker(names: SystemNames): Promise<void> {
+  const directory = linesDirectory(names);
+  const pid = Number((await readFile(join(directory, "lock"), "utf8").catch(() => "")).trim());
+  const runs = async (): Promise<boolean> => {
+    // Its id may be another process's by now.
+    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+    return words.includes(brokerProgram) && words.includes(directory);
+  };
+  const deadline = performance.now() + startTimeoutMs;
+  while (await runs()) {
+    if (performance.now() > deadline)
+      throw new TwinboardError("deadline-passed", { detail: `the end of process ${pid}, a broker of lines` });
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has just ended.
+    }
+    await sleep(againMs);
+  }
+}
+
 /** `undefined`: another one has the lock. */
 async function started(names: SystemNames, signal: AbortSignal): Promise<BrokerConnection | undefined> {
   const directory = linesDirectory(names);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const errors = await open(join(directory, "errors"), "a", 0o600);
+  const errors = await open(join(directory, "errors"), "w", 0o600);
   try {
     const lock = ["-n", "-F", "-E", String(lockedExitCode), join(directory, "lock")];
     const child = spawn("flock", [...lock, process.execPath, brokerProgram, directory], {

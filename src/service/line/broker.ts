@@ -2,7 +2,7 @@
  * The broker of a system's lines: a process of its own, so that bytes pass while no daemon runs. Started by `broker-process.ts` with its
  * directory as the only argument, in which it has its lock already; there is its control socket. It ends with its last line.
  */
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { asTwinboardError, TwinboardError } from "../../errors.ts";
@@ -168,6 +168,8 @@ process.chdir(process.argv[2] ?? ".");
 for (const signal of ["SIGHUP", "SIGINT"] as const) process.on(signal, () => undefined);
 // The daemon that started us may be gone before it heard that we are ready.
 process.stdout.on("error", () => undefined);
+// Who has the lock, for those who find that it does not answer.
+writeFileSync("lock", `${process.pid}\n`);
 const broker = new Broker();
 process.on("SIGTERM", () => void broker.end());
 await broker.listen("control");

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemNames } from "../../system/names.ts";
-import { addresses6Of, identitySets, refuseOtherIdentity, type SharedIdentity } from "./identity.ts";
+import {
+  addresses6Of,
+  identitySets,
+  refuseAnyIdentity,
+  refuseOtherIdentity,
+  type SharedIdentity,
+} from "./identity.ts";
 import { absent, type Standing } from "./register.ts";
 
 const identity: SharedIdentity = { mac: "52:54:00:00:00:10", ipv4: "198.51.100.10" };
@@ -42,6 +48,15 @@ test("boards that serve with another identity are named, with what they have", (
   refused({ ...identity, ipv6: "2001:db8::1" }, serving, /network\.address6 is 2001:db8::1, .* have none/);
   refused(identity, { ...serving, sets: [] }, /another network\.mode/);
   refuseOtherIdentity({ mac: "52:54:00:00:00:11" }, { ...serving, holder: null });
+});
+
+test("boards that serve with one identity are not each somebody of its own", () => {
+  assert.throws(() => refuseAnyIdentity(serving), {
+    code: "config-changed",
+    message: /another network\.mode/,
+  });
+  refuseAnyIdentity({ ...serving, holder: null });
+  refuseAnyIdentity({ ...serving, sets: [] });
 });
 
 test("a card's own link-local address follows from its MAC address", () => {

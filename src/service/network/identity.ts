@@ -17,6 +17,9 @@ export interface SharedIdentity {
   readonly ipv6?: string;
 }
 
+const macSet = "identity_mac";
+const otherMode = "the boards that run were given addresses of another network.mode";
+
 /** IPv6 addresses of a card with this identity: the one it is told, and the link-local one that its kernel gives it. */
 export function addresses6Of({ mac, ipv6 }: SharedIdentity): string[] {
   return [...(ipv6 === undefined ? [] : [ipv6]), linkLocalOf(mac)];
@@ -25,10 +28,16 @@ export function addresses6Of({ mac, ipv6 }: SharedIdentity): string[] {
 /** Sets of the register's table that no rule reads. */
 export function identitySets({ mac, ipv4, ipv6 }: SharedIdentity): string {
   return [
-    set("identity_mac", "ether_addr", [mac]),
+    set(macSet, "ether_addr", [mac]),
     set("identity4", "ipv4_addr", ipv4 === undefined ? [] : [ipv4]),
     set("identity6", "ipv6_addr", ipv6 === undefined ? [] : [ipv6]),
   ].join("\n");
+}
+
+/** For a way of switching in which each board is somebody of its own. Errors: `config-changed`. */
+export function refuseAnyIdentity({ holder, sets }: Standing): void {
+  if (holder !== null && elementsOf(sets, macSet).length > 0)
+    throw new TwinboardError("config-changed", { detail: otherMode });
 }
 
 /** A board that serves got its identity when it booted: with another in the rules nothing would reach it. Errors: `config-changed`. */
@@ -40,10 +49,8 @@ export function refuseOtherIdentity({ mac, ipv4, ipv6 }: SharedIdentity, { holde
     return [`${key} is ${wanted ?? "not there"}, the boards that run have ${found ?? "none"}`];
   };
   const [first] = [
-    ...(sets.some(({ name }) => name === "identity_mac")
-      ? []
-      : ["the boards that run were given addresses of another network.mode"]),
-    ...other("network.mac", "identity_mac", mac),
+    ...(sets.some(({ name }) => name === macSet) ? [] : [otherMode]),
+    ...other("network.mac", macSet, mac),
     ...other("network.address", "identity4", ipv4),
     ...other("network.address6", "identity6", ipv6),
   ];

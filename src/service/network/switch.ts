@@ -11,7 +11,7 @@ import { cards } from "../../system/ip.ts";
 import type { SystemNames } from "../../system/names.ts";
 import { deleteTable, familiesWith, loadRules, NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
-import type { DrainProgress, DrainResult, Service, ServiceCondition, Trouble } from "../service.ts";
+import type { DrainOptions, DrainResult, Service, ServiceCondition, Trouble } from "../service.ts";
 import {
   absent,
   digestOf,
@@ -130,15 +130,7 @@ export class NetworkSwitch implements Service {
     await this.#wiring.release();
   }
 
-  async drain(
-    board: BoardName,
-    options: {
-      readonly sinceMs: number;
-      readonly atOnce?: boolean;
-      readonly onProgress?: (progress: DrainProgress) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<DrainResult> {
+  async drain(board: BoardName, options: DrainOptions, signal: AbortSignal): Promise<DrainResult> {
     const { holder, epoch } = await this.#readPresent();
     if (holder === board)
       throw new TwinboardError("internal", { detail: `drain of board ${board}, which holds` });

@@ -9,7 +9,7 @@
  */
 import type { BoardName } from "../../board/board.ts";
 import type { NftSession } from "../../system/nft.ts";
-import type { DrainProgress, DrainResult, Trouble } from "../service.ts";
+import type { DrainOptions, DrainResult, Trouble } from "../service.ts";
 import type { Standing } from "./register.ts";
 
 export type TableFamily = "inet" | "bridge" | "netdev";
@@ -23,14 +23,10 @@ export interface WiringTable {
   readonly elements: (standing: Standing) => string;
 }
 
-export interface DrainOrder {
+export interface DrainOrder extends DrainOptions {
   readonly board: BoardName;
   /** The epoch when the drain began; a drain of another time closes and cuts nothing. */
   readonly epoch: number;
-  /** Epoch time in milliseconds of the takeover. */
-  readonly sinceMs: number;
-  readonly atOnce?: boolean;
-  readonly onProgress?: (progress: DrainProgress) => void;
 }
 
 /** As `Trouble`, of the wiring as a whole. */

@@ -5,10 +5,12 @@
 import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { addAddress, cards, ipv6Obstacle, pointTo, removeAddress, unpoint } from "../../system/ip.ts";
+import { setLink } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
 import { writeSetting } from "../../system/sysctl.ts";
 import { families, familyOf, ipv4 } from "../network/family.ts";
+import { refuseAnyIdentity } from "../network/identity.ts";
 import { elementsOf, type Standing } from "../network/register.ts";
 import { HostSettings } from "../network/settings.ts";
 import type { DrainOrder, Wiring, WiringTable } from "../network/wiring.ts";
@@ -42,6 +44,7 @@ export class RoutedWiring implements Wiring {
     const obstacle = this.#plan.links.ipv6 === undefined ? undefined : await ipv6Obstacle(this.#plan.uplink);
     if (obstacle !== undefined) throw new TwinboardError("no-ipv6", { detail: obstacle });
     if (!standing.present) await this.#checkListeners();
+    refuseAnyIdentity(standing);
     this.#refuseOtherBoards(standing);
   }
 
@@ -74,6 +77,8 @@ export class RoutedWiring implements Wiring {
 
   async attach(board: BoardName): Promise<void> {
     const card = this.#card(board);
+    // Into which an earlier configuration may have put it: past a bridge these rules see nothing.
+    await setLink(card, ["nomaster"]);
     // The board cannot claim addresses on its link: the host answers only for its end, and asks for none.
     await writeSetting(`net/ipv4/conf/${card}/arp_ignore`, "1");
     const mac = this.#plan.names.mac(board, "service");

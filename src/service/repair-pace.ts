@@ -1,10 +1,10 @@
-/** Putting right what a leased service lost by itself (a device that was pulled and is back), whenever somebody looks at it. */
+/** How often what a leased service lost by itself (a device that was pulled and is back) is put right again: whenever somebody looks at it, within bounds. */
 
 const everyMs = 1000;
 /** What failed may have taken as long as its deadline: whoever looks is not to wait for it each time. */
 const afterFailureMs = 10_000;
 
-export class Mending {
+export class RepairPace {
   #notBefore = Number.NEGATIVE_INFINITY;
 
   /** Whether it is time for another attempt. */
