@@ -4,9 +4,10 @@
  * themselves. What the host sees of a card is whether it is there.
  */
 import { type BoardName, boardNames } from "../../board/board.ts";
-import { systemClock } from "../../system/clock.ts";
+import type { NftSession } from "../../system/nft.ts";
 import { passableDevice } from "../../system/pci.ts";
 import { identitySets, refuseOtherIdentity } from "../network/identity.ts";
+import { waitOutLinger } from "../network/linger.ts";
 import { registerFamily, type Standing } from "../network/register.ts";
 import type { DrainOrder, Wiring, WiringTable, WiringTrouble } from "../network/wiring.ts";
 import type { DrainResult } from "../service.ts";
@@ -24,16 +25,19 @@ export class PassedThroughWiring implements Wiring {
   readonly mend = nothing;
   readonly close = nothing;
   readonly #plan: PassedThroughPlan;
+  readonly #look: typeof passableDevice;
 
-  constructor(plan: PassedThroughPlan) {
+  /** @param look how devices are looked at. */
+  constructor(plan: PassedThroughPlan, look = passableDevice) {
     this.#plan = plan;
+    this.#look = look;
   }
 
   async checkHost(standing: Standing): Promise<void> {
     refuseOtherIdentity(this.#plan.identity, standing);
     // What serves already goes on serving, also without the other board's card.
     if (standing.holder !== null) return;
-    for (const board of boardNames) await passableDevice(this.#plan.devices[board]);
+    for (const board of boardNames) await this.#look(this.#plan.devices[board]);
   }
 
   tables(): Promise<WiringTable[]> {
@@ -53,12 +57,9 @@ export class PassedThroughWiring implements Wiring {
     return [];
   }
 
-  /** The old board was silent before the hand-over. */
-  drain({ onProgress }: DrainOrder): Promise<DrainResult> {
-    const began = systemClock.monotonic();
-    const progress = { left: 0, finished: 0, closedEarly: 0, cut: 0, services: {} };
-    onProgress?.(progress);
-    return Promise.resolve({ ...progress, ms: systemClock.monotonic() - began, remarks: [] });
+  /** The old board was silent before the hand-over: what it had sent is on its way. */
+  async drain(order: DrainOrder, _: NftSession, signal: AbortSignal): Promise<DrainResult> {
+    return await waitOutLinger(0, order, signal);
   }
 
   async troubles(): Promise<WiringTrouble[]> {
@@ -68,7 +69,7 @@ export class PassedThroughWiring implements Wiring {
 
   async #trouble(board: BoardName): Promise<WiringTrouble[]> {
     try {
-      await passableDevice(this.#plan.devices[board]);
+      await this.#look(this.#plan.devices[board]);
       return [];
     } catch (error) {
       return [{ what: `board ${board}: ${(error as Error).message}`, mendable: false }];
