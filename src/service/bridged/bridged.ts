@@ -11,11 +11,12 @@ import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
 import { gateElements, gateFamily, gateRules, gateShut, gateTakeover } from "../network/gate.ts";
 import { identitySets, refuseOtherIdentity } from "../network/identity.ts";
-import { elementsOf, registerFamily, type Standing } from "../network/register.ts";
+import { registerFamily, type Standing } from "../network/register.ts";
 import type { DrainOrder, Wiring, WiringTable, WiringTrouble } from "../network/wiring.ts";
 import type { DrainResult } from "../service.ts";
 import type { BridgedPlan } from "./plan.ts";
 import { bridgeOf, isJoined, joinBridge, leaveBridge } from "./ports.ts";
+import { BridgedTroubles } from "./troubles.ts";
 
 /** What the old board has sent may be on its way through the host for so long after its linger. */
 const settleMs = 30;
@@ -26,9 +27,12 @@ const forwardingLookMs = 100;
 export class BridgedWiring implements Wiring {
   readonly families = [registerFamily, gateFamily] as const;
   readonly #plan: BridgedPlan;
+  readonly #troubles: BridgedTroubles;
 
-  constructor(plan: BridgedPlan) {
+  /** @param lookMs of `BridgedTroubles`. */
+  constructor(plan: BridgedPlan, lookMs?: number) {
     this.#plan = plan;
+    this.#troubles = new BridgedTroubles(plan, lookMs);
   }
 
   async checkHost(standing: Standing, signal: AbortSignal): Promise<void> {
@@ -105,23 +109,8 @@ export class BridgedWiring implements Wiring {
     return { ...nothingLeft, ms: performance.now() - began, remarks: [] };
   }
 
-  async troubles({ holder }: Standing, nft: NftSession): Promise<WiringTrouble[]> {
-    const { uplink, names, identity } = this.#plan;
-    const found = await links();
-    const bridge = found.get(uplink);
-    if (bridge === undefined) return [lasting(`the bridge ${uplink} is gone`)];
-    if (bridge.bridge === undefined) return [lasting(`${uplink} is no bridge any more`)];
-    const strangers = elementsOf((await nft.readSets(gateFamily, names.table)) ?? [], "strangers");
-    return [
-      ...(bridge.up ? [] : [lasting(`the bridge ${uplink} is down`)]),
-      ...(leadsOutside(found, this.#plan) ? [] : [lasting(`no other port of ${uplink} has a link`)]),
-      ...boardNames.flatMap((board) => portTrouble(found, this.#plan, board, board === holder)),
-      ...strangers.map((card) =>
-        lasting(
-          `behind ${cardOf(card)} somebody sends with the boards' MAC address ${identity.mac}, and is kept out`,
-        ),
-      ),
-    ];
+  async troubles(standing: Standing, nft: NftSession): Promise<WiringTrouble[]> {
+    return await this.#troubles.of(standing, nft);
   }
 
   async mend(signal: AbortSignal): Promise<void> {
@@ -178,37 +167,4 @@ export async function takenByHost(
   if (same !== undefined) return `${same.name} of this host has the MAC address ${mac} itself`;
   const own = (await addresses()).find(({ address }) => address === ipv4 || address === ipv6);
   return own === undefined ? undefined : `${own.card} of this host has ${own.address} itself`;
-}
-
-/** Whether anything but the boards is plugged into the bridge. */
-export function leadsOutside(found: ReadonlyMap<string, Link>, { uplink, names }: BridgedPlan): boolean {
-  const ours = new Set(boardNames.map((board) => names.card(board, "service")));
-  return [...found.values()].some(
-    ({ name, port, carrier }) => port?.bridge === uplink && carrier && !ours.has(name),
-  );
-}
-
-function lasting(what: string): WiringTrouble {
-  return { what, mendable: false };
-}
-
-function portTrouble(
-  found: ReadonlyMap<string, Link>,
-  plan: BridgedPlan,
-  board: BoardName,
-  holds: boolean,
-): WiringTrouble[] {
-  const card = plan.names.card(board, "service");
-  const link = found.get(card);
-  const whose = `${card} of board ${board}`;
-  // Without its card a board that does not hold does not run either.
-  if (link === undefined) return holds ? [lasting(`${whose} is gone`)] : [];
-  if (isJoined(link, plan)) return [];
-  return [{ what: `${whose} is not the port of ${plan.uplink} that it was made`, mendable: true }];
-}
-
-/** With a timeout, an element is an object (libnftables-json(5)). */
-function cardOf(element: unknown): string {
-  const { elem } = Object(element) as { readonly elem?: { readonly val?: unknown } };
-  return String(elem?.val ?? element);
 }

@@ -6,9 +6,10 @@ import { neighbours } from "../../system/ip.ts";
 import { type Link, links, portVlans, whereIs } from "../../system/links.ts";
 import { hasSetting, readSetting } from "../../system/sysctl.ts";
 import { type Feature, lackingIpv6, otherRuleFindings, trialFinding } from "../network/host.ts";
-import { bridgedTables, leadsOutside, takenByHost } from "./bridged.ts";
+import { bridgedTables, takenByHost } from "./bridged.ts";
 import type { BridgedPlan } from "./plan.ts";
 import { bridgeOf } from "./ports.ts";
+import { leadsOutside } from "./troubles.ts";
 
 const modules = "nf_tables bridge";
 const hook = "type filter hook prerouting priority -300";
