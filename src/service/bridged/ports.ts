@@ -74,9 +74,9 @@ export function isJoined(link: Link | undefined, { uplink }: BridgedPlan): boole
   return link?.up === true && link.port?.bridge === uplink && !link.port.learning;
 }
 
-/** Of the host's end of the card: higher than those of hardware, so that no bridge takes it for its own. */
+/** Of the host's end of the card: higher than those of all others, so that no bridge takes it for its own. */
 function highMac({ names }: BridgedPlan, board: BoardName): string {
-  return names.mac(board, "service").replace(/^../, "fe");
+  return names.mac(board, "service").replace(/^..:../, "fe:ff");
 }
 
 async function setVlans(card: string, { vlans: { untagged, tagged } }: BridgedPlan): Promise<void> {
