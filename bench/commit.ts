@@ -3,7 +3,7 @@ import { families, RoutedLab } from "../test/fixtures/routed/lab.ts";
 import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
 import { connectionFigures, failuresIn, underConnections } from "./takeover/connections.ts";
 import { noTraffic, notZero, takeoverResult } from "./takeover/figures.ts";
-import { readTakeoverOptions, takeoverOptions } from "./takeover/options.ts";
+import { readTakeoverOptions, refuseMachines, takeoverOptions } from "./takeover/options.ts";
 import { takeOver } from "./takeover/take-over.ts";
 
 export const bench: Bench = {
@@ -19,6 +19,7 @@ export const bench: Bench = {
 };
 
 async function commit({ options, signal, say }: BenchRun): Promise<BenchResult> {
+  refuseMachines(options);
   const read = readTakeoverOptions(options);
   const rate = wholeNumber(options, "rate", 0, 20_000);
   await using lab = await RoutedLab.make("bench-commit", { families });
@@ -29,7 +30,11 @@ async function commit({ options, signal, say }: BenchRun): Promise<BenchResult> 
   const takeOverAll = async () => await takeOver(daemon, lab.namespaces.device, order, { signal, say });
   const more = { services: lab.settings.services.length };
   if (rate === 0) return takeoverResult("commit", await takeOverAll(), noTraffic, more, []);
-  const [done, result] = await underConnections(lab, { ...read, family: "ipv4", rate }, takeOverAll);
+  const [done, result] = await underConnections(
+    lab.namespaces,
+    { ...read, family: "ipv4", rate },
+    takeOverAll,
+  );
   const traffic = connectionFigures(result);
   const complaints = [...notZero({ failed: traffic.failed }), ...failuresIn(done, result)];
   return takeoverResult("commit", done, traffic, more, complaints);

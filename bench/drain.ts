@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { UsageError } from "../demo/foreground.ts";
 import type { DrainResult } from "../src/service/service.ts";
+import { moreOutside } from "../test/fixtures/namespaces.ts";
 import { Peer } from "../test/fixtures/peer.ts";
 import type { LoadResult } from "../test/fixtures/routed/client.ts";
 import { addresses, type FamilyName, RoutedLab } from "../test/fixtures/routed/lab.ts";
@@ -106,7 +107,7 @@ class Crowd implements AsyncDisposable {
       crowd.#clients.push(client);
       await server.call("listen", { port });
     }
-    const local = await lab.moreOutside(family, crowd.#clients.length);
+    const local = await moreOutside(lab.namespaces, family, crowd.#clients.length);
     const each = crowd.#clients.map(async (client, index) => {
       const localAddress = local[index];
       const count = Math.min(perProcess, flows - index * perProcess);

@@ -49,8 +49,8 @@ for (const [what, args, words] of [
   ["boards that are none", ["upgrades-in-a-row", "--boards", "vax"], /--boards is qemu, not "vax"/],
   [
     "machines under takeovers",
-    ["tcp-takeover", "--boards", "qemu"],
-    /--boards qemu is not supported yet, only namespace/,
+    ["bridged-takeover", "--boards", "qemu"],
+    /--boards qemu is not supported yet by this bench, only namespace/,
   ],
   [
     "a kind of flow that is none",

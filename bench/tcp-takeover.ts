@@ -1,40 +1,56 @@
 /** New TCP connections to the routed service, one request each, while it is taken over to and fro: which fail. */
-import { RoutedLab } from "../test/fixtures/routed/lab.ts";
+import { type FamilyName, RoutedLab } from "../test/fixtures/routed/lab.ts";
+import type { ConnectionResult } from "../test/fixtures/traffic/connections.ts";
 import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
 import { connectionFigures, failuresIn, underConnections } from "./takeover/connections.ts";
 import { notZero, takeoverResult } from "./takeover/figures.ts";
-import { familyOption, readFamily, readTakeoverOptions, takeoverOptions } from "./takeover/options.ts";
-import { takeOver } from "./takeover/take-over.ts";
+import { machineLab, takeOverMachines } from "./takeover/machines.ts";
+import {
+  familyOption,
+  oneOf,
+  readFamily,
+  readTakeoverOptions,
+  type TakeoverOptions,
+  takeoverOptions,
+} from "./takeover/options.ts";
+import { type TakeoversDone, takeOver } from "./takeover/take-over.ts";
 
 /** Nothing is cut: what began before a takeover may still be under way. */
 const drainMs = 600_000;
+/** A rollback of machines, at most. */
+const rollbackMs = 60_000;
+
+type Order = TakeoverOptions & { readonly family: FamilyName; readonly rate: number };
 
 export const bench: Bench = {
   name: "tcp-takeover",
   summary: "new TCP connections while the service is taken over to and fro: which fail",
   options: {
     ...takeoverOptions({ takeovers: 40, everyMs: 500, windowHalfMs: 25 }),
-    rate: { value: "N", meaning: "connections a second, 1 to 20000; 0: as many as can be", default: "2000" },
+    boards: { value: "KIND", meaning: "what stands for the boards: namespace or qemu", default: "namespace" },
+    rate: {
+      value: "N",
+      meaning: "connections a second, 1 to 20000; 0: as many as can be",
+      default: "2000",
+    },
     family: familyOption,
   },
   needsRoot: true,
   run: tcpTakeover,
 };
 
-async function tcpTakeover({ options, signal, say }: BenchRun): Promise<BenchResult> {
-  const read = readTakeoverOptions(options);
-  const rate = wholeNumber(options, "rate", 0, 20_000);
-  const family = readFamily(options);
-  await using lab = await RoutedLab.make("bench-tcp", { families: [family], drainMs });
-  const daemon = lab.daemon();
-  await daemon.setUp(signal);
-  await daemon.handOver("a", signal);
-  const order = { count: read.takeovers, everyMs: read.everyMs };
-  const [done, result] = await underConnections(lab, { ...read, family, rate }, async () =>
-    takeOver(daemon, lab.namespaces.device, order, { signal, say }),
-  );
+async function tcpTakeover({ options, ...run }: BenchRun): Promise<BenchResult> {
+  const boards = oneOf(options, "boards", ["namespace", "qemu"]);
+  const order = {
+    ...readTakeoverOptions(options),
+    rate: wholeNumber(options, "rate", 0, 20_000),
+    family: readFamily(options),
+  };
+  const under = boards === "qemu" ? underMachines : underStandIns;
+  const [done, result] = await under(order, run);
   const traffic = connectionFigures(result);
   const more = {
+    boards,
     gapP50Ms: result.aroundTakeovers.p50Ms,
     baselineGapP50Ms: result.elsewhere.p50Ms,
     wholeRunLongestGapMs: result.longestGapMs,
@@ -46,4 +62,31 @@ async function tcpTakeover({ options, signal, say }: BenchRun): Promise<BenchRes
   };
   const complaints = [...notZero({ failed: traffic.failed }), ...failuresIn(done, result)];
   return takeoverResult("tcp-takeover", done, traffic, more, complaints);
+}
+
+type Run = Omit<BenchRun, "options">;
+
+async function underStandIns(order: Order, run: Run): Promise<[TakeoversDone, ConnectionResult]> {
+  const { family, takeovers: count, everyMs } = order;
+  await using lab = await RoutedLab.make("bench-tcp", { families: [family], drainMs });
+  const daemon = lab.daemon();
+  await daemon.setUp(run.signal);
+  await daemon.handOver("a", run.signal);
+  return await underConnections(
+    lab.namespaces,
+    order,
+    async () => await takeOver(daemon, lab.namespaces.device, { count, everyMs }, run),
+  );
+}
+
+/** In the demo's lab, which has the same address as the routed one's. */
+async function underMachines(order: Order, run: Run): Promise<[TakeoversDone, ConnectionResult]> {
+  const { windowHalfMs, takeovers: count } = order;
+  run.say("building and installing two versions");
+  await using lab = await machineLab(run.signal);
+  return await underConnections(
+    lab.namespaces,
+    { ...order, mostMs: count * rollbackMs },
+    async () => await takeOverMachines(lab, { count, windowHalfMs }, run),
+  );
 }

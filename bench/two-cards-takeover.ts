@@ -10,7 +10,13 @@ import {
   underDatagrams,
 } from "./takeover/datagrams.ts";
 import { longerThan, notZero, takeoverResult } from "./takeover/figures.ts";
-import { familyOption, readFamily, readTakeoverOptions, takeoverOptions } from "./takeover/options.ts";
+import {
+  familyOption,
+  readFamily,
+  readTakeoverOptions,
+  refuseMachines,
+  takeoverOptions,
+} from "./takeover/options.ts";
 import { freshen, switchedLab } from "./takeover/switched.ts";
 import { takeOver } from "./takeover/take-over.ts";
 
@@ -31,6 +37,7 @@ export const bench: Bench = {
 };
 
 async function twoCardsTakeover({ options, signal, say }: BenchRun): Promise<BenchResult> {
+  refuseMachines(options);
   const read = readTakeoverOptions(options);
   const rate = wholeNumber(options, "rate", 10, 20_000);
   const family = readFamily(options);

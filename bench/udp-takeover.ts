@@ -1,5 +1,5 @@
 /** Numbered datagrams to a routed UDP service while it is taken over to and fro: which are lost, doubled, late. */
-import type { PlannedService } from "../src/service/routed/plan.ts";
+import type { DaemonSettings } from "../test/fixtures/routed/daemon.ts";
 import { addresses, type FamilyName, RoutedLab } from "../test/fixtures/routed/lab.ts";
 import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
 import {
@@ -10,16 +10,21 @@ import {
   underDatagrams,
 } from "./takeover/datagrams.ts";
 import { longerThan, notZero, takeoverResult } from "./takeover/figures.ts";
-import { familyOption, oneOf, readFamily, readTakeoverOptions, takeoverOptions } from "./takeover/options.ts";
+import {
+  familyOption,
+  oneOf,
+  readFamily,
+  readTakeoverOptions,
+  refuseMachines,
+  takeoverOptions,
+} from "./takeover/options.ts";
 import { takeOver } from "./takeover/take-over.ts";
 
 const port = 5683;
 const promisedMoreMs = 1;
-/** A session is a socket of its own: so many datagrams, then the next one. */
-const perSession = 100;
-/** Sessions that began before a takeover stay with their board until they are still or this has passed. */
-const drainMs = 30_000;
-const quietMs = 1000;
+/** After a takeover the old board may answer what it heard for so long; sessions that are not still by then are moved. */
+const drainMs = 100;
+const quietMs = 50;
 
 export const bench: Bench = {
   name: "udp-takeover",
@@ -29,6 +34,11 @@ export const bench: Bench = {
     ...takeoverOptions({ takeovers: 40, everyMs: 500, windowHalfMs: 25 }),
     rate: { value: "N", meaning: "datagrams a second, 10 to 20000", default: "10000" },
     flows: { value: "KIND", meaning: "stateless or session", default: "stateless" },
+    session: {
+      value: "N",
+      meaning: "datagrams of a session, each from a socket of its own, 10 to 1000000",
+      default: "1000",
+    },
     family: familyOption,
   },
   needsRoot: true,
@@ -36,26 +46,26 @@ export const bench: Bench = {
 };
 
 async function udpTakeover({ options, signal, say }: BenchRun): Promise<BenchResult> {
+  refuseMachines(options);
   const read = readTakeoverOptions(options);
   const rate = wholeNumber(options, "rate", 10, 20_000);
   const flows = oneOf(options, "flows", ["stateless", "session"]);
+  const perSocket = wholeNumber(options, "session", 10, 1_000_000);
   const family = readFamily(options);
   await using lab = await RoutedLab.make("bench-udp", { families: [family] });
-  const daemon = lab.daemon({ services: [telemetry(family, flows)] });
+  const daemon = lab.daemon(telemetry(lab, family, flows));
   await daemon.setUp(signal);
   await daemon.handOver("a", signal);
   const { device, outside } = lab.namespaces;
   const boards = { a: lab.boards.a.namespace, b: lab.boards.b.namespace };
   const target = { host: addresses[family].service, port };
-  const session = flows === "session" ? { perSocket: perSession } : {};
-  const order = { count: read.takeovers, everyMs: read.everyMs };
-  // Stateless, nothing is left to drain but answers that are under way; a session may outlast the next takeover.
-  const afterwards = flows === "stateless" ? ({ afterwards: "fence" } as const) : {};
+  const session = flows === "session" ? { perSocket } : {};
+  const order = { count: read.takeovers, everyMs: read.everyMs, afterwards: "fence" } as const;
   const [done, result] = await underDatagrams(
     outside,
     boards,
     { ...read, ...target, ...session, rate },
-    async () => await takeOver(daemon, device, { ...order, ...afterwards }, { signal, say }),
+    async () => await takeOver(daemon, device, order, { signal, say }),
   );
   const traffic = datagramFigures(result);
   return takeoverResult("udp-takeover", done, traffic, { flows, ...moreOf(result) }, [
@@ -66,7 +76,14 @@ async function udpTakeover({ options, signal, say }: BenchRun): Promise<BenchRes
   ]);
 }
 
-function telemetry(family: FamilyName, flows: "stateless" | "session"): PlannedService {
-  const service = { name: "telemetry", protocol: "udp", address: addresses[family].service, port, flows };
-  return { ...service, drainMs, quietMs } as unknown as PlannedService;
+/** Beside the lab's own services: one transaction moves them all. */
+function telemetry(
+  { settings }: RoutedLab,
+  family: FamilyName,
+  flows: "stateless" | "session",
+): Partial<DaemonSettings> {
+  const { service: address } = addresses[family];
+  const service = { name: "telemetry", protocol: "udp", address, port, drainMs } as const;
+  if (flows === "stateless") return { stateless: [service] };
+  return { services: [...settings.services, { ...service, quietMs }] };
 }

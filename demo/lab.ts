@@ -46,9 +46,11 @@ export interface LabSettings {
   readonly bootTimeout: string;
   /** How often a board is booted before the story gives up. */
   readonly attempts: number;
+  /** Services besides the web server's, each as a line of the configuration. */
+  readonly services: readonly string[];
 }
 
-const usual: LabSettings = { probation: "10s", bootTimeout: "60s", attempts: 2 };
+const usual: LabSettings = { probation: "10s", bootTimeout: "60s", attempts: 2, services: [] };
 
 /** Makes the lab, and starts its daemon. What an earlier lab left whose process was killed is removed first. */
 export async function openLab(signal: AbortSignal, settings: Partial<LabSettings> = {}): Promise<Lab> {
@@ -113,7 +115,7 @@ async function removeLeftovers(device: Namespace): Promise<void> {
 async function configuration(
   directory: string,
   signing: SigningKey,
-  { probation, bootTimeout, attempts }: LabSettings,
+  { probation, bootTimeout, attempts, services }: LabSettings,
 ): Promise<string> {
   return `system: demo-${process.pid}-${await processStartTicks(process.pid)}
 compatible: ${compatible}
@@ -122,7 +124,7 @@ trust: { keyring: ${signing.keyring} }
 boards: { kind: qemu, accelerator: auto, memory: ${boardMemoryMiB}MiB }
 network: { mode: routed, uplink: ${link.card} }
 services:
-${serviceAddresses.map(serviceLine).join("\n")}
+${[...serviceAddresses.map(serviceLine), ...services].join("\n")}
 health:
   - { name: web, http: ":80/healthz", interval: 200ms, timeout: 1s, failures: 3 }
 upgrade: { boot-timeout: ${bootTimeout}, verify-timeout: 30s, probation: ${probation}, attempts: ${attempts} }

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { machineFindings } from "./board/qemu/host.ts";
 import { keyringFinding } from "./bundle/keyring.ts";
 import type { Check } from "./cli/check.ts";
+import { serviceFindings } from "./composition/service.ts";
+import { wayFindings } from "./composition/ways.ts";
 import type { Config } from "./config/config.ts";
 import { hostFindings } from "./config/host.ts";
 import { loadConfig } from "./config/load.ts";
 import { TwinboardError } from "./errors.ts";
-import { serviceFindings } from "./services.ts";
 import { type Finding, unseen } from "./system/finding.ts";
 import { processStartTicks } from "./system/host.ts";
 import { systemNames } from "./system/names.ts";
@@ -19,7 +20,10 @@ const limitMs = 60_000;
 export const check: Check = async ({ config: file }) => {
   const config = await loadConfig(file);
   const daemon = await daemonOf(config);
-  return { system: config.system, daemon, findings: await findingsOn(config, { serving: daemon !== null }) };
+  const findings = await findingsOn(config, { serving: daemon !== null });
+  // What was chosen, and what could have been.
+  const ways = await wayFindings(config, AbortSignal.timeout(limitMs));
+  return { system: config.system, daemon, findings: [...findings, ...ways] };
 };
 
 /**

@@ -16,6 +16,9 @@ import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
+import { identityOf } from "./composition/identity.ts";
+import { boardDevices, letGoOfFormer } from "./composition/leased.ts";
+import { serviceOf } from "./composition/service.ts";
 import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
 import { LocalDelivery } from "./delivery/local.ts";
@@ -25,7 +28,6 @@ import { HttpCheck } from "./health/http-check.ts";
 import { TcpCheck } from "./health/tcp-check.ts";
 import { ReportFiles } from "./report/files.ts";
 import { leaveReports } from "./report/leave.ts";
-import { identityOf, serviceOf } from "./services.ts";
 import { DirectorySlot } from "./slot/directory.ts";
 import { findUser } from "./system/accounts.ts";
 import { systemClock } from "./system/clock.ts";
@@ -50,6 +52,13 @@ const maxSignatureBytes = 64 * 1024;
 /** A bundle's hash tree, signature and file system beside its images, generously. */
 const bundleOverheadBytes = 64 * 1024 * 1024;
 
+interface Served {
+  readonly system: System;
+  readonly config: Config;
+  readonly boards: Parts["boards"];
+  readonly log: Log;
+}
+
 /** Serves a system until SIGTERM, SIGINT or a `down`; boards and rules stay, except after the `down`. */
 export async function serve(options: ServeOptions): Promise<void> {
   const config = await loadConfig(options.config);
@@ -57,9 +66,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   await requireHost(config, log);
   await using lock = await enter(config);
   using end = endOnSignals();
-  const system = new System(await partsOf(config, log));
+  const parts = await partsOf(config, log);
+  const system = new System(parts);
   try {
-    const serving = serveApi(system, config, options.socket ?? defaultSocket(config.system), end, log);
+    for (const { message } of await letGoOfFormer(config, parts.boards, end.signal)) log("warning", message);
+    const serving = serveApi(
+      { system, config, boards: parts.boards, log },
+      options.socket ?? defaultSocket(config.system),
+      end,
+    );
     await Promise.race([serving, lock.lost]);
   } catch (error) {
     // Asked to stop while it was starting: what was begun is taken up by the next daemon.
@@ -110,12 +125,12 @@ function endOnSignals(): End {
   return { signal: controller.signal, reason, now, [Symbol.dispose]: dispose };
 }
 
-async function serveApi(system: System, config: Config, socket: string, end: End, log: Log): Promise<void> {
+async function serveApi({ system, config, boards, log }: Served, socket: string, end: End): Promise<void> {
   await system.start(end.signal);
   const taken = Promise.withResolvers<string>();
   const down = async (): Promise<void> => {
-    await system.down(AbortSignal.any([end.signal, AbortSignal.timeout(downTimeoutMs)]));
-    await removeRunDirectory(config);
+    const signal = AbortSignal.any([end.signal, AbortSignal.timeout(downTimeoutMs)]);
+    await takeAllDown({ system, config, boards }, signal);
     taken.resolve("down");
   };
   const { fetch } = createApi(system, { down, closing: end.signal, version });
@@ -143,10 +158,11 @@ export const takeDown: TakeDown = async ({ config: file }) => {
   const config = await loadConfig(file);
   if (process.geteuid?.() !== 0) throw new TwinboardError("need-root", { detail: "twinboard down" });
   await using _ = await enter(config);
-  const system = new System(await partsOf(config, warn));
+  const parts = await partsOf(config, warn);
+  const system = new System(parts);
   try {
-    await system.down(AbortSignal.timeout(downTimeoutMs));
-    await removeRunDirectory(config);
+    const { boards } = parts;
+    await takeAllDown({ system, config, boards }, AbortSignal.timeout(downTimeoutMs));
   } finally {
     await system.close();
   }
@@ -164,6 +180,17 @@ async function enter(config: Config): Promise<Lock & AsyncDisposable> {
   const { runDirectory } = systemNames(config.system);
   const lock = await takeLock([join(config.stateDirectory, "lock"), join(runDirectory, "lock")]);
   return { ...lock, [Symbol.asyncDispose]: () => lock.release() };
+}
+
+/** Also what an earlier configuration left. */
+async function takeAllDown(
+  { system, config, boards }: Omit<Served, "log">,
+  signal: AbortSignal,
+): Promise<void> {
+  await system.down(signal);
+  const [failed] = await letGoOfFormer(config, boards, signal, { nothing: true });
+  if (failed !== undefined) throw failed;
+  await removeRunDirectory(config);
 }
 
 async function removeRunDirectory({ system }: Config): Promise<void> {
@@ -195,12 +222,16 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       identity: identityOf(network, names, name),
       stateDirectory,
       watchdogMs: boards.watchdogMs ?? undefined,
+      lines: config.lines,
+      devices: boardDevices(config),
+      cans: config.cans,
     });
   };
+  const pair = both(board);
   return {
-    boards: both(board),
+    boards: pair,
     slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
-    service: serviceOf(config),
+    service: serviceOf(config, user, pair),
     delivery: new LocalDelivery({
       directory: stateDirectory,
       trust: { ...trust, maxSignatureBytes },

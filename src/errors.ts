@@ -86,6 +86,11 @@ export const errorTable = {
   "nothing-to-cancel": rejected("no story is under way", "see twinboard status", 409),
   "too-late-to-cancel": rejected("the story has been committed", "use rollback", 409),
   "nothing-to-roll-back-to": rejected("no dormant board holds good software", "upgrade instead", 409),
+  "line-broker-unsuitable": rejected(
+    "the broker of the serial lines and streams is of another version",
+    "twinboard down ends it, then start the daemon again",
+    409,
+  ),
   // looking into a board
   "board-not-running": rejected("the board does not run", "see twinboard status", 409),
   "console-in-use": rejected("somebody is attached to this console", "wait until it is free", 409),
@@ -131,6 +136,10 @@ export const errorTable = {
   "board-wrong-version": failed("the board reports another version than its bundle", "make the bundle again"),
   "board-unhealthy": failed("a health check of the board fails", "see what the check asks for"),
   "board-resume-failed": failed("the dormant board could not be woken", "see the board's console"),
+  "board-unlinked": failed(
+    "the outside cannot be reached through the board's own wire",
+    "see its cable and the port at its other end, then start again",
+  ),
   "hook-failed": failed("a hook of the board failed", "see the board's console"),
   "takeover-failed": failed("the takeover was not carried out", "see the cause"),
   "stale-epoch": failed(
@@ -154,6 +163,10 @@ export const errorTable = {
   "holder-unhealthy": stuck(
     "the board in service is not healthy, and no other can take over",
     "see its console, then upgrade with good software",
+  ),
+  "holder-unlinked": stuck(
+    "the outside cannot be reached through the wire of the board in service, and no other can take over",
+    "see the cables and the ports at their other ends",
   ),
   "failover-given-up": stuck(
     "the service went from board to board too often",

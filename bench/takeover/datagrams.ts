@@ -6,13 +6,15 @@ import type { Course } from "../../test/fixtures/traffic/holder-walk.ts";
 import type { Verdict } from "../../test/fixtures/traffic/judge.ts";
 import { DatagramTraffic } from "../../test/fixtures/traffic/traffic.ts";
 import { notZero, type TrafficFigures } from "./figures.ts";
-import type { TakeoverOptions } from "./options.ts";
 import type { TakeoversDone } from "./take-over.ts";
 
 /** Before and after a takeover either board may have heard a datagram: it was under way, or waited for its reader. */
 const underwayMs = 50;
 
-export interface DatagramOrder extends TakeoverOptions {
+export interface DatagramOrder {
+  readonly windowHalfMs: number;
+  /** So long a run may take. */
+  readonly mostMs: number;
   readonly host: string;
   readonly port: number;
   /** Datagrams a second. */
@@ -24,14 +26,13 @@ export interface DatagramOrder extends TakeoverOptions {
 export async function underDatagrams(
   outside: Namespace,
   boards: Readonly<Record<BoardName, Namespace>>,
-  { takeovers, everyMs, windowHalfMs, rate, ...order }: DatagramOrder,
+  { windowHalfMs, mostMs, rate, ...order }: DatagramOrder,
   takeOver: (traffic: DatagramTraffic) => Promise<TakeoversDone>,
 ): Promise<[TakeoversDone, DatagramResult]> {
   await using traffic = await DatagramTraffic.make(outside, boards, {
     ...order,
     everyUs: 1e6 / rate,
-    // A run that is slow has twice its time.
-    capacity: Math.ceil((2 * (takeovers + 10) * everyMs * rate) / 1000),
+    capacity: Math.ceil((mostMs * rate) / 1000),
     urgent: true,
   });
   await traffic.start();

@@ -19,7 +19,16 @@ export interface BuiltImage {
 export const kernelArguments = "console=ttyS0 quiet panic=0";
 
 const metaPackage = "linux-image-cloud-amd64";
-const rootfsPackages = ["nginx", "libc6", "libcrypt1", "libpcre2-8-0", "libssl3", "zlib1g", "busybox-static"];
+const rootfsPackages = [
+  "nginx",
+  "libnginx-mod-stream",
+  "libc6",
+  "libcrypt1",
+  "libpcre2-8-0",
+  "libssl3",
+  "zlib1g",
+  "busybox-static",
+];
 
 /**
  * Builds one set of images for each version, or finds it in the cache by what it is made of.

@@ -91,6 +91,8 @@ async function copyNginx(packages: UnpackedPackages, stage: string): Promise<voi
   }
   await copyProgram(linker, stage, "lib64/ld-linux-x86-64.so.2");
   await copyProgram(nginx, stage, "usr/sbin/nginx");
+  const stream = "usr/lib/nginx/modules/ngx_stream_module.so";
+  await copyProgram(join(packages["libnginx-mod-stream"] ?? "", stream), stage, stream);
 }
 
 /** Copies `rootfs/`, with the version put in; below `etc/init.d` are programs. */

@@ -88,6 +88,17 @@ export interface BoardConsole {
   write(bytes: Uint8Array): Promise<void>;
 }
 
+/**
+ * Something of the host that a board can be given while it runs, and that can be taken from it. Its node is `SystemNames.deviceNode`;
+ * whoever gives it makes the node, and lets the board's process open it for as long as `plug` takes.
+ */
+export interface BoardDevice {
+  /** Unique in a board, and known when it starts: the name of the service that it is. */
+  readonly id: string;
+  /** *disk*: a block device, which the board sees as a virtio disk whose serial number is the id. *usb*: a USB device. */
+  readonly kind: "disk" | "usb";
+}
+
 export interface Board {
   readonly name: BoardName;
   /** Host of the board's mgmt card as `net.connect` takes it, scope included: `fe80::…%card`. */
@@ -124,6 +135,20 @@ export interface Board {
   setPriority(priority: "background" | "service"): Promise<void>;
   /** Runs a hook inside the board; `absent` if the board has none of that name. Errors: `hook-failed`, the signal's reason. */
   runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent">;
+
+  /** Ids of the devices that the board has: that its process has open, by the kernel's account. Also of a board that is dormant or dead. */
+  plugged(): Promise<readonly string[]>;
+  /**
+   * Gives the board a device; it finds it as if it had been plugged in. Errors: `board-not-running` (also of a dormant board, to which
+   * nobody talks), `command-failed` (the board does not take it, and has not got it).
+   */
+  plug(device: BoardDevice, signal: AbortSignal): Promise<void>;
+  /**
+   * Asks the board to let go of a device, and resolves when it has: its process has closed it. A board that is off has let go of all. The
+   * caller's signal is the deadline; a board that has not let go by then may still do so later.
+   * Errors: `board-not-running` (dormant or dead), `command-failed`.
+   */
+  unplug(id: string, signal: AbortSignal): Promise<void>;
 
   /** Calls `listener` for each event from now on; returns what ends that. */
   subscribe(listener: (event: BoardEvent) => void): () => void;

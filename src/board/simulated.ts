@@ -4,6 +4,7 @@ import type {
   Board,
   BoardCondition,
   BoardConsole,
+  BoardDevice,
   BoardEvent,
   BoardName,
   BoardStart,
@@ -26,6 +27,8 @@ interface RunningBoard {
   readonly start: BoardStart;
   /** Whether it has said so already: it is asked as often as somebody wants to know, and tells once. */
   ready?: true;
+  /** What it was given and has not let go of. */
+  readonly devices: Set<string>;
   condition: Exclude<BoardCondition, { state: "off" }>;
   cpuNs: number;
 }
@@ -74,6 +77,7 @@ export class SimulatedWorld {
     this.started.push(`${name} ${start.instance}`);
     this.#running.set(name, {
       start,
+      devices: new Set(),
       condition: {
         state: "running",
         instance: start.instance,
@@ -215,6 +219,21 @@ export class SimulatedBoard implements Board {
     return this.#world.presentHooks.has(hook) ? "done" : "absent";
   }
 
+  plugged(): Promise<readonly string[]> {
+    return Promise.resolve([...(this.#world.get(this.name)?.devices ?? [])]);
+  }
+
+  async plug({ id }: BoardDevice, signal: AbortSignal): Promise<void> {
+    await this.#meet("plug", signal);
+    this.#awake().devices.add(id);
+  }
+
+  async unplug(id: string, signal: AbortSignal): Promise<void> {
+    if (this.#world.get(this.name) === undefined) return;
+    await this.#meet("unplug", signal);
+    this.#awake().devices.delete(id);
+  }
+
   subscribe(listener: (event: BoardEvent) => void): () => void {
     const listeners = this.#world.listeners(this.name);
     listeners.add(listener);
@@ -254,6 +273,13 @@ export class SimulatedBoard implements Board {
       });
     }
     return board;
+  }
+
+  #awake(): RunningBoard {
+    const board = this.#world.get(this.name);
+    if (board?.condition.state === "running") return board;
+    const detail = `board ${this.name} is ${board?.condition.state ?? "off"}`;
+    throw new TwinboardError("board-not-running", { detail });
   }
 
   async #meet(call: string, signal?: AbortSignal): Promise<void> {

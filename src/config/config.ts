@@ -1,44 +1,11 @@
 /** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
 import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
+import { isLeased, type LeasedConfig, toLeased } from "./leased-schema.ts";
+import { isLine, type LineConfig, toLine } from "./line-schema.ts";
 import { addressAt, canonical, parsePrefix } from "./network-address.ts";
+import { isNetworkService, type NetworkService, type ServiceConfig, toService } from "./network-service.ts";
 import type { ConfigDocument } from "./schema.ts";
-
-/** A service of mode `routed`, as its driver takes it. */
-export type ServiceConfig = TrackedServiceConfig | StatelessServiceConfig | EchoServiceConfig;
-
-interface EndpointConfig {
-  readonly name: string;
-  /** What the outside reaches, IPv4 or IPv6, as the kernel's programs print it. */
-  readonly address: string;
-  readonly port: number;
-  /** Of a range. */
-  readonly lastPort?: number;
-  /** The port inside the boards, if it is another. */
-  readonly insidePort?: number;
-}
-
-export interface TrackedServiceConfig extends EndpointConfig {
-  readonly protocol: "tcp" | "udp";
-  readonly flows: "session";
-  readonly drainMs: number;
-  /** Without a packet for so long, and without an outstanding request, a flow of the old board is between two requests. */
-  readonly quietMs: number;
-}
-
-export interface StatelessServiceConfig extends EndpointConfig {
-  readonly protocol: "udp";
-  readonly flows: "stateless";
-  readonly drainMs: number;
-}
-
-export interface EchoServiceConfig {
-  readonly name: string;
-  readonly protocol: "icmp";
-  readonly flows: "stateless";
-  readonly address: string;
-  readonly drainMs: number;
-}
 
 /** The private network between the host and its boards. */
 export interface BoardAddresses {
@@ -90,9 +57,13 @@ export interface BridgedNetwork {
 
 export interface TwoCardsNetwork {
   readonly mode: "two-cards";
+  /** Of each board: a card without addresses, or a bridge that the integrator made. */
   readonly uplinks: Readonly<Record<"a" | "b", string>>;
   readonly identity: NetworkIdentity;
+  /** How long the old board's card stays open after a takeover, while the outside learns where the new one is. */
   readonly lingerMs: number;
+  /** In which the boards send with tags of their own. */
+  readonly vlans: readonly number[];
 }
 
 export interface CheckConfig {
@@ -106,7 +77,7 @@ export interface CheckConfig {
   readonly failures: number;
 }
 
-export interface Config {
+export interface Config extends LeasedConfig {
   /** Absolute path of the file it came from. */
   readonly file: string;
   readonly system: string;
@@ -128,6 +99,8 @@ export interface Config {
   readonly placement: { readonly cores: Readonly<Partial<Record<"a" | "b", readonly number[]>>> };
   readonly network: NetworkConfig;
   readonly services: readonly ServiceConfig[];
+  /** Serial lines and streams. */
+  readonly lines: readonly LineConfig[];
   readonly health: readonly CheckConfig[];
   /** Whether the other board takes the service over when the holder fails outside an upgrade. */
   readonly failover: boolean;
@@ -163,30 +136,11 @@ function checkTarget(http: string | undefined, tcp: string | undefined): CheckCo
   return { kind: "http", port: Number(http.slice(1, slash)), path: http.slice(slash) };
 }
 
-/** Datagrams that are each on their own are answered soon, or not at all. */
-const defaultStatelessDrainMs = 1000;
-
-/** `contradictions` has seen that what a protocol needs is there. */
-function serviceConfig(service: NonNullable<ConfigDocument["services"]>[number]): ServiceConfig {
-  const { name, protocol, port = { first: 0, last: 0 }, flows, drain } = service;
-  const address = canonical(service.address);
-  const drainMs = drain ?? (flows === "stateless" || protocol === "icmp" ? defaultStatelessDrainMs : 30_000);
-  if (protocol === "icmp") return { name, protocol, flows: "stateless", address, drainMs };
-  const insidePort = service["inside-port"];
-  const endpoint = {
-    name,
-    address,
-    port: port.first,
-    ...(port.last === port.first ? {} : { lastPort: port.last }),
-    ...(insidePort === undefined || insidePort === port.first ? {} : { insidePort }),
-  };
-  if (flows === "stateless") return { ...endpoint, protocol: "udp", flows, drainMs };
-  const quietMs = service.quiet ?? (protocol === "tcp" ? 1000 : Number.POSITIVE_INFINITY);
-  return { ...endpoint, protocol, flows: "session", drainMs, quietMs };
-}
-
 /** `contradictions` has seen that what a mode needs is there. */
-function networkConfig({ network, services = [] }: ConfigDocument): NetworkConfig {
+function networkConfig(
+  network: ConfigDocument["network"],
+  services: readonly NetworkService[],
+): NetworkConfig {
   const { mode = "routed", uplink = "", uplinks = { a: "", b: "" } } = network;
   const lingerMs = network.linger ?? defaultLingerMs;
   if (mode === "none") return { mode };
@@ -194,7 +148,8 @@ function networkConfig({ network, services = [] }: ConfigDocument): NetworkConfi
     const vlans = { untagged: network.vlan ?? null, tagged: network.vlans ?? [] };
     return { mode, uplink, identity: identityOf(network), lingerMs, vlans };
   }
-  if (mode === "two-cards") return { mode, uplinks, identity: identityOf(network), lingerMs };
+  if (mode === "two-cards")
+    return { mode, uplinks, identity: identityOf(network), lingerMs, vlans: network.vlans ?? [] };
   return {
     mode,
     uplink,
@@ -235,6 +190,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
   const { boards, upgrade, placement } = document;
   const path = resolve(file);
   const cores = placement?.cores;
+  const services = (document.services ?? []).filter(isNetworkService);
   return {
     file: path,
     system: document.system,
@@ -259,8 +215,10 @@ export function toConfig(document: ConfigDocument, file: string): Config {
         ...(cores?.b === undefined ? {} : { b: cores.b }),
       },
     },
-    network: networkConfig(document),
-    services: (document.services ?? []).map(serviceConfig),
+    network: networkConfig(document.network, services),
+    services: services.map(toService),
+    lines: (document.services ?? []).filter(isLine).map(toLine),
+    ...toLeased((document.services ?? []).filter(isLeased)),
     health: (document.health ?? []).map((check) => ({
       name: check.name,
       target: checkTarget(check.http, check.tcp),

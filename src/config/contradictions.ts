@@ -1,15 +1,13 @@
 /** What each value allows by itself and the values together do not. */
 import { isIPv6 } from "node:net";
 import { defaultMarkMask } from "./config.ts";
+import type { Contradiction } from "./contradiction.ts";
+import { ofLeased } from "./leased-contradictions.ts";
+import { ofLines } from "./line-contradictions.ts";
 import { canonical, holds, isLinkLocal6, networkOf } from "./network-address.ts";
+import { isNetworkService } from "./network-service.ts";
 import type { ConfigDocument } from "./schema.ts";
 import { ofServices } from "./service-contradictions.ts";
-
-export interface Contradiction {
-  /** Keys and indexes that lead to the value to change. */
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
 
 /** Every contradiction of a document; the later of two that exclude each other is named. */
 export function contradictions(document: ConfigDocument): Contradiction[] {
@@ -23,8 +21,8 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
   for (const [index, { name }] of (document.services ?? []).entries())
     take(names, name, ["services", index, "name"], `another service is named ${name}`);
 
-  found.push(...ofServices(document));
-  found.push(...ofMode(document), ...tooFewBits(document));
+  found.push(...ofServices(document), ...ofMode(document), ...ofLines(document), ...ofLeased(document));
+  found.push(...tooFewBits(document));
 
   const checks = new Set<string>();
   for (const [index, check] of (document.health ?? []).entries())
@@ -52,7 +50,7 @@ const keysOfModes: Readonly<Record<NetworkKey, { readonly in: readonly Mode[]; r
   gateway6: { in: identityModes },
   linger: { in: identityModes },
   vlan: { in: ["bridged"] },
-  vlans: { in: ["bridged"] },
+  vlans: { in: identityModes },
 };
 
 /** What does not go together with the way in which the boards are joined to the outside. */
@@ -69,17 +67,20 @@ function ofMode({ network, services = [] }: ConfigDocument): Contradiction[] {
     else if (!given && needed && modes.includes(mode))
       found.push({ path: ["network", key], message: `is missing, mode ${mode} needs it` });
   }
-  if (mode === "routed" && services.length === 0)
+  if ((mode === "routed" || mode === "none") && services.length === 0)
     found.push({
       path: ["services"],
-      message: "expected at least one service: mode routed moves nothing else",
+      message: `expected at least one service: mode ${mode} moves nothing else`,
     });
   if (mode !== "routed")
-    for (const [index, { protocol }] of services.entries())
+    for (const [index, service] of services.entries()) {
+      if (!isNetworkService(service)) continue;
+      const { protocol } = service;
       found.push({
         path: ["services", index, "protocol"],
         message: `${protocol} services are for mode routed: in mode ${mode} everything on the card moves at once, whatever its port`,
       });
+    }
   return [...found, ...ofIdentity(network)];
 }
 
@@ -118,7 +119,8 @@ function reaches(address: string, length: number, gateway: string): boolean {
 /** Of a flow's mark ten bits say where its ends stand and two are the board's (`service/routed/marks.ts`); the rest numbers the services from 1. */
 const bitsBesideTheNumber = 12;
 
-function tooFewBits({ network, services = [] }: ConfigDocument): Contradiction[] {
+function tooFewBits({ network, services: all = [] }: ConfigDocument): Contradiction[] {
+  const services = all.filter(isNetworkService);
   const mask = network["mark-mask"] ?? defaultMarkMask;
   const has = mask.toString(2).replaceAll("0", "").length;
   const numbered = services.filter(

@@ -50,6 +50,7 @@ test("a good file becomes a plain configuration with every default", () => {
       markMask: 0x00ff_ffff,
       masquerade: true,
     },
+    lines: [],
     services: [
       {
         name: "web",
@@ -61,6 +62,9 @@ test("a good file becomes a plain configuration with every default", () => {
         quietMs: 1000,
       },
     ],
+    execs: [],
+    devices: [],
+    cans: [],
     health: [
       {
         name: "web",
@@ -150,12 +154,6 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "protocol: tcp",
     "protocol: sctp",
     [/^f:10:28: services\[0\]\.protocol: expected one of tcp, udp, icmp, not "sctp"$/],
-  ],
-  [
-    "a serial line",
-    "health:",
-    "  - { name: plc, serial: /dev/ttyS1, baud: 115200 }\nhealth:",
-    ["f:11:26: services[1].serial: serial is not supported by this version"],
   ],
   [
     "containers",

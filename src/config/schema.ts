@@ -4,131 +4,32 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
+import { isLeased, type LeasedService, leasedService } from "./leased-schema.ts";
+import { isLine, type LineService, lineService } from "./line-schema.ts";
 import { addressAt, isAddress, isLinkLocal6, parsePrefix, unfitness } from "./network-address.ts";
-import { suggestion } from "./suggestion.ts";
-import { parseDurationMs, parseSizeBytes } from "./units.ts";
-
-const notYet = "not supported by this version";
-
-/** A mapping that takes these keys only. Its message for unknown keys has one line a key, in the order of `issue.keys`. */
-function section<Shape extends z.ZodRawShape>(shape: Shape) {
-  const allowed = Object.keys(shape);
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === "unrecognized_keys"
-        ? issue.keys.map((key) => unknownKey(key, allowed)).join("\n")
-        : undefined,
-  });
-}
-
-function unknownKey(key: string, allowed: readonly string[]): string {
-  const meant = suggestion(key, allowed);
-  return `unknown key${meant === undefined ? "" : `, did you mean ${meant}?`} (allowed here: ${allowed.join(", ")})`;
-}
-
-/** A key or value that a later version will accept. */
-function later(what: string) {
-  return z.unknown().superRefine((value, context) => {
-    if (value !== undefined) context.addIssue({ code: "custom", message: `${what} is ${notYet}` });
-  });
-}
-
-/** One of `now`; each of `planned` is refused by name. */
-function choice<const Now extends readonly string[]>(now: Now, planned: readonly string[]) {
-  return z.enum(now, {
-    error: ({ input }) =>
-      planned.includes(String(input))
-        ? `${String(input)} is ${notYet} (allowed: ${now.join(", ")})`
-        : `expected one of ${now.join(", ")}`,
-  });
-}
-
-function measured(parse: (text: string) => number | undefined, what: string, least: number, most: number) {
-  return z.unknown().transform((value, context) => {
-    const parsed = typeof value === "string" ? parse(value) : undefined;
-    if (parsed !== undefined && parsed >= least && parsed <= most) return parsed;
-    context.addIssue({ code: "custom", message: `expected ${what}`, input: value });
-    return z.NEVER;
-  });
-}
-
-const hourMs = 3_600_000;
-const duration = (example: string, leastMs = 1, mostMs = hourMs) =>
-  measured(
-    parseDurationMs,
-    `a duration of ${leastMs} ms to ${mostMs / 1000} s with its unit (ms, s, m, h), such as ${example}`,
-    leastMs,
-    mostMs,
-  );
-const size = (example: string, leastBytes: number, mostBytes: number) =>
-  measured(
-    parseSizeBytes,
-    `a size of ${leastBytes / 1024 ** 2} MiB to ${mostBytes / 1024 ** 2} MiB with its unit (KiB, MiB, GiB), such as ${example}`,
-    leastBytes,
-    mostBytes,
-  );
-
-const whole = (least: number, most: number) => {
-  const message = `expected a whole number from ${least} to ${most}`;
-  return z.int(message).min(least, message).max(most, message);
-};
-const port = whole(1, 65_535);
-/** Names become parts of paths, of rules' comments and of kernel arguments. */
-const name = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,31}$/, "expected a letter a-z, then at most 31 of a-z, 0-9 and -");
-const absolutePath = z.string().regex(/^\/[^\0\n]{1,4095}$/, "expected an absolute path");
-/** Interface names as the kernel takes them (dev_valid_name in net/core/dev.c, IFNAMSIZ). */
-const card = z
-  .string()
-  .regex(/^[^\s/:]{1,15}$/, "expected the name of a network card, at most 15 characters, see ip link")
-  .refine((text) => text !== "." && text !== "..", "expected the name of a network card, see ip link");
-
-const serviceAddress = z.string().superRefine((text, context) => {
-  const what = isAddress(text) ? unfitness(text) : "no address";
-  if (what === undefined) return;
-  const message =
-    what === "no address"
-      ? "expected an IPv4 or IPv6 address without a prefix, such as 198.51.100.10 or 2001:db8::10"
-      : `${text} is ${what}: expected one that clients outside can reach`;
-  context.addIssue({ code: "custom", message });
-});
-
-function isPort(value: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= 65_535;
-}
-
-/** One port, or the first and the last of a range. */
-const ports = z.unknown().transform((value, context): { readonly first: number; readonly last: number } => {
-  const [, first, last] = /^(\d{1,5})-(\d{1,5})$/.exec(String(value)) ?? [];
-  const range =
-    first === undefined
-      ? { first: Number(value), last: Number(value) }
-      : { first: Number(first), last: Number(last) };
-  const written = typeof value === "number" || (typeof value === "string" && first !== undefined);
-  if (written && isPort(range.first) && isPort(range.last) && range.first <= range.last) return range;
-  const message = "expected a port from 1 to 65535, or a range such as 10000-10100";
-  context.addIssue({ code: "custom", message, input: value });
-  return z.NEVER;
-});
-
-const networkService = section({
+import { type NetworkService, networkService } from "./network-service.ts";
+import {
+  absolutePath,
+  card,
+  choice,
+  duration,
+  hourMs,
+  later,
+  mebi,
   name,
-  protocol: choice(["tcp", "udp", "icmp"], []),
-  address: serviceAddress,
-  port: ports.optional(),
-  "inside-port": port.optional(),
-  drain: duration("30s", 0).optional(),
-  quiet: duration("1s", 0).optional(),
-  flows: choice(["stateless", "session"], []).optional(),
-});
+  notYet,
+  section,
+  size,
+  whole,
+} from "./values.ts";
 
-const serialService = section({ name, serial: later("serial"), baud: z.unknown().optional() });
+type AnyService = NetworkService | LineService | LeasedService;
 
 /** Chooses the schema by the keys that are there, so that a serial line is not told that it lacks a port. */
-const service = z.record(z.string(), z.unknown()).transform((raw, context) => {
-  const result = "serial" in raw ? serialService.safeParse(raw) : networkService.safeParse(raw);
-  if (result.success && "address" in result.data) return result.data;
+const service = z.record(z.string(), z.unknown()).transform((raw, context): AnyService => {
+  const kind = isLine(raw) ? lineService : isLeased(raw) ? leasedService : networkService;
+  const result = kind.safeParse(raw);
+  if (result.success) return result.data;
   // A finished issue is a raw one with its message; only the types differ.
   for (const issue of result.error?.issues ?? [])
     context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);
@@ -221,8 +122,6 @@ const markMask = z
   .int("expected a mask of 32 bits, such as 0x00ffffff")
   .min(1, "expected a mask of 32 bits, such as 0x00ffffff")
   .max(0xffff_ffff, "expected a mask of 32 bits, such as 0x00ffffff");
-
-const mebi = 1024 ** 2;
 
 export const documentSchema = section({
   system: name,

@@ -1,11 +1,10 @@
 /** What services of mode `routed` cannot be together, and what the keys of one cannot. */
 import { isIPv6 } from "node:net";
 import { defaultBoards6Prefix, defaultBoardsPrefix } from "./config.ts";
-import type { Contradiction } from "./contradictions.ts";
+import type { Contradiction } from "./contradiction.ts";
 import { canonical, holds, parsePrefix } from "./network-address.ts";
+import { isNetworkService, type NetworkService } from "./network-service.ts";
 import type { ConfigDocument } from "./schema.ts";
-
-type NetworkService = NonNullable<ConfigDocument["services"]>[number];
 
 /** A protocol's ports in one place: an address outside, or the boards' side of a family. */
 interface Taken {
@@ -22,6 +21,7 @@ export function ofServices({ network, services = [] }: ConfigDocument): Contradi
   const outside: Taken[] = [];
   const inside: Taken[] = [];
   return services.flatMap((service, index) => {
+    if (!isNetworkService(service)) return [];
     const at = (key: string, message: string): Contradiction => ({ path: ["services", index, key], message });
     const found = ofKeys(service).map(([key, message]) => at(key, message));
     const address = canonical(service.address);

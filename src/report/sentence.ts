@@ -20,6 +20,7 @@ export const failureVerbs: Readonly<Record<FailureCause, string>> = {
   died: "died",
   hung: "hung",
   unhealthy: "was not healthy",
+  unlinked: "lost its link",
 };
 
 /** One sentence, sometimes two; ends with a full stop. */

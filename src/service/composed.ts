@@ -2,11 +2,12 @@
  * All services of a system as one: the network's switch, whose transaction is the commit point of a takeover, and what is leased before it
  * and settled by it. The leased services follow the network's holder: whatever is found otherwise is put right by settling it again.
  */
-import type { BoardName } from "../board/board.ts";
+import { type BoardName, boardNames } from "../board/board.ts";
 import { asTwinboardError, TwinboardError } from "../errors.ts";
 import type { LeasedService } from "./leased.ts";
 import type {
   DrainCounts,
+  DrainOptions,
   DrainProgress,
   DrainResult,
   Service,
@@ -29,6 +30,7 @@ export class ComposedService implements Service {
   async setUp(signal: AbortSignal): Promise<void> {
     await this.#network.setUp(signal);
     for (const service of this.#leased) await service.setUp(signal);
+    await this.#catchUp();
     await this.#follow(signal).catch(() => signal.throwIfAborted());
   }
 
@@ -41,12 +43,31 @@ export class ComposedService implements Service {
     return this.#network.inspect();
   }
 
-  raiseEpoch(): Promise<number> {
-    return this.#network.raiseEpoch();
+  raiseEpoch(above?: number): Promise<number> {
+    return this.#network.raiseEpoch(above);
   }
 
-  prepare(to: BoardName, signal: AbortSignal): Promise<void> {
-    return this.#network.prepare(to, signal);
+  /** Where somebody took the network's rules away its epoch has begun anew, and what is leased remembers a higher one. */
+  async #catchUp(): Promise<void> {
+    const { present, epoch } = await this.#network.inspect();
+    const conditions = await Promise.allSettled(this.#leased.map((service) => service.inspect()));
+    const epochs = conditions.map((one) => (one.status === "fulfilled" ? one.value.epoch : 0));
+    const highest = Math.max(0, ...epochs);
+    if (present && highest > epoch) await this.#network.raiseEpoch(highest);
+  }
+
+  async prepare(to: BoardName, signal: AbortSignal, options?: { readonly partly?: boolean }): Promise<void> {
+    // What cannot be set up cannot be leased, and that says why.
+    for (const service of this.#leased)
+      await this.#ready(service, signal).catch(() => signal.throwIfAborted());
+    await this.#network.prepare(to, signal, options);
+  }
+
+  /** Whatever carried it may have been killed, or a `down` have come half-way. */
+  async #ready(service: LeasedService, signal: AbortSignal): Promise<void> {
+    if ((await service.inspect()).present) return;
+    await service.setUp(signal);
+    for (const board of boardNames) await service.attach(board, signal);
   }
 
   async handOver(
@@ -95,15 +116,7 @@ export class ComposedService implements Service {
     await this.#follow(signal).catch(() => signal.throwIfAborted());
   }
 
-  async drain(
-    board: BoardName,
-    options: {
-      readonly sinceMs: number;
-      readonly atOnce?: boolean;
-      readonly onProgress?: (progress: DrainProgress) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<DrainResult> {
+  async drain(board: BoardName, options: DrainOptions, signal: AbortSignal): Promise<DrainResult> {
     const { onProgress, ...when } = options;
     const counts: Record<string, DrainCounts> = {};
     // Before it has told anything, a sum would tell that nothing is left.
@@ -118,8 +131,10 @@ export class ComposedService implements Service {
     const remarks: string[] = [];
     const works = this.#leased.map(async (service) => {
       const { remarks: said, ...counted } = await service.drain(board, when, within);
-      counts[service.name] = counted;
       remarks.push(...said);
+      // Most have nothing to finish, and are nothing to tell of.
+      if (Object.values(counted).every((count) => count === 0)) return;
+      counts[service.name] = counted;
       if (last !== undefined) onProgress?.(together(last, counts));
     });
     const network = this.#network.drain(board, { ...when, onProgress: tell }, within);
@@ -151,14 +166,19 @@ export class ComposedService implements Service {
 
   async mend(signal: AbortSignal): Promise<void> {
     await this.#network.mend(signal);
+    await this.#catchUp();
     const { present, holder, epoch } = await this.#network.inspect();
     if (!present) return;
     for (const service of this.#leased) {
+      await this.#ready(service, signal);
       const condition = await service.inspect();
-      if (condition.present && condition.leasedTo === null && condition.holder === holder) continue;
-      if (!condition.present) await service.setUp(signal);
-      await service.settle(holder, epoch, signal);
+      if (condition.leasedTo !== null || condition.holder !== holder)
+        await service.settle(holder, epoch, signal);
     }
+  }
+
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#network.wireObstacle(board);
   }
 
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {

@@ -15,7 +15,7 @@
  * - What is not ours on the host is never changed; what is changed is written down first and put back by `tearDown`.
  */
 import type { BoardName } from "../board/board.ts";
-import type { DrainCounts } from "./service.ts";
+import type { DrainCounts, DrainOptions } from "./service.ts";
 
 export interface LeasedCondition {
   /** `false`: nothing is set up on this host (a fresh host, or after a reboot). */
@@ -46,8 +46,8 @@ export interface LeasedService {
   /** Costs a dormant board no processor time. */
   inspect(): Promise<LeasedCondition>;
   /**
-   * From here on no board is reached and none reaches the outside; what the old holder sent before is still delivered, what comes from
-   * outside waits for the next holder. Errors: `stale-epoch`, `takeover-failed` (nothing has changed).
+   * From here on none reaches the outside, and what the old holder sent before is still delivered. What comes from outside waits for the
+   * next holder; where it cannot wait (a bus) both boards hear it. Errors: `stale-epoch`, `takeover-failed` (nothing has changed).
    */
   lease(to: BoardName, epoch: number, signal: AbortSignal): Promise<void>;
   /**
@@ -58,11 +58,10 @@ export interface LeasedService {
   /**
    * Lets a board that does not hold finish what it began; most have nothing to finish and say so at once. What ended before a repeated call
    * is not counted again. Does not fence.
-   * @param options as `Service.drain`.
    */
   drain(
     board: BoardName,
-    options: { readonly sinceMs: number; readonly atOnce?: boolean },
+    options: Omit<DrainOptions, "onProgress">,
     signal: AbortSignal,
   ): Promise<LeasedDrain>;
   /** From here on the board neither hears nor sends anything of the service. Never the holder's: `internal`. */

@@ -49,6 +49,14 @@ export interface DrainProgress extends DrainCounts {
   readonly services: Readonly<Record<string, DrainCounts>>;
 }
 
+export interface DrainOptions {
+  /** Epoch time in milliseconds from which deadlines are counted. */
+  readonly sinceMs: number;
+  /** The deadline is now: the board is dead or failed. */
+  readonly atOnce?: boolean;
+  readonly onProgress?: (progress: DrainProgress) => void;
+}
+
 export interface DrainResult extends DrainProgress {
   readonly ms: number;
   /** What went otherwise than usual, as sentences for the report: ends that never answered, a flow table that is full. */
@@ -64,11 +72,19 @@ export interface Service {
   /** The board's service card exists now: gives it its host side. Before each boot. */
   attach(board: BoardName, signal: AbortSignal): Promise<void>;
   inspect(): Promise<ServiceCondition>;
-  /** Makes every transaction fail that was prepared before this call; recovery does it before it inspects. Returns the new epoch. */
-  raiseEpoch(): Promise<number>;
+  /**
+   * Makes every transaction fail that was prepared before this call; recovery does it before it inspects.
+   * @param above the new epoch is higher than this one too: what is leased may remember it, when the rules were made anew.
+   * @returns the new epoch; 0 if nothing is set up.
+   */
+  raiseEpoch(above?: number): Promise<number>;
 
-  /** Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside. */
-  prepare(to: BoardName, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside.
+   * Errors: `board-unlinked` (the outside cannot be reached through its wire), unless it holds already.
+   * @param options `partly`: nobody serves, or this is the way back: a board whose wire is cut may hold too.
+   */
+  prepare(to: BoardName, signal: AbortSignal, options?: { readonly partly?: boolean }): Promise<void>;
   /**
    * The takeover's commit point: one transaction after which new work reaches `to`. A previous holder is draining from then on. What is not
    * moved by that transaction is leased before it and settled after it, also if `to` holds already: then only that is made so.
@@ -84,19 +100,10 @@ export interface Service {
   /** Gives back what `prepare` leased, after a takeover that did not happen. */
   release(signal: AbortSignal): Promise<void>;
   /**
-   * Lets `board` finish what it began: flows that are between two requests are closed, each service's others wait until its own deadline
-   * counted from `sinceMs` (epoch time), then what is left is reset on both ends. With `atOnce` the deadline is now (the board is dead or
-   * failed). Does not fence. What ended before a repeated call is not counted again.
+   * Lets `board` finish what it began: flows that are between two requests are closed, each service's others wait until its own deadline,
+   * then what is left is reset on both ends. Does not fence. What ended before a repeated call is not counted again.
    */
-  drain(
-    board: BoardName,
-    options: {
-      readonly sinceMs: number;
-      readonly atOnce?: boolean;
-      readonly onProgress?: (progress: DrainProgress) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<DrainResult>;
+  drain(board: BoardName, options: DrainOptions, signal: AbortSignal): Promise<DrainResult>;
   /** Shuts the fence: from here on the board neither hears nor sends anything of the service. Never the holder's. */
   fence(board: BoardName): Promise<void>;
   /** Services that do not work, or not for the holder, whatever the reason. Asks each; costs a dormant board nothing. */
@@ -104,8 +111,12 @@ export interface Service {
   /** Gives services that lost the holder (what carries them was killed, or came back) to it again. Changes no holder. Not in the middle of a takeover. */
   mend(signal: AbortSignal): Promise<void>;
   /**
-   * Tells when the outside cannot be reached through a board's own wire, as a sentence, and when it can again (`null`). Tells nothing where
-   * both boards share one. Returns what ends that.
+   * Why the outside cannot be reached through a board's own wire, as a sentence; `null` if it can, if nobody knows, and where both boards
+   * share one wire. What lasts only for some milliseconds is told by neither this nor `watchWire`.
+   */
+  wireObstacle(board: BoardName): Promise<string | null>;
+  /**
+   * Tells each change of `wireObstacle`, and an obstacle that there is already as soon as it is known. Returns what ends that.
    */
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void;
   /** Removes rules, addresses and settings; the host is as it was found. */

@@ -3,6 +3,7 @@ import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import type {
   DrainCounts,
+  DrainOptions,
   DrainProgress,
   DrainResult,
   Service,
@@ -98,6 +99,10 @@ export class SimulatedServiceWorld {
     for (const watcher of this.#wireWatchers) if (watcher.board === board) watcher.onChange(obstacle);
   }
 
+  wireObstacle(board: BoardName): string | null {
+    return this.#obstacles[board];
+  }
+
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {
     const watcher = { board, onChange };
     this.#wireWatchers.add(watcher);
@@ -145,16 +150,23 @@ export class SimulatedService implements Service {
     return this.#call("inspect", undefined, () => this.#world.condition);
   }
 
-  raiseEpoch(): Promise<number> {
+  raiseEpoch(above = 0): Promise<number> {
     return this.#call("raiseEpoch", undefined, () => {
       const { present, epoch } = this.#world.condition;
-      if (present) this.#world.become({ epoch: epoch + 1 });
+      if (present) this.#world.become({ epoch: Math.max(epoch, above) + 1 });
       return this.#world.condition.epoch;
     });
   }
 
-  prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+  prepare(
+    to: BoardName,
+    signal: AbortSignal,
+    { partly = false }: { readonly partly?: boolean } = {},
+  ): Promise<void> {
     return this.#call("prepare", signal, () => {
+      const obstacle = this.#world.wireObstacle(to);
+      if (obstacle !== null && !partly && this.#present().holder !== to)
+        throw new TwinboardError("board-unlinked", { detail: `board ${to}: ${obstacle}` });
       this.#prepared = { to, epoch: this.#present().epoch };
       this.#world.leased = to;
     });
@@ -181,15 +193,7 @@ export class SimulatedService implements Service {
     });
   }
 
-  async drain(
-    board: BoardName,
-    options: {
-      readonly sinceMs: number;
-      readonly atOnce?: boolean;
-      readonly onProgress?: (progress: DrainProgress) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<DrainResult> {
+  async drain(board: BoardName, options: DrainOptions, signal: AbortSignal): Promise<DrainResult> {
     return await this.#call("drain", signal, async () => {
       const world = this.#world;
       const begun = world.flows[board];
@@ -223,6 +227,10 @@ export class SimulatedService implements Service {
 
   mend(signal: AbortSignal): Promise<void> {
     return this.#call("mend", signal, () => undefined);
+  }
+
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#call("wireObstacle", undefined, () => this.#world.wireObstacle(board));
   }
 
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {
@@ -270,7 +278,7 @@ function failure(name: ServiceCall): TwinboardError {
 }
 
 /** Never resolves; without a signal it is a call of a daemon that has to be killed. */
-async function untilAborted(signal: AbortSignal | undefined): Promise<never> {
+export async function untilAborted(signal: AbortSignal | undefined): Promise<never> {
   return await new Promise<never>((_, reject) => {
     if (signal?.aborted === true) reject(signal.reason as Error);
     signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });

@@ -22,6 +22,8 @@ export interface Link {
   readonly bridge: BridgeSettings | undefined;
   /** The bridge that it is a port of, and how. */
   readonly port: BridgePort | undefined;
+  /** What it is a part of, a bridge or something else. */
+  readonly master: string | undefined;
 }
 
 export interface BridgeSettings {
@@ -79,6 +81,7 @@ function linkOf({ ifname, address = "", mtu = 0, flags = [], master, linkinfo = 
     kind,
     bridge: kind === "bridge" ? bridgeSettings(data) : undefined,
     port: isPort ? { bridge: master, state, learning } : undefined,
+    master,
   };
 }
 

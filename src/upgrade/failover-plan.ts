@@ -2,7 +2,7 @@
 import { type BoardCondition, type BoardName, otherBoard } from "../board/board.ts";
 import type { SystemState } from "./system-file.ts";
 
-export const failureCauses = ["died", "hung", "unhealthy"] as const;
+export const failureCauses = ["died", "hung", "unhealthy", "unlinked"] as const;
 export type FailureCause = (typeof failureCauses)[number];
 
 /** Why a board in service should serve no more. */
@@ -20,6 +20,8 @@ export interface Situation {
   readonly state: SystemState;
   /** Of the holder. */
   readonly failure: Failure | null;
+  /** Why the outside cannot be reached through a board's own wire (`Service.wireObstacle`). */
+  readonly wires: Readonly<Record<BoardName, string | null>>;
   /** What was done since something last came to what it was begun for. */
   readonly inVain: readonly {
     readonly action: "failover" | "restart" | "standby";
@@ -47,7 +49,7 @@ export type FailoverPlan =
   | {
       readonly action: "give-up";
       readonly failure: Failure;
-      readonly code: "failover-given-up" | "holder-unhealthy";
+      readonly code: "failover-given-up" | "holder-unhealthy" | "holder-unlinked";
       readonly reason: string;
     };
 
@@ -57,7 +59,8 @@ export const maxStandbys = 3;
 export const failoverWindowMs = 600_000;
 
 export function planFailover(situation: Situation): FailoverPlan {
-  const { holder, conditions, state, failure, inVain, sinceMs, recentMoves, recentStandbys } = situation;
+  const { holder, conditions, state, failure, wires, inVain, sinceMs, recentMoves, recentStandbys } =
+    situation;
   if (holder === null) return { action: "nothing" };
   const other = otherBoard(holder);
   const otherIsGood = state.slots[other]?.mark === "good";
@@ -76,16 +79,48 @@ export function planFailover(situation: Situation): FailoverPlan {
   // Nobody knows whether what was in vain long ago would be so today: while nobody serves it is tried.
   const tried = inVain.filter(({ at }) => failure.cause === "unhealthy" || at >= sinceMs);
   const refused = tried.some(({ action, to }) => action === "failover" && to === other);
-  if (otherIsGood && !refused && conditions[other].state === "dormant")
+  // From a board that fails, but has a link, the service does not move to one that has none.
+  const linked = wires[other] === null || (wires[holder] !== null && failure.cause !== "unlinked");
+  if (otherIsGood && !refused && linked && conditions[other].state === "dormant")
     return { action: "failover", to: other, failure };
-  // It serves as well as it can, until another is warm: a restart would take even that away.
-  if (failure.cause === "unhealthy") {
+  // It serves as well as it can, until another is warm: a restart would take even that away, and mends no wire.
+  if (failure.cause === "unhealthy" || failure.cause === "unlinked") {
     if (standby) return { action: "standby", to: other };
-    const reason = otherIsGood ? `board ${other} is no better` : `slot ${other} has nothing good to boot`;
-    return { action: "give-up", failure, code: "holder-unhealthy", reason };
+    const code = failure.cause === "unlinked" ? "holder-unlinked" : "holder-unhealthy";
+    return {
+      action: "give-up",
+      failure,
+      code,
+      reason: whyNot(other, otherIsGood, linked ? null : wires[other]),
+    };
+  }
+  // Boards that take long to fail never reach the bound above; between their tries a person is told, and asked for.
+  const restarts = inVain.filter(({ action }) => action === "restart");
+  if (restarts.length >= maxMoves && restarts.some(({ at }) => at >= sinceMs)) {
+    const reason = `boards were started ${restarts.length} times in a row in vain`;
+    return { action: "give-up", failure, code: "failover-given-up", reason };
   }
   const again = tried.some(({ action, to }) => action === "restart" && to === holder);
   return { action: "restart", to: again && otherIsGood ? other : holder, failure };
+}
+
+function whyNot(other: BoardName, isGood: boolean, obstacle: string | null): string {
+  if (!isGood) return `slot ${other} has nothing good to boot`;
+  return obstacle === null ? `board ${other} is no better` : `board ${other} has no link either: ${obstacle}`;
+}
+
+/**
+ * What is wrong with the holder, if several things are. A wire that is cut counts where the other board's is not: then that board reaches
+ * the outside, whatever else there is.
+ */
+export function gravest(
+  failure: Failure | null,
+  unlinked: Failure | null,
+  otherIsLinked: boolean,
+): Failure | null {
+  if (unlinked === null) return failure;
+  if (failure === null) return unlinked;
+  return failure.cause === "unhealthy" && otherIsLinked ? unlinked : failure;
 }
 
 /** Why the other board, down as it is, is no longer booted to wait as a standby; `null` if it is not so. */

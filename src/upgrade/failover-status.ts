@@ -21,15 +21,18 @@ export function failoverStatus(of: {
   /** The same of making the other board ready. */
   readonly standbyGivenUp: string | null;
   readonly holder: BoardName | null;
+  /** Why the outside cannot be reached through the other board's own wire. */
+  readonly otherWire: string | null;
   readonly conditions: Readonly<Record<BoardName, BoardCondition>>;
   readonly state: SystemState;
   readonly story: StoryFacts | null;
 }): FailoverStatus {
-  const { enabled, givenUp, standbyGivenUp, holder, conditions, state, story } = of;
+  const { enabled, givenUp, standbyGivenUp, holder, otherWire, conditions, state, story } = of;
   if (!enabled) return not("switched off in the configuration");
   if (givenUp !== null) return not(`given up: ${givenUp}`);
   if (holder === null) return not("no board is in service");
   const other = otherBoard(holder);
+  if (otherWire !== null) return not(`board ${other} has no link: ${otherWire}`);
   if (story !== null && guards(story)) return { ready: true, reason: null };
   if (story?.kind === "upgrade" && story.to === other && story.phase !== "deliver" && story.phase !== null)
     return not(`suspended: board ${other} is being upgraded`);

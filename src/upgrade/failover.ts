@@ -3,7 +3,13 @@
  * board is warm, one boots. Where the other board is down it is booted, verified and laid to sleep, so that there is a warm way back.
  * What is to be done is decided by `planFailover`; here it is seen, begun, and bounded.
  */
-import { type BoardCondition, type BoardEvent, type BoardName, boardNames } from "../board/board.ts";
+import {
+  type BoardCondition,
+  type BoardEvent,
+  type BoardName,
+  boardNames,
+  otherBoard,
+} from "../board/board.ts";
 import { type ErrorCode, TwinboardError } from "../errors.ts";
 import { type Attempt, attemptsIn, gaveWay, inVainOf, movesSince, standbysSince } from "./attempts.ts";
 import type { NotedFacts } from "./facts.ts";
@@ -11,6 +17,7 @@ import {
   type FailoverPlan,
   type Failure,
   failoverWindowMs,
+  gravest,
   planFailover,
   type Situation,
   standbyGivenUp,
@@ -92,7 +99,8 @@ export class Failover {
           });
         if (event.type === "died") this.#look();
       };
-      this.#unsubscribe.push(this.#parts.boards[name].subscribe(heard));
+      const unlinked = this.#parts.service.watchWire(name, this.#look);
+      this.#unsubscribe.push(this.#parts.boards[name].subscribe(heard), unlinked);
     }
     if (!this.#ticking) void this.#tick().catch(this.#endOfTicks);
     this.#ticking = true;
@@ -161,7 +169,7 @@ export class Failover {
     const { facts } = this.#stories;
     if (facts !== null) this.#hung.delete(facts.to);
     // What was found while the story was being asked for could not end it then.
-    if (this.#watch.failed && facts?.kind === "upgrade") this.#look();
+    if (facts?.kind === "upgrade") this.#look();
   };
 
   async #act(): Promise<void> {
@@ -173,8 +181,7 @@ export class Failover {
     if (situation === undefined) return stories.busy ? undefined : await this.#setUpAgain();
     const plan = planFailover(situation);
     if (stories.busy) {
-      // Where nothing more is done by itself, the story may be what a person does about it.
-      if (situation.failure !== null && plan.action !== "give-up") this.#interrupt(situation.failure);
+      if (situation.failure !== null) this.#interrupt(situation.failure, plan);
       return;
     }
     this.#givenUp = givenUpBy(plan);
@@ -188,6 +195,7 @@ export class Failover {
     const { present, holder } = await service.inspect();
     if (!present) return undefined;
     const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };
+    const wires = { a: await service.wireObstacle("a"), b: await service.wireObstacle("b") };
     let failure: Failure | null = null;
     if (holder === null) {
       this.#watch.end();
@@ -196,6 +204,8 @@ export class Failover {
       if (condition.state === "running")
         failure = this.#watch.of(holder, condition.instance) ?? this.#hung.get(holder) ?? null;
       else failure = this.#watch.deathOf(holder) ?? foundDead(holder, condition, clock.now());
+      const unlinked = foundUnlinked(holder, wires[holder], clock.now());
+      failure = gravest(failure, unlinked, wires[otherBoard(holder)] === null);
     }
     const attempts = this.#attempts();
     const sinceMs = clock.now() - failoverWindowMs;
@@ -204,6 +214,7 @@ export class Failover {
       conditions,
       state: systemFile.state,
       failure,
+      wires,
       inVain: inVainOf(attempts),
       sinceMs,
       recentMoves: movesSince(attempts, sinceMs),
@@ -224,11 +235,17 @@ export class Failover {
     return journalled.length >= this.#begun.length ? journalled : this.#begun;
   }
 
-  /** A story of which nothing serves yet is given up when nobody serves. A board that is merely unhealthy may be why there is an upgrade. */
-  #interrupt(failure: Failure): void {
+  /**
+   * A story of which nothing serves yet is given up when nobody serves. A board that is merely unhealthy may be why there is an upgrade;
+   * and from one without a link the service comes away soonest by the story, unless another is warm.
+   */
+  #interrupt(failure: Failure, { action }: FailoverPlan): void {
     const { facts } = this.#stories;
     const stoppable = facts?.kind === "upgrade" || facts?.kind === "standby";
     if (failure.cause === "unhealthy" || !stoppable || !interruptible.has(facts.phase)) return;
+    if (failure.cause === "unlinked" && action !== "failover") return;
+    // Where nothing more is done by itself, the story may be what a person does about it.
+    if (action === "give-up") return;
     const detail = `board ${failure.board} ${failure.cause}: ${failure.detail}`;
     this.#stories.interrupt(new TwinboardError("holder-failed", { detail }));
   }
@@ -301,6 +318,10 @@ function givenUpBy(plan: FailoverPlan): { readonly code: ErrorCode; readonly rea
   if (plan.action !== "give-up") return null;
   const { failure, code, reason } = plan;
   return { code, reason: `board ${failure.board} ${failure.cause} (${failure.detail}); ${reason}` };
+}
+
+function foundUnlinked(board: BoardName, obstacle: string | null, at: number): Failure | null {
+  return obstacle === null ? null : { board, cause: "unlinked", detail: obstacle, at };
 }
 
 function foundDead(board: BoardName, condition: BoardCondition, at: number): Failure {

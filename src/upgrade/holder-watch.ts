@@ -38,11 +38,6 @@ export class HolderWatch {
     return failure?.cause === "died" ? failure : undefined;
   }
 
-  /** Whether anything is known against the board. */
-  get failed(): boolean {
-    return this.#watched?.failure !== undefined;
-  }
-
   end(): void {
     this.#watched?.end();
     this.#watched = undefined;

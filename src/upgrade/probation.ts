@@ -1,7 +1,7 @@
 /**
  * Probation: the time after a takeover in which any failure of the new board sends the service back. Inside it the old holder drains.
- * The rule: the new board dies or hangs → failed at once; a health check reaches its threshold → failed; otherwise it is over when its
- * whole time was served under a daemon's eyes and the old board has finished what it began.
+ * The rule: the new board dies or hangs → failed at once; its wire is cut and the old board's is not → failed at once; a health check
+ * reaches its threshold → failed; otherwise it is over when its whole time was served under a daemon's eyes and the old board has finished what it began.
  */
 import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
@@ -9,6 +9,7 @@ import { AnswerTimes } from "../health/answer-times.ts";
 import type { HealthReport } from "../health/health.ts";
 import { drainBoard, endFlows } from "./drain.ts";
 import type { Scene } from "./scene.ts";
+import { whileLinked } from "./wires.ts";
 
 /** How often the time served is noted, in parts of the whole: what a crash of the daemon costs of it. */
 const notes = 20;
@@ -20,7 +21,7 @@ export async function serveProbation(scene: Scene): Promise<void> {
   const { parts, facts } = scene;
   if (facts.kind === "failover") return await proveItself(scene);
   const board = parts.boards[facts.to];
-  await scene.whileAlive(facts.to, async (alive) => {
+  await whileServing(scene, async (alive) => {
     const ending = new AbortController();
     const answers = new AnswerTimes(parts.clock);
     const look = (report: HealthReport): void => {
@@ -41,6 +42,12 @@ export async function serveProbation(scene: Scene): Promise<void> {
       await scene.noteAnswers(answers);
     }
   });
+}
+
+/** The new board is alive, and its wire is not cut while the old one's is not. */
+async function whileServing(scene: Scene, work: (scene: Scene) => Promise<void>): Promise<void> {
+  const { to, from } = scene.facts;
+  await scene.whileAlive(to, (alive) => whileLinked(alive, to, from, work));
 }
 
 /** Waits for both; the failure of one ends the other, and is thrown once both have ended. */

@@ -16,7 +16,8 @@ export type PhaseName = (typeof phaseNames)[number];
 /**
  * *upgrade*: new software (a first installation is an upgrade with nobody to relieve). *rollback*: asked for.
  * *restart*: the primary boots and serves again after a reboot of the host. *failover*: the dormant board takes over because the one in
- * service died, hangs or stays unhealthy. *standby*: the other board is booted, verified and laid to sleep, so that there is a warm way back.
+ * service died, hangs, stays unhealthy or lost its link. *standby*: the other board is booted, verified and laid to sleep, so that there is
+ * a warm way back.
  */
 export const storyKinds = ["upgrade", "rollback", "restart", "failover", "standby"] as const;
 export type StoryKind = (typeof storyKinds)[number];

@@ -1,5 +1,5 @@
 /** What `status` tells, put together from what is: the kernel, the boards and the journal, not memory. */
-import { type BoardCondition, type BoardName } from "../board/board.ts";
+import { type BoardCondition, type BoardName, otherBoard } from "../board/board.ts";
 import type { ServiceCondition } from "../service/service.ts";
 import type { StoryFacts } from "./facts.ts";
 import { failoverStatus } from "./failover-status.ts";
@@ -36,6 +36,7 @@ export async function statusOfSystem(
   const condition = await service.inspect();
   const { holder, draining } = condition;
   const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };
+  const wires = { a: await service.wireObstacle("a"), b: await service.wireObstacle("b") };
   const of = (name: BoardName) =>
     statusOfBoard({ board: boards[name], condition: conditions[name], service: condition, state, story });
   return {
@@ -44,12 +45,16 @@ export async function statusOfSystem(
     draining,
     primary: state.primary,
     floor: state.floor,
-    stuck: story === null ? stuckOf(telling, givenUp, condition, conditions) : null,
+    stuck:
+      story === null
+        ? (stuckOf(telling, givenUp, condition, conditions) ?? unlinked(holder, wires, settings.failover))
+        : null,
     failover: failoverStatus({
       enabled: settings.failover,
       givenUp: givenUp?.reason ?? null,
       standbyGivenUp,
       holder,
+      otherWire: holder === null ? null : wires[otherBoard(holder)],
       conditions,
       state,
       story,
@@ -84,6 +89,17 @@ function stuckOf(
   }
   if (stuck === null) return givenUp;
   return { code: stuck.error?.code ?? "internal", reason: stuck.error?.message ?? "" };
+}
+
+/** What failover would do, or tell, if it were not switched off. */
+function unlinked(
+  holder: BoardName | null,
+  wires: Readonly<Record<BoardName, string | null>>,
+  failover: boolean,
+): SystemStatus["stuck"] {
+  const obstacle = holder === null ? null : wires[holder];
+  if (failover || obstacle === null) return null;
+  return { code: "holder-unlinked", reason: `board ${holder ?? ""}, in service: ${obstacle}` };
 }
 
 function storyStatus(story: StoryFacts, progress: ProgressEvent | null): StoryStatus {

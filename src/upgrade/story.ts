@@ -207,6 +207,9 @@ async function boot(scene: Scene): Promise<void> {
     await board.resume(signal);
     return;
   }
+  // The daemon before us was killed, the board in service died, and a failover did meanwhile what was asked for.
+  if (facts.kind === "rollback" && condition.state === "running" && (await holds(scene)))
+    return await scene.note({ instance: condition.instance });
   await endLeftovers(scene, facts.to);
   await parts.service.attach(facts.to, signal);
   const instance = await instanceToStart(scene, condition);
@@ -300,13 +303,13 @@ async function takeover(scene: Scene): Promise<void> {
     const { signal } = alive;
     // A daemon before this one may have ended between the transaction and what follows it.
     const again = (await service.inspect()).holder === facts.to;
+    const partly = facts.kind === "failover" || facts.kind === "restart";
     if (!again) {
       await service.release(signal);
-      await service.prepare(facts.to, signal);
+      await service.prepare(facts.to, signal, { partly });
       await parts.boards[facts.to].setPriority("service");
       await scene.note({ takeoverAt: parts.clock.now() });
     }
-    const partly = facts.kind === "failover" || facts.kind === "restart";
     const { ms } = await service.handOver(facts.to, signal, { partly });
     if (!again) takeoverMs = ms;
     const { hookTimeoutMs } = parts.settings;
@@ -341,7 +344,7 @@ async function commit(scene: Scene): Promise<void> {
   await fenceDrained(scene, old.name, facts.takeoverAt ?? facts.startedAt);
   if (facts.from === null) return;
   const { state } = await old.inspect();
-  // What failed is not kept for a rollback: it boots afresh, and its console stays.
-  if (facts.kind === "failover") await old.stop(signal);
+  // What failed is not kept for a rollback: it boots afresh, and its console stays. A cut wire is not the board's fault.
+  if (facts.kind === "failover" && facts.failure?.cause !== "unlinked") await old.stop(signal);
   else if (state === "running" || state === "dormant") await layToSleep(parts, old, signal);
 }

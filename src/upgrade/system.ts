@@ -178,9 +178,10 @@ export class System {
 
   /** Stops this daemon's work: boards and rules go on, and the next daemon takes up the story. */
   async close(): Promise<void> {
+    const mended = this.#mending.close();
     await this.#failover.close();
-    await this.#mending.close();
     await this.#stories.close();
+    await mended;
     for (const name of boardNames) await this.#parts.boards[name].release();
     await this.#parts.journal.close();
   }

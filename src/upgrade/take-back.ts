@@ -6,6 +6,7 @@ import type { BoardName } from "../board/board.ts";
 import { asTwinboardError, TwinboardError } from "../errors.ts";
 import { drainBoard, endFlows } from "./drain.ts";
 import type { Scene } from "./scene.ts";
+import { lossByMove } from "./wires.ts";
 
 /** Pause between two attempts, in ms: a board that is waking needs some. */
 const retryMs = 200;
@@ -32,7 +33,7 @@ export async function takeBack(scene: Scene): Promise<void> {
 }
 
 /**
- * A failover relieved a board that died or hangs: while the other runs at all, going back would be worse. What the failed one had begun is
+ * A failover relieved a board that died, hangs or has no link: while the other runs at all, going back would be worse. What the failed one had begun is
  * ended. Errors: `take-back-failed`.
  */
 async function refuseToGoBack(scene: Scene): Promise<void> {
@@ -40,6 +41,8 @@ async function refuseToGoBack(scene: Scene): Promise<void> {
   const { from, to, failure } = facts;
   if (failure === null || failure.cause === "unhealthy" || from === null) return;
   if ((await parts.boards[to].inspect()).state !== "running") return;
+  // Its wire may be whole again.
+  if (failure.cause === "unlinked" && (await lossByMove(parts.service, to, from)) === null) return;
   await endFlows(scene, from);
   await parts.service.fence(from);
   throw new TwinboardError("take-back-failed", {
@@ -58,7 +61,8 @@ async function handBack(scene: Scene, from: BoardName): Promise<void> {
       if (state === "off" || state === "dead") throw await worstCase(scene, from, `it is ${state}`);
       await boards[from].setPriority("service");
       if (state === "dormant") await boards[from].resume(signal);
-      await service.prepare(from, signal);
+      await keepOutside(scene, from);
+      await service.prepare(from, signal, { partly: true });
       await service.handOver(from, signal, { partly: true });
       break;
     } catch (error) {
@@ -68,6 +72,14 @@ async function handBack(scene: Scene, from: BoardName): Promise<void> {
     }
   }
   await scene.note({ takenBackAt: clock.now() });
+}
+
+/** A new board that runs and has a link is not given up for an old one that has none. Errors: `board-unlinked`. */
+async function keepOutside({ parts, facts }: Scene, from: BoardName): Promise<void> {
+  const { boards, service } = parts;
+  const { state } = await boards[facts.to].inspect();
+  const loss = state === "running" ? await lossByMove(service, facts.to, from) : null;
+  if (loss !== null) throw new TwinboardError("board-unlinked", { detail: `board ${from}: ${loss}` });
 }
 
 /** The old board serves already; a hook of it that fails now is noted, and stops nothing. */

@@ -9,6 +9,7 @@ import { describeError, rowsOf, runStory, undoStory } from "./runner.ts";
 import type { Parts } from "./scene.ts";
 import type { Stories } from "./stories.ts";
 import { maxTries } from "./system-file.ts";
+import { lossByMove } from "./wires.ts";
 
 const settleTimeoutMs = 10_000;
 
@@ -123,7 +124,8 @@ export class TakeUp {
     const { slots } = systemFile.state;
     const to = otherBoard(holder);
     const content = slots[to]?.content;
-    const warm = (await boards[to].inspect()).state === "dormant" && slots[to]?.mark === "good";
+    const linked = (await lossByMove(service, holder, to)) === null;
+    const warm = linked && (await boards[to].inspect()).state === "dormant" && slots[to]?.mark === "good";
     if (!settings.failover || !warm || !content || this.#stories.ending) return false;
     const failure = { board: holder, cause: "died", detail: "it was found dead", at: clock.now() } as const;
     const fromVersion = slots[holder]?.content?.version ?? null;

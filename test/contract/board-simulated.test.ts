@@ -12,6 +12,7 @@ boardContract("simulated", () => {
       world.faults.set(reports, { reports: reports === "never" ? null : reports, failingHook: "deactivate" });
       return { instance: randomUUID(), version: reports, images: {}, kernelArguments: "" };
     },
+    device: () => Promise.resolve({ id: "disk", kind: "disk" }),
     die: (cause) => Promise.resolve(world.die("a", cause)),
     kill: () => Promise.resolve(world.kill("a")),
     hang: () => Promise.resolve(world.hang("a")),

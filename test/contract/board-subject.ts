@@ -1,6 +1,6 @@
 /** What a test of the contract of a board is given, whatever the driver. */
 import assert from "node:assert/strict";
-import type { Board, BoardStart } from "../../src/board/board.ts";
+import type { Board, BoardDevice, BoardStart } from "../../src/board/board.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 
 export interface BoardSubject extends AsyncDisposable {
@@ -12,6 +12,8 @@ export interface BoardSubject extends AsyncDisposable {
    * once, and `deactivate`, which fails; no hook `export-state`.
    */
   readonly software: (faults?: { readonly reports?: string }) => BoardStart;
+  /** A device of the host that the board can be given: its node is there, and opens for the board's process. */
+  readonly device: () => Promise<BoardDevice>;
   /** The software crashes, shuts down or resets its machine. */
   readonly die: (cause: "panic" | "shutdown" | "reset") => Promise<void>;
   /** The board's process is killed from outside. */

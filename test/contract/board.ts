@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Board, BoardEvent } from "../../src/board/board.ts";
 import { orAborted } from "../../src/system/abort.ts";
 import { consoleContract } from "./board-console.ts";
+import { devicesContract } from "./board-devices.ts";
 import { type BoardSubject, type OnBoard, rejects } from "./board-subject.ts";
 
 export function boardContract(
@@ -241,6 +242,7 @@ export function boardContract(
     );
 
     consoleContract(on);
+    devicesContract(on);
 
     on("hooks: done, failed, absent, or as long as the caller waits", async ({ board, software }, signal) => {
       await board.start(software(), signal);

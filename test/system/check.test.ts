@@ -119,6 +119,11 @@ test("a good device: nothing is wrong, nothing is changed, nothing is left", { s
     ),
     [],
   );
+  const way = (name: string): string => findings.find(({ where }) => where === `way: ${name}`)?.what ?? "";
+  assert.match(way("routed"), /^chosen; TCP, UDP .* an uplink could be up0$/);
+  assert.match(way("bridged"), /^everything on Ethernet.*no bridge has a port: make one/);
+  assert.match(way("two-cards"), /two cards without an address are needed/);
+  assert.match(way("can"), /a CAN bus|the kernel lacks pairs of CAN cards \(CONFIG_CAN_VXCAN\)/);
   assert.equal(await device(), before);
   await assert.rejects(access(join(directory, "state")), { code: "ENOENT" });
   const { stdout } = await inDevice("check", "--config", config);
@@ -203,6 +208,28 @@ test("an uplink that is down, and IPv6 that is switched off there", { skip }, as
 async function uplink(): Promise<string> {
   return (await run(...enter("ip", ["link", "show", link.card]))).stdout.toString();
 }
+
+test("programs, devices and buses that are services, each by its name", { skip }, async () => {
+  const config = await configuration(
+    "leased",
+    (text) => `${text}  - { name: relay, exec: [${directory}/relay-service] }
+  - { name: log, device: { virtio-blk: /dev/no-such-disk } }
+  - { name: dongle, device: { usb: 9-9 } }
+  - { name: bus, can: can7 }
+`,
+  );
+  const { findings } = await checked(config);
+  const told = (where: string): string => {
+    const found = findings.find((finding) => finding.where === where);
+    return `${found?.severity} ${found?.code}: ${found?.what}`;
+  };
+  assert.match(told("services.relay"), /^error missing-program: .*relay-service is not there/);
+  assert.match(told("services.log"), /^warning null: \/dev\/no-such-disk is not there: the service waits/);
+  assert.match(told("services.dongle"), /^warning null: USB port 9-9 is not there/);
+  assert.match(told("services.bus"), /^warning null: can7 is not there/);
+  assert.match(told("CAN"), /^(ok null|error missing-(kernel-feature|program)): .*CAN/);
+  assert.match(told("usb-host"), /^(ok null|error missing-program): /);
+});
 
 test("beside a daemon: what is ours is not in its own way", { skip }, async () => {
   await settled();

@@ -211,7 +211,7 @@ test("what the host lacks: one sentence and a remedy", withRoot, async () => {
   );
   assert.match(
     noPrograms.stderr,
-    /^twinboard: a program is missing on this host: conntrack \(Debian package conntrack\), flock/,
+    /^twinboard: a program is missing on this host: bridge \(Debian package iproute2\), conntrack \(Debian package conntrack\), flock/,
   );
 
   const nobody = await runCommand(["serve", "--config", config], {}, (command, args) => [

@@ -98,3 +98,69 @@ test("the board is asked for signs of life where somebody watches over it", () =
   const watched = after("-append", qemuArguments({ ...machine, watchdogSeconds: 30 }));
   assert.match(watched[0] ?? "", / twinboard\.watchdog=30$/);
 });
+
+test("a board has a port for each disk, and a controller for USB devices, that it may be given", () => {
+  assert.ok(!qemuArguments(machine).some((arg) => /root-port|xhci/.test(arg)));
+  const devices = [
+    { id: "disk", kind: "disk" },
+    { id: "dongle", kind: "usb" },
+    { id: "log", kind: "disk" },
+  ] as const;
+  const more = qemuArguments({ ...machine, devices });
+  assert.deepEqual(
+    more.slice(0, qemuArguments(machine).length),
+    qemuArguments(machine),
+    "all else as it was",
+  );
+  assert.deepEqual(
+    after("-device", more).filter((arg) => /root-port|xhci/.test(arg)),
+    [
+      "pcie-root-port,id=port-disk,bus=pcie.0,chassis=1,slot=1",
+      "pcie-root-port,id=port-log,bus=pcie.0,chassis=2,slot=2",
+      "qemu-xhci,id=usb",
+    ],
+  );
+});
+
+test("a board has a controller for each CAN bus, on its end of the pair", () => {
+  const cans = [
+    { name: "bus", fd: false },
+    { name: "fast", fd: true },
+  ];
+  const more = qemuArguments({ ...machine, cans });
+  const end = machine.names.canCard("b", "bus", "board");
+  assert.ok(after("-object", more).includes(`can-host-socketcan,id=canhost-bus,if=${end},canbus=can-bus`));
+  assert.ok(after("-object", more).includes("can-bus,id=can-fast"));
+  assert.deepEqual(
+    after("-device", more).filter((arg) => arg.includes("canbus")),
+    ["kvaser_pci,canbus=can-bus", "ctucan_pci,canbus0=can-fast,canbus1=canspare-fast"],
+  );
+});
+
+test("each line has a port of the kind that it asks for, and the board is told which", () => {
+  const lines = [
+    { name: "plc", port: "tty" },
+    { name: "feed", port: "virtio" },
+    ...["two", "three", "four"].map((name) => ({ name, port: "tty" as const })),
+  ] as const;
+  const args = qemuArguments({ ...machine, lines });
+  const devices = after("-device", args).filter((device) => device.includes("chardev=line-"));
+  assert.deepEqual(devices, [
+    "isa-serial,chardev=line-plc,index=1",
+    "virtserialport,chardev=line-feed,name=org.twinboard.line.feed",
+    "isa-serial,chardev=line-two,index=2,irq=6",
+    "isa-serial,chardev=line-three,index=3,irq=7",
+    "pci-serial,chardev=line-four",
+  ]);
+  assert.ok(after("-chardev", args).includes("socket,id=line-plc,path=line-plc,server=on,wait=off"));
+  const words = (after("-append", args)[0] ?? "").split(" ").slice(-6);
+  assert.deepEqual(words, [
+    "8250.nr_uarts=5",
+    "twinboard.line.plc=ttyS1",
+    "twinboard.line.feed=org.twinboard.line.feed",
+    "twinboard.line.two=ttyS2",
+    "twinboard.line.three=ttyS3",
+    "twinboard.line.four=ttyS4",
+  ]);
+  assert.doesNotMatch(after("-append")[0] ?? "", /nr_uarts|line\./);
+});

@@ -1,6 +1,7 @@
 /** The machine that a board is, as QEMU's command line. Pure: the same board and start give the same words. */
 import type { SystemNames } from "../../system/names.ts";
-import type { BoardName } from "../board.ts";
+import type { BoardDevice, BoardName } from "../board.ts";
+import { type BoardLine, lineArguments, lineKernelArguments, socketChardev } from "./line-ports.ts";
 
 export const qemuProgram = "qemu-system-x86_64";
 export const qemuPackage = "qemu-system-x86";
@@ -38,6 +39,19 @@ export interface Machine {
   readonly diskIo: "native" | "threads";
   /** Within how many seconds the board says again and again that it lives; never, if it is left out. */
   readonly watchdogSeconds?: number | undefined;
+  /** What it can be given while it runs. */
+  readonly devices?: readonly BoardDevice[] | undefined;
+  /** CAN buses that it has a controller for. */
+  readonly cans?: readonly CanController[] | undefined;
+  /** Serial lines and streams of the service: for each a port, whose other end is a socket (`line-ports.ts`). */
+  readonly lines?: readonly BoardLine[] | undefined;
+}
+
+export interface CanController {
+  /** The name of the service that it is. */
+  readonly name: string;
+  /** *true*: a CTU CAN FD controller, else an SJA1000 (Kvaser PCI). */
+  readonly fd: boolean;
 }
 
 /** File descriptors that the process inherits: it need not, and cannot, find these files by their paths. */
@@ -74,6 +88,9 @@ export function qemuArguments(machine: Machine): string[] {
     ...control(),
     ...card(machine, "mgmt", machine.names.mac(machine.name, "mgmt")),
     ...card(machine, "service", machine.identity.mac),
+    ...plugs(machine),
+    ...canControllers(machine),
+    ...lineArguments(machine.lines ?? []),
   ].flat();
 }
 
@@ -113,7 +130,7 @@ function boot(machine: Machine): string[] {
 
 /** The manifest's arguments first: where the kernel takes the last of a kind, the host's own hold. */
 function kernelCommandLine(machine: Machine): string {
-  const { kernelArguments, names, name, identity, watchdogSeconds } = machine;
+  const { kernelArguments, names, name, identity, watchdogSeconds, lines } = machine;
   return [
     kernelArguments.trim(),
     "console=ttyS0",
@@ -128,6 +145,7 @@ function kernelCommandLine(machine: Machine): string {
     ...addressArguments(4, identity.ipv4),
     ...addressArguments(6, identity.ipv6),
     ...(watchdogSeconds === undefined ? [] : [`${watchdogArgument}=${watchdogSeconds}`]),
+    ...lineKernelArguments(lines ?? []),
   ]
     .join(" ")
     .trim();
@@ -140,10 +158,6 @@ function addressArguments(family: 4 | 6, told: CardAddress | undefined): string[
     `twinboard.address${family}=${address}`,
     ...(gateway === undefined ? [] : [`twinboard.gateway${family}=${gateway}`]),
   ];
-}
-
-function socketChardev(id: string, path: string): string {
-  return `socket,id=${id},path=${path},server=on,wait=off`;
 }
 
 function control(): string[] {
@@ -168,4 +182,35 @@ function card({ names, name }: Machine, role: "mgmt" | "service", mac: string): 
     ["-netdev", `tap,id=${role},ifname=${names.card(name, role)},script=no,downscript=no`],
     ["-device", `virtio-net-pci,netdev=${role},mac=${mac},romfile=`],
   ].flat();
+}
+
+/** Where QEMU puts a device that is plugged in later: a disk needs a port of its own, USB devices share a controller. */
+export const usbBus = "usb.0";
+export const portOf = (id: string): string => `port-${id}`;
+
+/** Last, so that what the board has at its start stands where it stands without them. */
+function plugs({ devices = [] }: Machine): string[] {
+  const disks = devices.filter(({ kind }) => kind === "disk");
+  const ports = disks.flatMap(({ id }, index) => [
+    "-device",
+    `pcie-root-port,id=${portOf(id)},bus=pcie.0,chassis=${index + 1},slot=${index + 1}`,
+  ]);
+  return disks.length === devices.length ? ports : [...ports, "-device", "qemu-xhci,id=usb"];
+}
+
+/**
+ * Each on the board's end of a pair of cards, which must be there when the machine starts (QEMU, "CAN Bus Emulation Support"). A CTU CAN
+ * FD card has two controllers, and takes no less than two buses: nothing is on the second.
+ */
+function canControllers({ names, name, cans = [] }: Machine): string[] {
+  return cans.flatMap(({ name: service, fd }) => {
+    const bus = `can-${service}`;
+    const card = names.canCard(name, service, "board");
+    return [
+      ["-object", `can-bus,id=${bus}`],
+      ["-object", `can-host-socketcan,id=canhost-${service},if=${card},canbus=${bus}`],
+      ...(fd ? [["-object", `can-bus,id=canspare-${service}`]] : []),
+      ["-device", fd ? `ctucan_pci,canbus0=${bus},canbus1=canspare-${service}` : `kvaser_pci,canbus=${bus}`],
+    ].flat();
+  });
 }

@@ -3,7 +3,7 @@ import { randomInt } from "node:crypto";
 import { connect } from "node:net";
 import { TwinboardError } from "../../errors.ts";
 import { orAborted } from "../../system/abort.ts";
-import { LineCutter } from "./lines.ts";
+import { LineCutter } from "../../system/text-lines.ts";
 
 const lineLimitBytes = 64 * 1024;
 

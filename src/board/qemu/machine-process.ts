@@ -1,5 +1,5 @@
 /** The QEMU process of a board, found again by any daemon: process id, start time and the instance's uuid must all agree. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { readFileIfThere } from "../../system/files.ts";
@@ -96,6 +96,17 @@ export async function machineUsage(pid: number): Promise<BoardUsage | undefined>
     // A thread or the whole process ended between two reads.
     return (await processStartTicks(pid)) === undefined ? undefined : await machineUsage(pid);
   }
+}
+
+/** Names of the files below a directory, which ends in a slash, that the process has open (proc(5), /proc/PID/fd); none if it is gone. */
+export async function openNodes(pid: number, directory: string): Promise<string[]> {
+  const fds = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  // What was closed since is not open.
+  const paths = await Promise.all(fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => "")));
+  const names = paths
+    .filter((path) => path.startsWith(directory))
+    .map((path) => path.slice(directory.length));
+  return [...new Set(names)];
 }
 
 /** Whether none of the process's threads runs or waits for a processor (proc(5), field 3 of `/proc/PID/task/TID/stat`). */

@@ -10,16 +10,20 @@ import type {
   Board,
   BoardCondition,
   BoardConsole,
+  BoardDevice,
   BoardEvent,
   BoardName,
   BoardStart,
   BoardUsage,
   HookName,
 } from "../board.ts";
-import { type Accelerator, type BoardIdentity, consolePipe } from "./command-line.ts";
+import { type Accelerator, type BoardIdentity, type CanController, consolePipe } from "./command-line.ts";
 import { ConsoleLog } from "./console.ts";
 import { ConsoleAttachment } from "./console-attachment.ts";
+import { ConsoleSeat } from "./console-seat.ts";
 import { launch, lockedExitCode, neededPrograms, processFile } from "./launch.ts";
+import { type BoardLine, boardDirectory } from "./line-ports.ts";
+import { MachineDevices } from "./machine-devices.ts";
 import { MachineMarks } from "./machine-marks.ts";
 import {
   endMachineProcess,
@@ -48,6 +52,11 @@ export interface QemuBoardOptions {
   readonly stateDirectory: string;
   /** How long a board that says that it lives may be silent, 2 s at least; without it nobody minds. */
   readonly watchdogMs?: number | undefined;
+  /** What it can be given while it runs. */
+  readonly devices?: readonly BoardDevice[] | undefined;
+  readonly cans?: readonly CanController[] | undefined;
+  /** Serial lines and streams of the service: the board has a port for each. */
+  readonly lines?: readonly BoardLine[];
 }
 
 const startTimeoutMs = 60_000;
@@ -63,28 +72,38 @@ export class QemuBoard implements Board {
   readonly #stderrPath: string;
   readonly #marks: MachineMarks;
   readonly #watch: MachineWatch;
+  readonly #seat: ConsoleSeat;
+  readonly #devices: MachineDevices;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
   #cpuGroup: CpuGroup | undefined;
-  /** Ends what somebody who is attached to the console has. */
-  #attached: AbortController | undefined;
 
   constructor(options: QemuBoardOptions) {
     const { name, names, stateDirectory } = options;
     this.#options = options;
     this.name = name;
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
-    this.#directory = join(names.runDirectory, `board-${name}`);
+    this.#directory = boardDirectory(names, name);
     this.#groupName = `twinboard-${names.system}-${name}`;
     this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
     this.#marks = new MachineMarks(this.#directory);
+    this.#seat = new ConsoleSeat(name);
+    this.#devices = new MachineDevices({
+      nodes: names.deviceNode(""),
+      find: () => this.#machine(),
+      isAwake: async () => (await this.inspect()).state === "running",
+      hotPlug: async (signal) => {
+        await this.#requireRunning(signal);
+        return (await this.#session(signal)).hotPlug;
+      },
+    });
     this.#watch = new MachineWatch({
       directory: this.#directory,
       marks: this.#marks,
       find: () => this.#machine(),
       lastWords: () => this.#lastWords(),
       tell: (event) => {
-        if (event.type === "died") this.#detach();
+        if (event.type === "died") this.#seat.clear();
         for (const listener of this.#listeners) listener(event);
       },
       tend: () => this.#console.trim(),
@@ -157,14 +176,14 @@ export class QemuBoard implements Board {
     await this.#marks.clear();
     await this.setPriority(start.priority ?? "background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
-    const { watchdogMs } = this.#options;
+    const { watchdogMs, devices, cans, lines } = this.#options;
     const { instance, kernelArguments } = start;
     const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
     const watchdogSeconds = watchdogMs === undefined ? undefined : Math.floor(watchdogMs / 1000);
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({
-        machine: { ...machine, watchdogSeconds },
+        machine: { ...machine, watchdogSeconds, devices, cans, lines },
         images: start.images,
         directory: this.#directory,
         user,
@@ -187,7 +206,7 @@ export class QemuBoard implements Board {
     const machine = await this.#running(signal);
     if (await this.#marks.isDormant(machine)) return;
     const session = await this.#watch.session(machine, signal);
-    this.#detach();
+    this.#seat.clear();
     this.#watch.rest();
     try {
       await session.pause(signal);
@@ -215,7 +234,7 @@ export class QemuBoard implements Board {
 
   async stop(signal: AbortSignal): Promise<void> {
     const machine = await this.#machine();
-    this.#detach();
+    this.#seat.clear();
     if (machine !== undefined) {
       this.#watch.expectEnd(machine);
       await endMachineProcess(machine, signal);
@@ -233,6 +252,18 @@ export class QemuBoard implements Board {
     return await (await this.#session(signal)).runHook(hook, signal);
   }
 
+  async plugged(): Promise<readonly string[]> {
+    return await this.#devices.plugged();
+  }
+
+  async plug(device: BoardDevice, signal: AbortSignal): Promise<void> {
+    await this.#devices.plug(device, signal);
+  }
+
+  async unplug(id: string, signal: AbortSignal): Promise<void> {
+    await this.#devices.unplug(id, signal);
+  }
+
   subscribe(listener: (event: BoardEvent) => void): () => void {
     this.#listeners.add(listener);
     this.#watch.begin();
@@ -248,32 +279,14 @@ export class QemuBoard implements Board {
   }
 
   async attachConsole(signal: AbortSignal): Promise<BoardConsole> {
-    signal.throwIfAborted();
-    if (this.#attached !== undefined)
-      throw new TwinboardError("console-in-use", { detail: `board ${this.name}` });
-    const attached = new AbortController();
-    this.#attached = attached;
-    const over = AbortSignal.any([signal, attached.signal]);
-    over.addEventListener("abort", () => {
-      if (this.#attached === attached) this.#attached = undefined;
-    });
-    try {
-      const { state } = await this.inspect();
-      if (state !== "running")
-        throw new TwinboardError("board-not-running", { detail: `board ${this.name} is ${state}` });
+    return await this.#seat.take(async (over) => {
+      await this.#requireRunning(over);
       return await ConsoleAttachment.open(join(this.#directory, consolePipe.input), this.#console, over);
-    } catch (error) {
-      attached.abort();
-      throw error;
-    }
-  }
-
-  #detach(): void {
-    this.#attached?.abort(new TwinboardError("board-not-running", { detail: `board ${this.name}` }));
+    }, signal);
   }
 
   release(): Promise<void> {
-    this.#detach();
+    this.#seat.clear();
     this.#watch.end();
     return Promise.resolve();
   }
@@ -289,6 +302,14 @@ export class QemuBoard implements Board {
     if (machine === undefined)
       throw new TwinboardError("board-died", { detail: `board ${this.name} does not run` });
     return machine;
+  }
+
+  /** Errors: `board-not-running`, also of one that sleeps. */
+  async #requireRunning(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { state } = await this.inspect();
+    if (state !== "running")
+      throw new TwinboardError("board-not-running", { detail: `board ${this.name} is ${state}` });
   }
 
   async #session(signal: AbortSignal): Promise<Session> {

@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { TwinboardError } from "../../errors.ts";
-import { LineCutter } from "./lines.ts";
+import { LineCutter } from "../../system/text-lines.ts";
 
 /** Answers of the commands that a board needs are below a kilobyte; a QEMU that sends more than this has lost its way. */
 const lineLimitBytes = 1024 * 1024;

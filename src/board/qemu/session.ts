@@ -8,6 +8,7 @@ import type { BoardEvent, HookName } from "../board.ts";
 import { agentChardev, sockets } from "./command-line.ts";
 import { setClockByAgent } from "./guest-agent.ts";
 import type { GuestMessage } from "./guest-message.ts";
+import { HotPlug } from "./hot-plug.ts";
 import { NotifyPort } from "./notify-port.ts";
 import { QmpConnection, type QmpEvent } from "./qmp.ts";
 
@@ -39,6 +40,8 @@ const clockTries = 20;
 
 export class Session {
   readonly instance: string;
+  /** Devices that the machine is given while it runs. */
+  readonly hotPlug: HotPlug;
   readonly #options: SessionOptions;
   readonly #waiting = new Set<PromiseWithResolvers<string>>();
   #qmp: QmpConnection | undefined;
@@ -50,6 +53,7 @@ export class Session {
   private constructor(options: SessionOptions) {
     this.#options = options;
     this.instance = options.instance;
+    this.hotPlug = new HotPlug((command, args, signal) => this.#command(command, signal, args));
   }
 
   /** Errors: `board-died`, `deadline-passed`. */
@@ -135,9 +139,13 @@ export class Session {
     this.#port?.close();
   }
 
-  async #command(command: string, signal?: AbortSignal): Promise<unknown> {
+  async #command(
+    command: string,
+    signal?: AbortSignal,
+    args?: Readonly<Record<string, unknown>>,
+  ): Promise<unknown> {
     if (this.#qmp === undefined) throw died("it is not connected");
-    return await this.#qmp.execute(command, undefined, signal);
+    return await this.#qmp.execute(command, args, signal);
   }
 
   /** By the guest agent where one listens: it takes the exact time. */
@@ -170,7 +178,9 @@ export class Session {
     void setClockExactly(port, this.#clock.signal);
   }
 
-  #hear({ event, data }: QmpEvent): void {
+  #hear(message: QmpEvent): void {
+    this.hotPlug.hear(message);
+    const { event, data } = message;
     if (event === "GUEST_PANICKED") this.#die({ cause: "panic", detail: "the guest's kernel panicked" });
     // Without `guest` it is our own doing: `quit`, or a signal.
     if (event === "SHUTDOWN" && data["guest"] === true) {

@@ -2,27 +2,20 @@
  * The bridged wiring: the outside's card and the boards' cards are ports of one bridge, both boards carry the same MAC address and the
  * same addresses, and the gate lets the holder alone be heard and speak. Nobody outside learns anything anew at a takeover.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
-import { addresses } from "../../system/ip.ts";
-import { forget, type Link, links, whereIs } from "../../system/links.ts";
+import { forget, links, whereIs } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
-import { gateElements, gateFamily, gateRules, gateShut, gateTakeover } from "../network/gate.ts";
-import { identitySets, refuseOtherIdentity } from "../network/identity.ts";
+import { gateElements, gateFamily, gateRules, gateShut, gateTakeover, strayRules } from "../network/gate.ts";
+import { identitySets, refuseOtherIdentity, takenByHost } from "../network/identity.ts";
+import { waitOutLinger } from "../network/linger.ts";
 import { registerFamily, type Standing } from "../network/register.ts";
 import type { DrainOrder, Wiring, WiringTable, WiringTrouble } from "../network/wiring.ts";
 import type { DrainResult } from "../service.ts";
 import type { BridgedPlan } from "./plan.ts";
-import { bridgeOf, isJoined, joinBridge, leaveBridge } from "./ports.ts";
+import { bridgeOf, isJoined, joinBridge, leaveBridge, untilForwarding } from "./ports.ts";
 import { BridgedTroubles } from "./troubles.ts";
-
-/** What the old board has sent may be on its way through the host for so long after its linger. */
-const settleMs = 30;
-/** A bridge that speaks STP lets a new port wait for twice its forward delay, which is 15 s unless it was told another. */
-const forwardingTimeoutMs = 65_000;
-const forwardingLookMs = 100;
 
 export class BridgedWiring implements Wiring {
   readonly families = [registerFamily, gateFamily] as const;
@@ -39,7 +32,7 @@ export class BridgedWiring implements Wiring {
     await run("bridge", ["-Version"], { signal });
     const found = await links();
     bridgeOf(found, this.#plan);
-    const taken = await takenByHost(this.#plan, found);
+    const taken = await takenByHost(this.#plan.identity, this.#plan.names, found);
     if (taken !== undefined) throw new TwinboardError("address-in-use", { detail: taken });
     refuseOtherIdentity(this.#plan.identity, standing);
   }
@@ -61,17 +54,7 @@ export class BridgedWiring implements Wiring {
 
   /** A bridge that is gone or down keeps both boards from the outside alike: no reason to leave the service with a board that failed. */
   async prepare(to: BoardName, _: Standing, signal: AbortSignal): Promise<void> {
-    const card = this.#card(to);
-    const deadline = performance.now() + forwardingTimeoutMs;
-    for (;;) {
-      const { state } = (await links()).get(card)?.port ?? {};
-      if (state !== "listening" && state !== "learning") return;
-      if (performance.now() > deadline)
-        throw new TwinboardError("takeover-failed", {
-          detail: `port ${card} of ${this.#plan.uplink} is still ${state}`,
-        });
-      await sleep(forwardingLookMs, undefined, { signal });
-    }
+    await untilForwarding(this.#plan, to, signal);
   }
 
   takeover({ holder }: Standing, to: BoardName): string[] {
@@ -92,21 +75,8 @@ export class BridgedWiring implements Wiring {
     return gateShut(this.#plan.names, holder);
   }
 
-  /** Nobody tracks flows here. What a board had begun gets its answers out while it lingers; connections are reset by the new holder. */
-  async drain(
-    { sinceMs, atOnce, onProgress }: DrainOrder,
-    _: NftSession,
-    signal: AbortSignal,
-  ): Promise<DrainResult> {
-    const began = performance.now();
-    onProgress?.(nothingLeft);
-    signal.throwIfAborted();
-    const wholeMs = this.#plan.lingerMs + settleMs;
-    // The clock may have been set meanwhile.
-    const leftMs = Math.min(wholeMs, Math.max(0, sinceMs + wholeMs - Date.now()));
-    if (atOnce !== true && leftMs > 0)
-      await sleep(leftMs, undefined, { signal }).catch(() => signal.throwIfAborted());
-    return { ...nothingLeft, ms: performance.now() - began, remarks: [] };
+  async drain(order: DrainOrder, _: NftSession, signal: AbortSignal): Promise<DrainResult> {
+    return await waitOutLinger(this.#plan.lingerMs, order, signal);
   }
 
   async troubles(standing: Standing, nft: NftSession): Promise<WiringTrouble[]> {
@@ -123,6 +93,10 @@ export class BridgedWiring implements Wiring {
   }
 
   /** Both boards share the uplink. */
+  wireObstacle(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   watchWire(): () => void {
     return () => undefined;
   }
@@ -137,34 +111,13 @@ export class BridgedWiring implements Wiring {
   }
 }
 
-const nothingLeft = { left: 0, finished: 0, closedEarly: 0, cut: 0, services: {} } as const;
-
 export function bridgedTables({ names, identity }: BridgedPlan): WiringTable[] {
   return [
-    { family: registerFamily, rules: strays, elements: () => identitySets(identity) },
+    { family: registerFamily, rules: strayRules, elements: () => identitySets(identity) },
     {
       family: gateFamily,
-      rules: gateRules(names, identity, { standbyAsks: true, refuseStrangers: true }),
+      rules: gateRules(names, identity, { standbyAsks: "neighbours", strangers: "told" }),
       elements: ({ holder }) => gateElements(names, holder),
     },
   ];
-}
-
-/** As a port of a bridge a board's card is none of the host's; out of it, the host would hear the board past the gate. */
-const strays = `
-chain strays {
-  type filter hook prerouting priority raw; policy accept;
-  iifname @cards drop
-}`;
-
-/** Why the identity cannot be the boards'; `undefined`: the host itself has none of it. */
-export async function takenByHost(
-  { identity: { mac, ipv4, ipv6 }, names }: BridgedPlan,
-  found: ReadonlyMap<string, Link>,
-): Promise<string | undefined> {
-  const ours = new Set(boardNames.map((board) => names.card(board, "service")));
-  const same = [...found.values()].find((link) => link.mac === mac && !ours.has(link.name));
-  if (same !== undefined) return `${same.name} of this host has the MAC address ${mac} itself`;
-  const own = (await addresses()).find(({ address }) => address === ipv4 || address === ipv6);
-  return own === undefined ? undefined : `${own.card} of this host has ${own.address} itself`;
 }

@@ -6,7 +6,8 @@ import { neighbours } from "../../system/ip.ts";
 import { type Link, links, portVlans, whereIs } from "../../system/links.ts";
 import { hasSetting, readSetting } from "../../system/sysctl.ts";
 import { type Feature, lackingIpv6, otherRuleFindings, trialFinding } from "../network/host.ts";
-import { bridgedTables, takenByHost } from "./bridged.ts";
+import { takenByHost } from "../network/identity.ts";
+import { bridgedTables } from "./bridged.ts";
 import type { BridgedPlan } from "./plan.ts";
 import { bridgeOf } from "./ports.ts";
 import { leadsOutside } from "./troubles.ts";
@@ -32,13 +33,7 @@ export async function bridgedFindings(plan: BridgedPlan, signal: AbortSignal): P
     lacks6 ?? fine("IPv6", "the host has it, for its boards alone"),
     ...(await bridgeFindings(plan, found)),
     ...(await identityFindings(plan, found)),
-    ipRules === undefined
-      ? fine(callIpRules, "off: bridged frames pass no rules for IP")
-      : doubtful(
-          ipRules,
-          "bridged frames pass the host's rules for IP too, and whatever these drop or rewrite does not reach the service",
-          `sysctl -w ${callIpRules}=0 (and ip link set ${plan.uplink} type bridge nf_call_iptables 0), or see that the rules let it pass`,
-        ),
+    ipRuleFinding(ipRules, plan.uplink),
     ...(await otherRuleFindings(plan.names, [
       "bridge",
       ...(ipRules === undefined ? [] : ["inet", "ip", "ip6"]),
@@ -46,10 +41,20 @@ export async function bridgedFindings(plan: BridgedPlan, signal: AbortSignal): P
   ];
 }
 
+/** @param ipRules what `ipRulesSee` says of that bridge. */
+export function ipRuleFinding(ipRules: string | undefined, bridge: string): Finding {
+  if (ipRules === undefined) return fine(callIpRules, "off: bridged frames pass no rules for IP");
+  return doubtful(
+    ipRules,
+    "bridged frames pass the host's rules for IP too, and whatever these drop or rewrite does not reach the service",
+    `sysctl -w ${callIpRules}=0 (and ip link set ${bridge} type bridge nf_call_iptables 0), or see that the rules let it pass`,
+  );
+}
+
 const callIpRules = "net.bridge.bridge-nf-call-iptables";
 
 /** By which setting bridged frames pass rules for IP (br_netfilter); `undefined`: they do not. */
-async function ipRulesSee(bridge: Link | undefined): Promise<string | undefined> {
+export async function ipRulesSee(bridge: Link | undefined): Promise<string | undefined> {
   if (bridge?.bridge?.callsIpRules === true) return `${bridge.name} nf_call_iptables`;
   for (const setting of ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"]) {
     const path = `net/bridge/${setting}`;
@@ -114,7 +119,7 @@ async function vlanFindings(
 async function identityFindings(plan: BridgedPlan, found: ReadonlyMap<string, Link>): Promise<Finding[]> {
   const { uplink, identity, names } = plan;
   const where = "network.address";
-  const taken = await takenByHost(plan, found);
+  const taken = await takenByHost(plan.identity, plan.names, found);
   if (taken !== undefined) return [lacking(where, "address-in-use", taken)];
   const findings: Finding[] = [];
   if (found.get(uplink)?.bridge !== undefined) {

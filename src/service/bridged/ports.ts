@@ -1,10 +1,15 @@
 /** The boards' cards as ports of the integrator's bridge. Nothing else of that bridge is changed. Sources: ip-link(8), bridge(8). */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { BoardName } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { removeAddresses } from "../../system/ip.ts";
 import { addPortVlan, type Link, links, portVlans, removePortVlan, setLink } from "../../system/links.ts";
 import { writeSetting } from "../../system/sysctl.ts";
 import type { BridgedPlan } from "./plan.ts";
+
+/** A bridge that speaks STP lets a new port wait for twice its forward delay, which is 15 s unless it was told another. */
+const forwardingTimeoutMs = 65_000;
+const forwardingLookMs = 100;
 
 /**
  * The bridge never learns where the boards' address is: it would have to learn anew at a takeover. What is for it goes to all ports, and
@@ -43,6 +48,28 @@ export async function joinBridge(plan: BridgedPlan, board: BoardName, signal: Ab
   // What it learned before it was told not to.
   if (!joined) await setLink(card, ["type", "bridge_slave", "fdb_flush"], signal);
   await setVlans(card, plan);
+}
+
+/**
+ * Waits until the board's port passes frames on: a bridge that speaks STP lets a new one wait.
+ * A port that is none any more is not waited for. Errors: `takeover-failed`.
+ */
+export async function untilForwarding(
+  plan: BridgedPlan,
+  board: BoardName,
+  signal: AbortSignal,
+): Promise<void> {
+  const card = plan.names.card(board, "service");
+  const deadline = performance.now() + forwardingTimeoutMs;
+  for (;;) {
+    const { state } = (await links()).get(card)?.port ?? {};
+    if (state !== "listening" && state !== "learning") return;
+    if (performance.now() > deadline)
+      throw new TwinboardError("takeover-failed", {
+        detail: `port ${card} of ${plan.uplink} is still ${state}`,
+      });
+    await sleep(forwardingLookMs, undefined, { signal });
+  }
 }
 
 /** Takes the card out of the bridge; repeatable, also if either is gone. Errors: `command-failed`. */

@@ -9,12 +9,13 @@ const cardA = `"${names.card("a", "service")}"`;
 const cardB = `"${names.card("b", "service")}"`;
 const at = (name: string): string => `bridge ${names.table} ${name}`;
 const identity: SharedIdentity = { mac: "52:54:00:00:00:10", ipv4: "198.51.100.10", ipv6: "2001:db8::10" };
-const kind = { standbyAsks: true, refuseStrangers: true };
+const kind = { standbyAsks: "neighbours", strangers: "told" } as const;
 
 test("a takeover states both sides of the gate as a whole, and the kernel ends the old board's linger", () => {
   assert.deepEqual(gateTakeover(names, "a", "b", { speaksMs: 20, hearsMs: 0 }), [
     `flush set ${at("rx")}`,
     `add element ${at("rx")} { ${cardB} }`,
+    `flush set ${at("late")}`,
     `flush set ${at("tx")}`,
     `add element ${at("tx")} { ${cardB} }`,
     `add element ${at("tx")} { ${cardA} timeout 20ms }`,
@@ -26,28 +27,32 @@ test("nobody lingers who did not hold, for no time, or who holds again", () => {
   assert.doesNotMatch(gateTakeover(names, null, "b", { speaksMs: 20, hearsMs: 20 }).join(), lingering);
   assert.doesNotMatch(gateTakeover(names, "a", "b", { speaksMs: 0, hearsMs: 0 }).join(), lingering);
   assert.doesNotMatch(gateTakeover(names, "a", "a", { speaksMs: 20, hearsMs: 20 }).join(), lingering);
-  assert.match(gateTakeover(names, "a", "b", { speaksMs: 0, hearsMs: 7 }).join(), /rx \{ \S+ timeout 7ms \}/);
+  assert.match(
+    gateTakeover(names, "a", "b", { speaksMs: 0, hearsMs: 7 }).join(),
+    /late \{ \S+ timeout 7ms \}/,
+  );
 });
 
 test("shut, the gate is open for the holder alone, or for nobody", () => {
-  const flushed = [`flush set ${at("rx")}`, `flush set ${at("tx")}`];
+  const flushed = ["rx", "late", "tx"].map((name) => `flush set ${at(name)}`);
   assert.deepEqual(gateShut(names, null), flushed);
-  assert.equal(
-    gateShut(names, "a").join("; "),
-    flushed
-      .map((flush, side) => `${flush}; add element ${at(side === 0 ? "rx" : "tx")} { ${cardA} }`)
-      .join("; "),
-  );
+  assert.deepEqual(gateShut(names, "a"), [
+    flushed[0],
+    `add element ${at("rx")} { ${cardA} }`,
+    flushed[1],
+    flushed[2],
+    `add element ${at("tx")} { ${cardA} }`,
+  ]);
   assert.doesNotMatch(gateElements(names, null), /elements/);
   assert.equal(gateElements(names, "b").match(new RegExp(cardB, "g"))?.length, 2);
 });
 
-test("every hook comes before br_netfilter, which stands at 0 and passes over what stands there too", () => {
-  const priorities = [...gateRules(names, identity, kind).matchAll(/ priority (-?\d+);/g)].map(([, at]) =>
-    Number(at),
-  );
-  assert.equal(priorities.length, 3);
-  assert.ok(priorities.every((at) => at < -1));
+test("no hook has br_netfilter's priority, which would be passed over", () => {
+  const doubles = { ports: ["da", "db"], sealed: [] };
+  for (const standbyAsks of ["neighbours", doubles] as const) {
+    const rules = gateRules(names, identity, { standbyAsks, strangers: "told" });
+    for (const [, priority] of rules.matchAll(/ hook \S+ priority (\S+);/g)) assert.ok(Number(priority) < 0);
+  }
 });
 
 test("a standby asks for its neighbours in its own name, and not for itself", () => {
@@ -66,8 +71,22 @@ test("without an IPv4 address it asks nobody in IPv4; by its link-local address 
   assert.match(rules, /ip6 saddr \{ fe80::5054:ff:fe00:10 \}/);
 });
 
-test("where a standby must not be seen it asks nothing, and where its frames may come back nobody is a stranger", () => {
-  const rules = gateRules(names, identity, { standbyAsks: false, refuseStrangers: false });
-  assert.doesNotMatch(rules, /chain ask|update/);
-  assert.match(rules, /iifname @tx accept\n {2}drop\n/);
+test("where a standby must not be seen it asks its gateway's double, and nobody with its MAC address is a stranger to be told", () => {
+  const doubles = { ports: ["da", "db"], sealed: ["ba", "bb"], ipv4: "198.51.100.1", ipv6: "fe80::1" };
+  const rules = gateRules(names, identity, { standbyAsks: doubles, strangers: "expected" });
+  assert.match(rules, /iifname != @boards ether saddr 52:54:00:00:00:10 {2}drop\n/);
+  assert.doesNotMatch(rules, /update @strangers|oifname != @asked/);
+  assert.match(rules, /arp saddr ip 198\.51\.100\.1 update @gateway4 \{ arp saddr ether timeout 1h \}/);
+  assert.match(rules, /ip6 saddr fe80::1 .* update @gateway6 \{ ether saddr timeout 1h \}/);
+  // What passes between a standby and its double is judged before anything else that is forwarded.
+  const [, hear = ""] = rules.split("chain hear {");
+  assert.match(hear, /^\n.*hook forward.*\n {2}iifname @doubles oifname @asked /);
+});
+
+test("without a gateway nothing is learned", () => {
+  const doubles = { ports: ["da", "db"], sealed: ["ba", "bb"] };
+  assert.doesNotMatch(
+    gateRules(names, identity, { standbyAsks: doubles, strangers: "expected" }),
+    /update @gateway/,
+  );
 });

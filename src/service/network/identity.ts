@@ -2,8 +2,11 @@
  * The identity that both boards carry where the outside sees them as one host: a MAC address, and addresses. The register's table keeps it
  * beside the holder, so that a daemon with another configuration knows what the boards that run were told when they booted.
  */
+import { boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
-import { linkLocalOf } from "../../system/names.ts";
+import { addresses } from "../../system/ip.ts";
+import type { Link } from "../../system/links.ts";
+import { linkLocalOf, type SystemNames } from "../../system/names.ts";
 import { elementsOf, type Standing, set } from "./register.ts";
 
 export interface SharedIdentity {
@@ -52,4 +55,17 @@ export function refuseOtherIdentity({ mac, ipv4, ipv6 }: SharedIdentity, { holde
     ...other("network.address6", "identity6", ipv6),
   ];
   if (first !== undefined) throw new TwinboardError("config-changed", { detail: first });
+}
+
+/** Why the identity cannot be the boards'; `undefined`: the host itself has none of it. */
+export async function takenByHost(
+  { mac, ipv4, ipv6 }: SharedIdentity,
+  names: SystemNames,
+  found: ReadonlyMap<string, Link>,
+): Promise<string | undefined> {
+  const ours = new Set(boardNames.map((board) => names.card(board, "service")));
+  const same = [...found.values()].find((link) => link.mac === mac && !ours.has(link.name));
+  if (same !== undefined) return `${same.name} of this host has the MAC address ${mac} itself`;
+  const own = (await addresses()).find(({ address }) => address === ipv4 || address === ipv6);
+  return own === undefined ? undefined : `${own.card} of this host has ${own.address} itself`;
 }

@@ -91,9 +91,9 @@ export function takeover(
   ].join("; ");
 }
 
-/** Fails unless the epoch is still `epoch`, and raises it. */
-export function nextEpoch(names: SystemNames, epoch: number): string {
-  return epochStep(names, epoch, epoch + 1);
+/** Fails unless the epoch is still `epoch`, and raises it; to more than `above` if that is higher. */
+export function nextEpoch(names: SystemNames, epoch: number, above = 0): string {
+  return epochStep(names, epoch, Math.max(epoch, above) + 1);
 }
 
 /** Fails unless the epoch is still `epoch`. */

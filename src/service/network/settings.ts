@@ -5,6 +5,7 @@ import { TwinboardError } from "../../errors.ts";
 import { readFileIfThere, syncDirectory, writeFileAtomically } from "../../system/files.ts";
 import { bootId } from "../../system/host.ts";
 import { addAddress, cardOfAddress, cards, removeAddress } from "../../system/ip.ts";
+import { setLink } from "../../system/links.ts";
 import { readSetting, writeSetting } from "../../system/sysctl.ts";
 
 const format = 1;
@@ -17,6 +18,8 @@ interface Found {
   readonly settings: Record<string, string>;
   /** Addresses that were added. */
   readonly addresses: { readonly address: string; readonly prefix: number; readonly card: string }[];
+  /** Cards that were down; absent in what an earlier version wrote. */
+  readonly raised?: readonly string[];
 }
 
 export class HostSettings {
@@ -64,11 +67,20 @@ export class HostSettings {
     await addAddress(address, prefix, card, "answer");
   }
 
+  /** Takes a card's link up. Errors: `command-failed`. */
+  async raise(card: string): Promise<void> {
+    const found = await this.#read();
+    const raised = found.raised ?? [];
+    if (!raised.includes(card)) await this.#write({ ...found, raised: [...raised, card] });
+    await setLink(card, ["up"]);
+  }
+
   /** Puts back everything that was noted; repeatable, also after a crash in the middle of it. Errors: `command-failed`. */
   async putBack(): Promise<void> {
-    const { settings, addresses } = await this.#read();
+    const { settings, addresses, raised = [] } = await this.#read();
     for (const { address, prefix, card } of addresses) await removeAddress(address, prefix, card);
     const present = await cards();
+    for (const card of raised) if (present.has(card)) await setLink(card, ["down"]);
     // The last change first: one that changed others is undone before they are.
     for (const [setting, value] of Object.entries(settings).toReversed()) {
       const card = /^net\/ipv[46]\/conf\/([^/]+)\//.exec(setting)?.[1];

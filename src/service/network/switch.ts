@@ -11,7 +11,7 @@ import { cards } from "../../system/ip.ts";
 import type { SystemNames } from "../../system/names.ts";
 import { deleteTable, familiesWith, loadRules, NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
-import type { DrainProgress, DrainResult, Service, ServiceCondition, Trouble } from "../service.ts";
+import type { DrainOptions, DrainResult, Service, ServiceCondition, Trouble } from "../service.ts";
 import {
   absent,
   digestOf,
@@ -59,7 +59,7 @@ export class NetworkSwitch implements Service {
     const found = await cards();
     for (const board of boardNames) if (found.has(this.#card(board))) await this.attach(board, signal);
     await this.#nft.warmUp();
-    if (standing.holder !== null) await this.#wiring.announce(standing.holder);
+    if (standing.holder !== null) await this.#wiring.announce(standing.holder, this.#nft);
   }
 
   async attach(board: BoardName, signal: AbortSignal): Promise<void> {
@@ -68,7 +68,7 @@ export class NetworkSwitch implements Service {
     const card = this.#card(board);
     if (!(await cards()).has(card))
       throw new TwinboardError("missing-card", { detail: `${card} of board ${board}` });
-    await this.#wiring.attach(board, signal);
+    await this.#wiring.attach(board, signal, this.#nft);
     this.#attached.add(board);
   }
 
@@ -77,22 +77,28 @@ export class NetworkSwitch implements Service {
     return { present, holder, draining, epoch };
   }
 
-  async raiseEpoch(): Promise<number> {
+  async raiseEpoch(above = 0): Promise<number> {
     for (let tries = 1; ; tries += 1) {
       const { present, epoch } = await this.#read();
       // Without a table a late transaction fails by itself.
       if (!present) return 0;
       try {
-        await this.#nft.change(nextEpoch(this.#names, epoch));
-        return epoch + 1;
+        await this.#nft.change(nextEpoch(this.#names, epoch, above));
+        return Math.max(epoch, above) + 1;
       } catch (error) {
         if (tries === maxEpochTries) throw error;
       }
     }
   }
 
-  async prepare(to: BoardName, signal: AbortSignal): Promise<void> {
+  async prepare(
+    to: BoardName,
+    signal: AbortSignal,
+    { partly = false }: { readonly partly?: boolean } = {},
+  ): Promise<void> {
     const from = await this.#readPresent();
+    const obstacle = partly || from.holder === to ? null : await this.#wiring.wireObstacle(to);
+    if (obstacle !== null) throw new TwinboardError("board-unlinked", { detail: `board ${to}: ${obstacle}` });
     // Each boot attaches; a take-back, in which every millisecond counts, finds that done.
     if (!this.#attached.has(to)) await this.attach(to, signal);
     await this.#nft.warmUp();
@@ -108,12 +114,13 @@ export class NetworkSwitch implements Service {
     const statements = takeover(this.#names, from, to, this.#wiring.takeover(from, to));
     const started = performance.now();
     try {
+      this.#wiring.foretell?.(to);
       await this.#nft.change(statements);
     } catch (error) {
       await this.#judge(from, to, error);
     }
     const ms = performance.now() - started;
-    await this.#wiring.announce(to);
+    await this.#wiring.announce(to, this.#nft);
     return { ms };
   }
 
@@ -123,15 +130,7 @@ export class NetworkSwitch implements Service {
     await this.#wiring.release();
   }
 
-  async drain(
-    board: BoardName,
-    options: {
-      readonly sinceMs: number;
-      readonly atOnce?: boolean;
-      readonly onProgress?: (progress: DrainProgress) => void;
-    },
-    signal: AbortSignal,
-  ): Promise<DrainResult> {
+  async drain(board: BoardName, options: DrainOptions, signal: AbortSignal): Promise<DrainResult> {
     const { holder, epoch } = await this.#readPresent();
     if (holder === board)
       throw new TwinboardError("internal", { detail: `drain of board ${board}, which holds` });
@@ -173,6 +172,10 @@ export class NetworkSwitch implements Service {
 
   async mend(signal: AbortSignal): Promise<void> {
     if ((await this.#read()).present) await this.#wiring.mend(signal);
+  }
+
+  wireObstacle(board: BoardName): Promise<string | null> {
+    return this.#wiring.wireObstacle(board);
   }
 
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void {
@@ -219,6 +222,7 @@ export class NetworkSwitch implements Service {
   async #judge(from: ServiceCondition, to: BoardName, cause: unknown): Promise<void> {
     const now = await this.#read();
     if (now.epoch === from.epoch + 1 && now.holder === to) return;
+    if (now.holder !== null) await this.#wiring.announce(now.holder, this.#nft);
     const code = now.present && now.epoch !== from.epoch ? "stale-epoch" : "takeover-failed";
     throw new TwinboardError(code, {
       detail: `to board ${to}: epoch ${from.epoch} was expected, ${now.epoch} is there`,

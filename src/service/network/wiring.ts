@@ -9,7 +9,7 @@
  */
 import type { BoardName } from "../../board/board.ts";
 import type { NftSession } from "../../system/nft.ts";
-import type { DrainProgress, DrainResult, Trouble } from "../service.ts";
+import type { DrainOptions, DrainResult, Trouble } from "../service.ts";
 import type { Standing } from "./register.ts";
 
 export type TableFamily = "inet" | "bridge" | "netdev";
@@ -23,14 +23,10 @@ export interface WiringTable {
   readonly elements: (standing: Standing) => string;
 }
 
-export interface DrainOrder {
+export interface DrainOrder extends DrainOptions {
   readonly board: BoardName;
   /** The epoch when the drain began; a drain of another time closes and cuts nothing. */
   readonly epoch: number;
-  /** Epoch time in milliseconds of the takeover. */
-  readonly sinceMs: number;
-  readonly atOnce?: boolean;
-  readonly onProgress?: (progress: DrainProgress) => void;
 }
 
 /** As `Trouble`, of the wiring as a whole. */
@@ -49,13 +45,15 @@ export interface Wiring {
   /** Settings and addresses of the host, once the rules stand. */
   open(signal: AbortSignal): Promise<void>;
   /** The host's side of a board's service card, which exists. */
-  attach(board: BoardName, signal: AbortSignal): Promise<void>;
+  attach(board: BoardName, signal: AbortSignal, nft: NftSession): Promise<void>;
   /** Before a takeover, when the board is attached: whatever takes time. Changes nothing for the outside. */
   prepare(to: BoardName, standing: Standing, signal: AbortSignal): Promise<void>;
   /** Statements of the takeover, besides the register's. `standing` is what was before it. */
   takeover(standing: Standing, to: BoardName): readonly string[];
+  /** The takeover's transaction follows at once: what must have begun by then. Does not wait. If it fails, `announce` follows for who holds. */
+  foretell?(to: BoardName): void;
   /** The holder has changed, or a daemon begins with the holder that it found: the outside is told, where it must be. Ends soon. */
-  announce(holder: BoardName): Promise<void>;
+  announce(holder: BoardName, nft: NftSession): Promise<void>;
   /** What `prepare` began, and no takeover followed. */
   release(): Promise<void>;
   /** Statements that shut a draining board off, besides the register's. `standing` is what was before it. */
@@ -66,10 +64,9 @@ export interface Wiring {
   troubles(standing: Standing, nft: NftSession): Promise<readonly WiringTrouble[]>;
   /** Makes what `attach` made again where somebody took it away, as far as it can be; changes no holder. */
   mend(signal: AbortSignal): Promise<void>;
-  /**
-   * Tells when the outside cannot be reached through a board's own wire, and when it can again (`null`): a link that is down.
-   * Returns what ends that. Most wirings have one wire for both boards, and tell nothing.
-   */
+  /** As `Service.wireObstacle`: a link that is down. Most wirings have one wire for both boards, and tell nothing. */
+  wireObstacle(board: BoardName): Promise<string | null>;
+  /** As `Service.watchWire`. */
   watchWire(board: BoardName, onChange: (obstacle: string | null) => void): () => void;
   /** Takes back all that `open` and `attach` did, while the rules still stand. */
   close(signal: AbortSignal): Promise<void>;

@@ -124,6 +124,10 @@ export class RoutedWiring implements Wiring {
   }
 
   /** Both boards share the uplink. */
+  wireObstacle(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   watchWire(): () => void {
     return () => undefined;
   }

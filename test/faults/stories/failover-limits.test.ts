@@ -48,6 +48,22 @@ test("when failover has given up, an upgrade may fail to boot once without being
   assert.equal((await system.status()).stuck, null);
 });
 
+test("a board that takes long to fail at each start is told of after three of them, and tried again later", async () => {
+  const { host, system } = await serving("1");
+  host.boards.faults.set("1", { reports: null });
+  await killHolder({ host, system });
+  const tried = host.boards.started.length;
+  const { stuck } = await system.status();
+  assert.equal(stuck?.code, "failover-given-up");
+  assert.match(stuck?.reason ?? "", /started 3 times in a row in vain/);
+  host.boards.faults.clear();
+  await host.clock.runUntil(host.clock.sleep(failoverWindowMs + 60_000));
+  await host.clock.runUntil(system.idle());
+  assert.equal(host.boards.started.length, tried + 1);
+  assert.equal(await host.summary(system), "a: in service 1, b: off -");
+  assert.equal((await system.status()).stuck, null);
+});
+
 test("with a full disk each story has an id of its own", async () => {
   const { host, system } = await serving("1");
   const ids: string[] = [];

@@ -99,3 +99,16 @@ test("a board in service that is dead is no hindrance to a rollback, without fai
   assert.equal(await host.summary(system), "a: in service 1, b: dead 2");
   assert.equal((await system.status()).stuck, null);
 });
+
+test("the daemon ends in a rollback, and the board in service dies: what a failover did meanwhile is not done again", async () => {
+  const { host, system } = await serving("1", "2");
+  at(host, { phase: "boot" }, () => void system.close());
+  await host.clock.runUntil(system.rollback());
+  await host.clock.runUntil(system.idle());
+  host.boards.die("b");
+  const next = host.daemon();
+  await host.settle(next);
+  assert.equal(await host.summary(next), "a: in service 1, b: dormant 2");
+  assert.deepEqual(host.boards.started.length, 3, "only the board that died was booted");
+  assert.equal(host.boards.priorities.get("a"), "service");
+});

@@ -1,4 +1,4 @@
-/** Cuts a stream of bytes into lines, with a limit on what one line may hold: a board must not fill the daemon's memory. */
+/** Cuts a stream of bytes into lines, with a limit on what one line may hold: whoever sends must not fill our memory. */
 
 const newline = 0x0a;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { LineCutter } from "./lines.ts";
+import { LineCutter } from "./text-lines.ts";
 
 /** Cuts `bytes` at the given places, as a socket may. */
 function chunks(bytes: Buffer, cuts: readonly number[]): Buffer[] {

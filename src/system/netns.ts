@@ -1,0 +1,25 @@
+/** The door to network namespaces with a name (ip-netns(8)). */
+import { run } from "./process.ts";
+
+/** Names of all there are. Errors: `missing-program`, `command-failed`. */
+export async function namespaces(): Promise<ReadonlySet<string>> {
+  const { stdout } = await run("ip", ["-json", "netns", "list"]);
+  const text = stdout.toString().trim();
+  return new Set(text === "" ? [] : (JSON.parse(text) as { name: string }[]).map(({ name }) => name));
+}
+
+/** Makes it unless it is there. Errors: `command-failed`. */
+export async function addNamespace(name: string, signal: AbortSignal): Promise<void> {
+  if (!(await namespaces()).has(name)) await run("ip", ["netns", "add", name], { signal });
+}
+
+/** Removes it, and with it every card that is in it and in no other; repeatable. Errors: `command-failed`. */
+export async function deleteNamespace(name: string): Promise<void> {
+  if ((await namespaces()).has(name)) await run("ip", ["netns", "delete", name]);
+}
+
+/** Runs ip(8) inside. Errors: `command-failed`. */
+export async function ipIn(name: string, words: readonly string[], signal: AbortSignal): Promise<string> {
+  const { stdout } = await run("ip", ["-netns", name, ...words], { signal });
+  return stdout.toString();
+}

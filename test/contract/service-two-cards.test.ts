@@ -1,0 +1,22 @@
+import { twoCardsLab } from "../fixtures/two-cards/lab.ts";
+import { serviceContract } from "./service.ts";
+
+const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
+
+serviceContract(
+  "two cards",
+  async () => {
+    const lab = await twoCardsLab("contract");
+    let daemon = lab.daemon();
+    return {
+      service: daemon,
+      restart: async () => {
+        await daemon.peer.kill();
+        daemon = lab.daemon();
+        return daemon;
+      },
+      [Symbol.asyncDispose]: async () => await lab[Symbol.asyncDispose](),
+    };
+  },
+  skip,
+);
