@@ -137,6 +137,7 @@ export class TwoCardsWiring implements Wiring {
   async prepare(to: BoardName, _: Standing, signal: AbortSignal): Promise<void> {
     await this.#wires.look();
     const plan = bridgedPlanOf(this.#plan, to, this.#wires.found);
+    bridgeOf(this.#wires.found, plan);
     await Promise.all([untilForwarding(plan, to, signal), this.#announcer.open(this.#cardsOf(to))]);
   }
 
