@@ -51,8 +51,11 @@ async function tcpTakeover({ options, ...run }: BenchRun): Promise<BenchResult> 
   const traffic = connectionFigures(result);
   const more = {
     boards,
+    longestGapTakeover: result.aroundTakeovers.longestIn + 1,
     gapP50Ms: result.aroundTakeovers.p50Ms,
     baselineGapP50Ms: result.elsewhere.p50Ms,
+    gapP99Ms: result.aroundTakeovers.p99Ms,
+    baselineGapP99Ms: result.elsewhere.p99Ms,
     wholeRunLongestGapMs: result.longestGapMs,
     longestAnswerMs: result.longestMs,
     perSecond: Math.round(result.perSecond),

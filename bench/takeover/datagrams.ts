@@ -61,8 +61,11 @@ export function datagramFigures(result: DatagramResult): TrafficFigures {
 export function moreOf(result: DatagramResult): Record<string, unknown> {
   const { sending } = result;
   return {
+    longestGapTakeover: result.aroundTakeovers.longestIn + 1,
     gapP50Ms: result.aroundTakeovers.p50Ms,
     baselineGapP50Ms: result.elsewhere.p50Ms,
+    gapP99Ms: result.aroundTakeovers.p99Ms,
+    baselineGapP99Ms: result.elsewhere.p99Ms,
     wholeRunLongestGapMs: result.longestGapMs,
     lostThere: result.lostThere,
     lostBack: result.lostBack,

@@ -40,6 +40,8 @@ export function takeoverResult(
   const times = {
     commitP50Ms: ranked(commit, 0.5),
     commitP99Ms: ranked(commit, 0.99),
+    commitLongestMs: Math.max(...commit),
+    commitLongestTakeover: commit.indexOf(Math.max(...commit)) + 1,
     commitKernelP50Ms: kernel === null ? null : ranked(kernel, 0.5),
     commitKernelP99Ms: kernel === null ? null : ranked(kernel, 0.99),
   };

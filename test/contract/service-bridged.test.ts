@@ -19,4 +19,5 @@ serviceContract(
     };
   },
   skip,
+  "everything",
 );

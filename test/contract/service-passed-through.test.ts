@@ -42,6 +42,7 @@ serviceContract(
     };
   },
   skip,
+  "everything",
 );
 
 test("a card that is not ready is refused; one that goes while boards serve is told, and they serve on", {

@@ -21,4 +21,6 @@ serviceContract(
     };
   },
   skip,
+  "everything",
+  "own",
 );

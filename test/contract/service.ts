@@ -1,6 +1,6 @@
 /** The contract of the service (src/service/service.ts), held against each driver. */
 import assert from "node:assert/strict";
-import { describe, type TestContext, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BoardName, boardNames, otherBoard } from "../../src/board/board.ts";
 import type { ErrorCode } from "../../src/errors.ts";
@@ -10,27 +10,33 @@ export interface ServiceSubject extends AsyncDisposable {
   readonly service: Service;
   /** The daemon was killed; another one, over the same kernel. */
   readonly restart: () => Promise<Service>;
-  /** Only of a driver that tells one flow from another, and leaves those that exist where they are. */
+  /** Of a driver that moves new flows alone. */
   readonly flows?: {
     /** Begins one that ends only when it is cut. */
     begin(): Promise<void>;
     /** Those begun that a board still has. */
     on(board: BoardName): Promise<number>;
   };
-  /** Only where each board has a wire of its own: cuts one, or joins it again. */
+  /** Of a driver whose boards have a wire each: cuts one, or joins it again. */
   readonly wire?: (board: BoardName, state: "cut" | "whole") => Promise<void>;
 }
 
+/**
+ * @param moves by a takeover: `new flows`, those that exist stay where they are; `everything` at once, flow or not.
+ * @param wires whether each board has a wire of its own.
+ */
 export function serviceContract(
   driver: string,
   make: () => Promise<ServiceSubject>,
   skip: string | false = false,
+  moves: "new flows" | "everything" = "new flows",
+  wires: "shared" | "own" = "shared",
 ): void {
   const signal = AbortSignal.timeout(120_000);
-  const on = (name: string, body: (subject: ServiceSubject, context: TestContext) => Promise<void>): void => {
-    void test(name, { skip, signal }, async (context) => {
+  const on = (name: string, body: (subject: ServiceSubject) => Promise<void>): void => {
+    void test(name, { skip, signal }, async () => {
       await using subject = await make();
-      await body(subject, context);
+      await body(subject);
     });
   };
 
@@ -136,11 +142,10 @@ export function serviceContract(
       await rejectsWith("takeover-failed", service.handOver("a", signal));
     });
 
-    on(
-      "flows stay with the old board; drained at once they are cut, and counted",
-      async (subject, context) => {
+    if (moves === "new flows")
+      on("flows stay with the old board; drained at once they are cut, and counted", async (subject) => {
         const { service, flows } = subject;
-        if (flows === undefined) return context.skip("this driver tells no flow from another");
+        assert.ok(flows);
         await service.setUp(signal);
         await service.handOver("a", signal);
         for (let count = 0; count < 3; count += 1) await flows.begin();
@@ -160,8 +165,7 @@ export function serviceContract(
         await expectCondition(service, "b", "a");
         await service.fence("a");
         await expectCondition(service, "b", null);
-      },
-    );
+      });
 
     on("a drain that is given up ends, and goes on when it is asked for again", async (subject) => {
       await subject.service.setUp(signal);
@@ -184,45 +188,47 @@ export function serviceContract(
       assert.equal((await subject.flows?.on("a")) ?? 0, 0);
     });
 
-    on(
-      "a board whose wire is cut is told, and prepared only where there is no better; it may hold all the same",
-      async ({ service, wire }, context) => {
-        if (wire === undefined) return context.skip("both boards share one wire");
-        await service.setUp(signal);
-        await service.handOver("a", signal);
-        assert.equal(await service.wireObstacle("b"), null);
-        const told: (string | null)[] = [];
-        const end = service.watchWire("b", (obstacle) => told.push(obstacle));
-        await wire("b", "cut");
-        await until(async () => told.length === 1 && (await service.wireObstacle("b")) !== null);
-        assert.equal(told[0], await service.wireObstacle("b"));
-        assert.equal(await service.wireObstacle("a"), null);
-        await rejectsWith("board-unlinked", service.prepare("b", signal));
-        await expectCondition(service, "a", null);
-        await service.prepare("b", signal, { partly: true });
-        await service.handOver("b", signal);
-        // One that holds already is not refused what it has.
-        await service.prepare("b", signal);
-        await expectCondition(service, "b", "a");
-        await wire("b", "whole");
-        await until(async () => told.length === 2 && (await service.wireObstacle("b")) === null);
-        assert.equal(told[1], null);
-        end();
-        await service.prepare("a", signal);
-        await service.handOver("a", signal);
-        await service.prepare("b", signal);
-      },
-    );
+    if (wires === "own") {
+      on(
+        "a board whose wire is cut is told, and prepared only where there is no better; it may hold all the same",
+        async ({ service, wire }) => {
+          assert.ok(wire !== undefined);
+          await service.setUp(signal);
+          await service.handOver("a", signal);
+          assert.equal(await service.wireObstacle("b"), null);
+          const told: (string | null)[] = [];
+          const end = service.watchWire("b", (obstacle) => told.push(obstacle));
+          await wire("b", "cut");
+          await until(async () => told.length === 1 && (await service.wireObstacle("b")) !== null);
+          assert.equal(told[0], await service.wireObstacle("b"));
+          assert.equal(await service.wireObstacle("a"), null);
+          await rejectsWith("board-unlinked", service.prepare("b", signal));
+          await expectCondition(service, "a", null);
+          await service.prepare("b", signal, { partly: true });
+          await service.handOver("b", signal);
+          // One that holds already is not refused what it has.
+          await service.prepare("b", signal);
+          await expectCondition(service, "b", "a");
+          await wire("b", "whole");
+          await until(async () => told.length === 2 && (await service.wireObstacle("b")) === null);
+          assert.equal(told[1], null);
+          end();
+          await service.prepare("a", signal);
+          await service.handOver("a", signal);
+          await service.prepare("b", signal);
+        },
+      );
 
-    on("of a wire that is cut already the watch tells when it begins", async ({ service, wire }, context) => {
-      if (wire === undefined) return context.skip("both boards share one wire");
-      await service.setUp(signal);
-      await wire("a", "cut");
-      await until(async () => (await service.wireObstacle("a")) !== null);
-      const told: (string | null)[] = [];
-      service.watchWire("a", (obstacle) => told.push(obstacle));
-      await until(() => Promise.resolve(told.length === 1));
-    });
+      on("of a wire that is cut already the watch tells when it begins", async ({ service, wire }) => {
+        assert.ok(wire !== undefined);
+        await service.setUp(signal);
+        await wire("a", "cut");
+        await until(async () => (await service.wireObstacle("a")) !== null);
+        const told: (string | null)[] = [];
+        service.watchWire("a", (obstacle) => told.push(obstacle));
+        await until(() => Promise.resolve(told.length === 1));
+      });
+    }
 
     on(
       "nothing is in trouble where nothing is wrong, and mending that changes nothing",

@@ -4,24 +4,28 @@
  */
 import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
-import { forget, type Link, links, whereIs } from "../../system/links.ts";
+import { forget, links, whereIs } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
 import { gateElements, gateFamily, gateRules, gateShut, gateTakeover, strayRules } from "../network/gate.ts";
 import { identitySets, refuseOtherIdentity, takenByHost } from "../network/identity.ts";
 import { waitOutLinger } from "../network/linger.ts";
-import { elementsOf, registerFamily, type Standing } from "../network/register.ts";
+import { registerFamily, type Standing } from "../network/register.ts";
 import type { DrainOrder, Wiring, WiringTable, WiringTrouble } from "../network/wiring.ts";
 import type { DrainResult } from "../service.ts";
 import type { BridgedPlan } from "./plan.ts";
 import { bridgeOf, isJoined, joinBridge, leaveBridge, untilForwarding } from "./ports.ts";
+import { BridgedTroubles } from "./troubles.ts";
 
 export class BridgedWiring implements Wiring {
   readonly families = [registerFamily, gateFamily] as const;
   readonly #plan: BridgedPlan;
+  readonly #troubles: BridgedTroubles;
 
-  constructor(plan: BridgedPlan) {
+  /** @param lookMs of `BridgedTroubles`. */
+  constructor(plan: BridgedPlan, lookMs?: number) {
     this.#plan = plan;
+    this.#troubles = new BridgedTroubles(plan, lookMs);
   }
 
   async checkHost(standing: Standing, signal: AbortSignal): Promise<void> {
@@ -75,23 +79,8 @@ export class BridgedWiring implements Wiring {
     return await waitOutLinger(this.#plan.lingerMs, order, signal);
   }
 
-  async troubles({ holder }: Standing, nft: NftSession): Promise<WiringTrouble[]> {
-    const { uplink, names, identity } = this.#plan;
-    const found = await links();
-    const bridge = found.get(uplink);
-    if (bridge === undefined) return [lasting(`the bridge ${uplink} is gone`)];
-    if (bridge.bridge === undefined) return [lasting(`${uplink} is no bridge any more`)];
-    const strangers = elementsOf((await nft.readSets(gateFamily, names.table)) ?? [], "strangers");
-    return [
-      ...(bridge.up ? [] : [lasting(`the bridge ${uplink} is down`)]),
-      ...(leadsOutside(found, this.#plan) ? [] : [lasting(`no other port of ${uplink} has a link`)]),
-      ...boardNames.flatMap((board) => portTrouble(found, this.#plan, board, board === holder)),
-      ...strangers.map((card) =>
-        lasting(
-          `behind ${cardOf(card)} somebody sends with the boards' MAC address ${identity.mac}, and is kept out`,
-        ),
-      ),
-    ];
+  async troubles(standing: Standing, nft: NftSession): Promise<WiringTrouble[]> {
+    return await this.#troubles.of(standing, nft);
   }
 
   async mend(signal: AbortSignal): Promise<void> {
@@ -131,37 +120,4 @@ export function bridgedTables({ names, identity }: BridgedPlan): WiringTable[] {
       elements: ({ holder }) => gateElements(names, holder),
     },
   ];
-}
-
-/** Whether anything but the boards is plugged into the bridge. */
-export function leadsOutside(found: ReadonlyMap<string, Link>, { uplink, names }: BridgedPlan): boolean {
-  const ours = new Set(boardNames.map((board) => names.card(board, "service")));
-  return [...found.values()].some(
-    ({ name, port, carrier }) => port?.bridge === uplink && carrier && !ours.has(name),
-  );
-}
-
-function lasting(what: string): WiringTrouble {
-  return { what, mendable: false };
-}
-
-function portTrouble(
-  found: ReadonlyMap<string, Link>,
-  plan: BridgedPlan,
-  board: BoardName,
-  holds: boolean,
-): WiringTrouble[] {
-  const card = plan.names.card(board, "service");
-  const link = found.get(card);
-  const whose = `${card} of board ${board}`;
-  // Without its card a board that does not hold does not run either.
-  if (link === undefined) return holds ? [lasting(`${whose} is gone`)] : [];
-  if (isJoined(link, plan)) return [];
-  return [{ what: `${whose} is not the port of ${plan.uplink} that it was made`, mendable: true }];
-}
-
-/** With a timeout, an element is an object (libnftables-json(5)). */
-function cardOf(element: unknown): string {
-  const { elem } = Object(element) as { readonly elem?: { readonly val?: unknown } };
-  return String(elem?.val ?? element);
 }

@@ -7,9 +7,10 @@ import { type Link, links, portVlans, whereIs } from "../../system/links.ts";
 import { hasSetting, readSetting } from "../../system/sysctl.ts";
 import { type Feature, lackingIpv6, otherRuleFindings, trialFinding } from "../network/host.ts";
 import { takenByHost } from "../network/identity.ts";
-import { bridgedTables, leadsOutside } from "./bridged.ts";
+import { bridgedTables } from "./bridged.ts";
 import type { BridgedPlan } from "./plan.ts";
 import { bridgeOf } from "./ports.ts";
+import { leadsOutside } from "./troubles.ts";
 
 const modules = "nf_tables bridge";
 const hook = "type filter hook prerouting priority -300";

@@ -52,7 +52,7 @@ export async function joinBridge(plan: BridgedPlan, board: BoardName, signal: Ab
 
 /**
  * Waits until the board's port passes frames on: a bridge that speaks STP lets a new one wait.
- * Errors: `missing-card`, `uplink-unfit`, `takeover-failed`.
+ * Errors: `takeover-failed`; the signal's reason.
  * @param known all cards, if they were read just now.
  */
 export async function untilForwarding(
@@ -64,8 +64,8 @@ export async function untilForwarding(
   const card = plan.names.card(board, "service");
   const deadline = performance.now() + forwardingTimeoutMs;
   for (let found = known ?? (await links()); ; found = await links()) {
-    bridgeOf(found, plan);
-    const { state = "gone" } = found.get(card)?.port ?? {};
+    // A bridge that is gone keeps no board from relieving one that failed.
+    const { state } = found.get(card)?.port ?? {};
     if (state !== "listening" && state !== "learning") return;
     if (performance.now() > deadline)
       throw new TwinboardError("takeover-failed", {
@@ -104,9 +104,9 @@ export function isJoined(link: Link | undefined, { uplink }: BridgedPlan): boole
   return link?.up === true && link.port?.bridge === uplink && !link.port.learning;
 }
 
-/** Of the host's end of the card: higher than those of hardware, so that no bridge takes it for its own. */
+/** Of the host's end of the card: higher than those of all others, so that no bridge takes it for its own. */
 function highMac({ names }: BridgedPlan, board: BoardName): string {
-  return names.mac(board, "service").replace(/^../, "fe");
+  return names.mac(board, "service").replace(/^..:../, "fe:ff");
 }
 
 async function setVlans(card: string, { vlans: { untagged, tagged } }: BridgedPlan): Promise<void> {

@@ -78,6 +78,10 @@ test("a fenced board's flows are cut service by service", () => {
   assert.match(elements(plan, standing("a")), /set cut \{ type mark; elements = \{ 0x1800, 0x2800 \}/);
 });
 
+test("services that are not tracked leave nothing to cut", () => {
+  assert.deepEqual(shut({ ...plan, services: [] }, "b"), []);
+});
+
 test("statements of the routed wiring become one line with the register's", () => {
   assert.doesNotMatch(takeOver(names, standing("a"), "b", takeover(plan, "b")), /\n/);
   assert.match(shutAll(names, 7, shut(plan, "b")), /cut \{ 0x1800, 0x2800 \}$/);

@@ -41,7 +41,9 @@ export function takeover(plan: RoutedPlan, to: BoardName): string[] {
 
 /** The clients of a board that may not even finish what it began are answered by resets when they speak. */
 export function shut(plan: RoutedPlan, board: BoardName): string[] {
-  return [`add element ${tableOf(plan)} cut { ${marksOf(plan, board).join(", ")} }`];
+  const marks = marksOf(plan, board);
+  // What is not tracked has no marks; nftables takes no empty list.
+  return marks.length === 0 ? [] : [`add element ${tableOf(plan)} cut { ${marks.join(", ")} }`];
 }
 
 /** From here on, flows with these boards and services in their marks are answered by resets. */
