@@ -12,6 +12,11 @@ const endTimeoutMs = 1000;
 /** Frames that wait for a program that does not get on; more are dropped, for they are late already. */
 const maxWaiting = 64;
 
+/** Cards may have names that mean something in an address of socat's. */
+function escaped(card: string): string {
+  return card.replaceAll(/[^\w.-]/g, String.raw`\$&`);
+}
+
 export class FrameSender {
   readonly card: string;
   /** Resolves when frames leave, or when it is certain that none will. */
@@ -25,7 +30,7 @@ export class FrameSender {
     this.card = card;
     this.#frameBytes = frameBytes;
     // Two -d: it tells when it is ready.
-    const words = ["-d", "-d", "-u", "-b", String(frameBytes), "STDIN", `INTERFACE:${card}`];
+    const words = ["-d", "-d", "-u", "-b", String(frameBytes), "STDIN", `INTERFACE:${escaped(card)}`];
     this.#child = spawn("socat", words, { stdio: ["pipe", "ignore", "pipe"] });
     this.ready = this.#untilReady();
     this.#child.stdin.on("error", () => undefined);
