@@ -11,7 +11,11 @@ import type {
 import type { SystemNames } from "../system/names.ts";
 
 export function identityOf(network: NetworkConfig, names: SystemNames, name: BoardName): BoardIdentity {
-  if (network.mode === "bridged" || network.mode === "two-cards") return sharedIdentity(network, names);
+  if (network.mode === "bridged") return { ...sharedIdentity(network, names), wire: "shared" };
+  if (network.mode === "two-cards") {
+    const wire = network.passedThrough ? { ownPci: network.uplinks[name] } : "shared";
+    return { ...sharedIdentity(network, names), wire };
+  }
   const mac = names.mac(name, "service");
   if (network.mode === "none") return { mac, wire: "link" };
   const { boards, boards6 } = network;
@@ -26,12 +30,11 @@ export function identityOf(network: NetworkConfig, names: SystemNames, name: Boa
 function sharedIdentity(
   { identity: { mac, ipv4, ipv6 } }: BridgedNetwork | TwoCardsNetwork,
   names: SystemNames,
-): BoardIdentity {
+): Omit<BoardIdentity, "wire"> {
   return {
     mac: mac ?? names.sharedMac,
     ...(ipv4 === undefined ? {} : { ipv4: told(ipv4) }),
     ...(ipv6 === undefined ? {} : { ipv6: told(ipv6) }),
-    wire: "shared",
   };
 }
 

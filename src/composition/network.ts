@@ -12,6 +12,9 @@ import { bridgedFindings } from "../service/bridged/host.ts";
 import type { BridgedPlan } from "../service/bridged/plan.ts";
 import type { SharedIdentity } from "../service/network/identity.ts";
 import type { Wiring } from "../service/network/wiring.ts";
+import { passedThroughFindings } from "../service/passed-through/host.ts";
+import { PassedThroughWiring } from "../service/passed-through/passed-through.ts";
+import type { PassedThroughPlan } from "../service/passed-through/plan.ts";
 import { routedFindings } from "../service/routed/host.ts";
 import type { RoutedPlan } from "../service/routed/plan.ts";
 import { RoutedWiring } from "../service/routed/routed.ts";
@@ -25,7 +28,10 @@ import { type SystemNames, systemNames } from "../system/names.ts";
 export function wiringOf({ network, ...config }: Config): Wiring {
   if (network.mode === "routed") return new RoutedWiring(routedPlan(config, network));
   if (network.mode === "bridged") return new BridgedWiring(bridgedPlan(config, network));
-  if (network.mode === "two-cards") return new TwoCardsWiring(twoCardsPlan(config, network));
+  if (network.mode === "two-cards")
+    return network.passedThrough
+      ? new PassedThroughWiring(passedThroughPlan(config, network))
+      : new TwoCardsWiring(twoCardsPlan(config, network));
   return new UnwiredWiring();
 }
 
@@ -34,7 +40,10 @@ export async function networkFindings(config: Config, signal: AbortSignal): Prom
   const { network } = config;
   if (network.mode === "routed") return await routedFindings(routedPlan(config, network), signal);
   if (network.mode === "bridged") return await bridgedFindings(bridgedPlan(config, network), signal);
-  if (network.mode === "two-cards") return await twoCardsFindings(twoCardsPlan(config, network), signal);
+  if (network.mode === "two-cards")
+    return network.passedThrough
+      ? await passedThroughFindings(passedThroughPlan(config, network), systemNames(config.system), signal)
+      : await twoCardsFindings(twoCardsPlan(config, network), signal);
   return [];
 }
 
@@ -72,6 +81,13 @@ function twoCardsPlan(
   const { ipv4, ipv6 } = identity;
   const gateways = { ...gatewayOf("ipv4", ipv4), ...gatewayOf("ipv6", ipv6) };
   return { names, uplinks, identity: shared(identity, names), gateways, lingerMs, vlans, stateDirectory };
+}
+
+function passedThroughPlan(
+  { system }: Pick<Config, "system">,
+  { uplinks, identity }: TwoCardsNetwork,
+): PassedThroughPlan {
+  return { devices: uplinks, identity: shared(identity, systemNames(system)) };
 }
 
 function gatewayOf(family: "ipv4" | "ipv6", own: IdentityAddress | undefined): Gateways {

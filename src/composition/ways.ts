@@ -10,11 +10,13 @@ import { features as routedFeatures } from "../service/routed/host.ts";
 import { type Finding, fine, unseen } from "../system/finding.ts";
 import { addresses } from "../system/ip.ts";
 import { type Link, links } from "../system/links.ts";
-import { systemNames } from "../system/names.ts";
+import { cardRoles, systemNames } from "../system/names.ts";
 
 interface Host {
   /** Neither the loopback card nor those of this system. */
   readonly cards: readonly Link[];
+  /** Names of what this system has made. */
+  readonly own: ReadonlySet<string>;
   /** Names of cards with an address of their own that is not link-local. */
   readonly addressed: ReadonlySet<string>;
 }
@@ -57,9 +59,10 @@ const ways: readonly Way[] = [
     name: "two-cards",
     use: "the same with a card for each board",
     features: bridgedFeatures,
-    fit: ({ cards, addressed }) => {
+    fit: ({ cards, addressed, own }) => {
       const free = cards.filter(
-        ({ name, kind, master }) => kind !== "bridge" && master === undefined && !addressed.has(name),
+        ({ name, kind, master }) =>
+          kind !== "bridge" && (master === undefined || own.has(master)) && !addressed.has(name),
       );
       const names = free.map(({ name }) => name);
       return names.length < 2
@@ -89,11 +92,11 @@ export async function wayFindings({ system, network }: Config, signal: AbortSign
 async function hostOf(system: string): Promise<Host> {
   const names = systemNames(system);
   const own = new Set(
-    (["a", "b"] as const).flatMap((board) => [names.card(board, "service"), names.card(board, "mgmt")]),
+    (["a", "b"] as const).flatMap((board) => cardRoles.map((role) => names.card(board, role))),
   );
   const cards = [...(await links()).values()].filter(({ name }) => name !== "lo" && !own.has(name));
   const addressed = (await addresses()).filter(({ address }) => !address.startsWith("fe80:"));
-  return { cards, addressed: new Set(addressed.map(({ card }) => card)) };
+  return { cards, own, addressed: new Set(addressed.map(({ card }) => card)) };
 }
 
 /** Names of what is missing; `undefined`: it could not be tried. */

@@ -57,8 +57,10 @@ export interface BridgedNetwork {
 
 export interface TwoCardsNetwork {
   readonly mode: "two-cards";
-  /** Of each board: a card without addresses, or a bridge that the integrator made. */
+  /** Of each board: a card without addresses, or a bridge that the integrator made; with `passedThrough` a PCI device's address. */
   readonly uplinks: Readonly<Record<"a" | "b", string>>;
+  /** Each board has its card for itself, and the host sees nothing of what passes it. */
+  readonly passedThrough: boolean;
   readonly identity: NetworkIdentity;
   /** How long the old board's card stays open after a takeover, while the outside learns where the new one is. */
   readonly lingerMs: number;
@@ -149,7 +151,14 @@ function networkConfig(
     return { mode, uplink, identity: identityOf(network), lingerMs, vlans };
   }
   if (mode === "two-cards")
-    return { mode, uplinks, identity: identityOf(network), lingerMs, vlans: network.vlans ?? [] };
+    return {
+      mode,
+      uplinks: { a: cardName(uplinks.a), b: cardName(uplinks.b) },
+      passedThrough: typeof uplinks.a === "object",
+      identity: identityOf(network),
+      lingerMs,
+      vlans: network.vlans ?? [],
+    };
   return {
     mode,
     uplink,
@@ -160,6 +169,13 @@ function networkConfig(
     markMask: network["mark-mask"] ?? defaultMarkMask,
     masquerade: network.masquerade ?? true,
   };
+}
+
+type Uplink = NonNullable<ConfigDocument["network"]["uplinks"]>["a"];
+
+/** As the kernel or lspci tells it. */
+export function cardName(uplink: Uplink): string {
+  return typeof uplink === "object" ? uplink.pci : uplink;
 }
 
 function identityOf({

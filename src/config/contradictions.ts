@@ -1,6 +1,6 @@
 /** What each value allows by itself and the values together do not. */
 import { isIPv6 } from "node:net";
-import { defaultMarkMask } from "./config.ts";
+import { cardName, defaultMarkMask } from "./config.ts";
 import type { Contradiction } from "./contradiction.ts";
 import { ofLeased } from "./leased-contradictions.ts";
 import { ofLines } from "./line-contradictions.ts";
@@ -86,8 +86,7 @@ function ofMode({ network, services = [] }: ConfigDocument): Contradiction[] {
 
 function ofIdentity({ mode, uplinks, ...network }: ConfigDocument["network"]): Contradiction[] {
   const found: Contradiction[] = [];
-  if (mode === "two-cards" && uplinks !== undefined && uplinks.a === uplinks.b)
-    found.push({ path: ["network", "uplinks", "b"], message: `board a has ${uplinks.a} already` });
+  if (mode === "two-cards" && uplinks !== undefined) found.push(...ofUplinks(uplinks, network));
   for (const [addressKey, gatewayKey] of [
     ["address", "gateway"],
     ["address6", "gateway6"],
@@ -108,6 +107,21 @@ function ofIdentity({ mode, uplinks, ...network }: ConfigDocument["network"]): C
     if (vlan === network.vlan || network.vlans?.indexOf(vlan) !== index)
       found.push({ path: ["network", "vlans", index], message: `VLAN ${vlan} is named already` });
   return found;
+}
+
+type Network = ConfigDocument["network"];
+
+function ofUplinks({ a, b }: NonNullable<Network["uplinks"]>, { linger, vlans }: Network): Contradiction[] {
+  const at = ["network", "uplinks", "b"];
+  if (typeof a !== typeof b)
+    return [{ path: at, message: "is passed through or not as that of board a: expected two of one kind" }];
+  if (cardName(a) === cardName(b)) return [{ path: at, message: `board a has ${cardName(a)} already` }];
+  if (typeof a === "string") return [];
+  const message = "means nothing with cards that the boards have for themselves";
+  return [
+    ...(linger === undefined ? [] : [{ path: ["network", "linger"], message }]),
+    ...(vlans === undefined ? [] : [{ path: ["network", "vlans"], message }]),
+  ];
 }
 
 /** Whether a gateway is on the wire itself. */

@@ -17,6 +17,7 @@ const programs: Readonly<Record<string, string>> = {
   mkfifo: "coreutils",
   mount: "mount",
   nft: "nftables",
+  nsenter: "util-linux",
   openssl: "openssl",
   "qemu-system-x86_64": "qemu-system-x86",
   setpriv: "util-linux",
@@ -24,6 +25,7 @@ const programs: Readonly<Record<string, string>> = {
   ss: "iproute2",
   stty: "coreutils",
   taskset: "util-linux",
+  tee: "coreutils",
   unshare: "util-linux",
   unsquashfs: "squashfs-tools",
 };

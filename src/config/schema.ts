@@ -18,6 +18,7 @@ import {
   mebi,
   name,
   notYet,
+  pciAddress,
   section,
   size,
   whole,
@@ -80,6 +81,17 @@ const boards6Prefix = z.string().refine((text) => {
     unfitness(addressAt(prefix, 1)) === undefined
   );
 }, "expected an IPv6 prefix of /16 to /126 that begins at its first address, such as fd5c:9a1e:7b42::/64");
+
+const passedThrough = section({ pci: pciAddress });
+
+/** A card of the host's by its name, or one that the board has for itself. */
+const ownCard = z.unknown().transform((raw, context): string | z.infer<typeof passedThrough> => {
+  const result = typeof raw === "object" ? passedThrough.safeParse(raw) : card.safeParse(raw);
+  if (result.success) return result.data;
+  for (const issue of result.error.issues)
+    context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);
+  return z.NEVER;
+});
 
 /** Of one card: not a group's (IEEE 802, the lowest bit of the first octet). */
 const mac = z
@@ -157,7 +169,7 @@ export const documentSchema = section({
   network: section({
     mode: choice(["routed", "bridged", "two-cards", "none"], []).optional(),
     uplink: card.optional(),
-    uplinks: section({ a: card, b: card }).optional(),
+    uplinks: section({ a: ownCard, b: ownCard }).optional(),
     boards: boardsPrefix.optional(),
     boards6: boards6Prefix.optional(),
     "mark-mask": markMask.optional(),

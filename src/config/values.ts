@@ -47,6 +47,15 @@ function measured(parse: (text: string) => number | undefined, what: string, lea
   });
 }
 
+/** Of a PCI device, with its domain, as lspci -D tells it. */
+export const pciAddress = z
+  .string()
+  .regex(
+    /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/i,
+    "expected the address of a PCI device, such as 0000:03:00.0",
+  )
+  .transform((text) => text.toLowerCase());
+
 export const hourMs = 3_600_000;
 export const duration = (example: string, leastMs = 1, mostMs = hourMs) =>
   measured(

@@ -27,6 +27,10 @@ export class ComposedService implements Service {
     this.#leased = leased;
   }
 
+  get pastHost(): boolean {
+    return this.#network.pastHost;
+  }
+
   async setUp(signal: AbortSignal): Promise<void> {
     await this.#network.setUp(signal);
     for (const service of this.#leased) await service.setUp(signal);

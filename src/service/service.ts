@@ -65,6 +65,11 @@ export interface DrainResult extends DrainProgress {
 
 export interface Service {
   /**
+   * Boards have cards for themselves, past the host: no rule of it keeps one from serving. Then only a board's own silence does, and the old
+   * one must be silent before a hand-over.
+   */
+  readonly pastHost: boolean;
+  /**
    * Makes rules, addresses and settings; every board is fenced before its card's link can come up. On a host where they already are
    * it changes neither holder nor draining nor flows. Errors: `missing-card`, `missing-program`, `need-root`, `address-in-use`.
    */

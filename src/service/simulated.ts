@@ -11,7 +11,7 @@ import type {
   Trouble,
 } from "./service.ts";
 
-export type ServiceCall = Exclude<keyof Service, symbol>;
+export type ServiceCall = Exclude<keyof Service, symbol | "pastHost">;
 
 export interface HolderChange {
   readonly from: BoardName | null;
@@ -42,6 +42,8 @@ export class SimulatedServiceWorld {
   #condition: ServiceCondition = { present: false, holder: null, draining: null, epoch: 0 };
   #deadlinePassed = false;
   readonly #waiting = new Set<() => void>();
+  /** As `Service.pastHost`. */
+  pastHost = false;
   readonly #obstacles: Record<BoardName, string | null> = { a: null, b: null };
   readonly #wireWatchers = new Set<{ board: BoardName; onChange: (obstacle: string | null) => void }>();
 
@@ -128,6 +130,11 @@ export class SimulatedServiceWorld {
 
 export class SimulatedService implements Service {
   readonly #world: SimulatedServiceWorld;
+
+  get pastHost(): boolean {
+    return this.#world.pastHost;
+  }
+
   #prepared: { readonly to: BoardName; readonly epoch: number } | undefined;
 
   constructor(world: SimulatedServiceWorld) {

@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { canonicalIpv6 } from "./ipv6-address.ts";
 
-export type CardRole = "mgmt" | "service" | "bridge" | "double";
+export const cardRoles = ["mgmt", "service", "bridge", "double"] as const;
+export type CardRole = (typeof cardRoles)[number];
 
 const roleLetters: Readonly<Record<CardRole, string>> = { mgmt: "m", service: "s", bridge: "b", double: "d" };
 

@@ -18,6 +18,17 @@ export async function deleteNamespace(name: string): Promise<void> {
   if ((await namespaces()).has(name)) await run("ip", ["netns", "delete", name]);
 }
 
+/** Writes a setting inside; `path` is below /proc/sys. Errors: `command-failed`. */
+export async function writeSettingIn(
+  name: string,
+  path: string,
+  value: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const write = [`--net=/run/netns/${name}`, "tee", `/proc/sys/${path}`];
+  await run("nsenter", write, { signal, input: `${value}\n` });
+}
+
 /** Runs ip(8) inside. Errors: `command-failed`. */
 export async function ipIn(name: string, words: readonly string[], signal: AbortSignal): Promise<string> {
   const { stdout } = await run("ip", ["-netns", name, ...words], { signal });

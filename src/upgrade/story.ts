@@ -13,6 +13,7 @@ import type { PhaseName, StoryKind } from "./record.ts";
 import type { Scene } from "./scene.ts";
 import { maxTries, withSlot, withTriesUsed } from "./system-file.ts";
 import { takeBack } from "./take-back.ts";
+import { takeOver } from "./take-over.ts";
 
 export interface Phase {
   readonly name: PhaseName;
@@ -82,7 +83,7 @@ export const phases: readonly Phase[] = [
     // The kernel says who holds: if it is the new board, `run` finishes; if not, what was leased is given back and it begins again.
     name: "takeover",
     stories: moving,
-    run: takeover,
+    run: takeOver,
     undo: takeBack,
     afterCrash: "repeat-while-alive",
     afterReboot: "roll-back",
@@ -292,32 +293,6 @@ async function serveUnhealthy(scene: Scene, error: unknown): Promise<void> {
   const unhealthy = error instanceof TwinboardError && error.code === "board-unhealthy";
   if (scene.facts.kind !== "restart" || !unhealthy) throw error;
   await scene.note({ servesUnhealthy: error.detail ?? error.message });
-}
-
-/** New work reaches the new board. The transaction inside `handOver` is the commit point; the kernel, not memory, says on which side we are. */
-async function takeover(scene: Scene): Promise<void> {
-  const { parts, facts } = scene;
-  const { service } = parts;
-  let takeoverMs: number | null = null;
-  await scene.whileAlive(facts.to, async (alive) => {
-    const { signal } = alive;
-    // A daemon before this one may have ended between the transaction and what follows it.
-    const again = (await service.inspect()).holder === facts.to;
-    const partly = facts.kind === "failover" || facts.kind === "restart";
-    if (!again) {
-      await service.release(signal);
-      await service.prepare(facts.to, signal, { partly });
-      await parts.boards[facts.to].setPriority("service");
-      await scene.note({ takeoverAt: parts.clock.now() });
-    }
-    const { ms } = await service.handOver(facts.to, signal, { partly });
-    if (!again) takeoverMs = ms;
-    const { hookTimeoutMs } = parts.settings;
-    await alive.within(hookTimeoutMs, "hook-failed", (hook) =>
-      parts.boards[facts.to].runHook("activate", hook),
-    );
-  });
-  if (takeoverMs !== null) await scene.noteForReport({ takeoverMs });
 }
 
 /** `system.json` names the new primary: that replacement is the commit. Then the old board goes dormant. */

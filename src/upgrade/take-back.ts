@@ -6,6 +6,7 @@ import type { BoardName } from "../board/board.ts";
 import { asTwinboardError, TwinboardError } from "../errors.ts";
 import { drainBoard, endFlows } from "./drain.ts";
 import type { Scene } from "./scene.ts";
+import { endSilence, silence } from "./silence.ts";
 import { lossByMove } from "./wires.ts";
 
 /** Pause between two attempts, in ms: a board that is waking needs some. */
@@ -63,6 +64,7 @@ async function handBack(scene: Scene, from: BoardName): Promise<void> {
       if (state === "dormant") await boards[from].resume(signal);
       await keepOutside(scene, from);
       await service.prepare(from, signal, { partly: true });
+      await silence(scene, scene.facts.to, { ask: true });
       await service.handOver(from, signal, { partly: true });
       break;
     } catch (error) {
@@ -86,6 +88,7 @@ async function keepOutside({ parts, facts }: Scene, from: BoardName): Promise<vo
 async function activateAgain(scene: Scene, from: BoardName): Promise<void> {
   const { boards, settings } = scene.parts;
   try {
+    await endSilence(scene, from);
     await boards[from].setPriority("service");
     await scene.within(settings.hookTimeoutMs, "hook-failed", (hook) =>
       boards[from].runHook("activate", hook),

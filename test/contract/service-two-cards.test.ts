@@ -15,9 +15,12 @@ serviceContract(
         daemon = lab.daemon();
         return daemon;
       },
+      wire: async (board, state) =>
+        await lab.cable(board === "a" ? "up0" : "up1", state === "cut" ? "down" : "up"),
       [Symbol.asyncDispose]: async () => await lab[Symbol.asyncDispose](),
     };
   },
   skip,
   "everything",
+  "own",
 );

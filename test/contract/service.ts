@@ -1,6 +1,7 @@
 /** The contract of the service (src/service/service.ts), held against each driver. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type BoardName, boardNames, otherBoard } from "../../src/board/board.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Service } from "../../src/service/service.ts";
@@ -16,14 +17,20 @@ export interface ServiceSubject extends AsyncDisposable {
     /** Those begun that a board still has. */
     on(board: BoardName): Promise<number>;
   };
+  /** Of a driver whose boards have a wire each: cuts one, or joins it again. */
+  readonly wire?: (board: BoardName, state: "cut" | "whole") => Promise<void>;
 }
 
-/** @param moves by a takeover: `new flows`, those that exist stay where they are; `everything` at once, flow or not. */
+/**
+ * @param moves by a takeover: `new flows`, those that exist stay where they are; `everything` at once, flow or not.
+ * @param wires whether each board has a wire of its own.
+ */
 export function serviceContract(
   driver: string,
   make: () => Promise<ServiceSubject>,
   skip: string | false = false,
   moves: "new flows" | "everything" = "new flows",
+  wires: "shared" | "own" = "shared",
 ): void {
   const signal = AbortSignal.timeout(120_000);
   const on = (name: string, body: (subject: ServiceSubject) => Promise<void>): void => {
@@ -181,6 +188,48 @@ export function serviceContract(
       assert.equal((await subject.flows?.on("a")) ?? 0, 0);
     });
 
+    if (wires === "own") {
+      on(
+        "a board whose wire is cut is told, and prepared only where there is no better; it may hold all the same",
+        async ({ service, wire }) => {
+          assert.ok(wire !== undefined);
+          await service.setUp(signal);
+          await service.handOver("a", signal);
+          assert.equal(await service.wireObstacle("b"), null);
+          const told: (string | null)[] = [];
+          const end = service.watchWire("b", (obstacle) => told.push(obstacle));
+          await wire("b", "cut");
+          await until(async () => told.length === 1 && (await service.wireObstacle("b")) !== null);
+          assert.equal(told[0], await service.wireObstacle("b"));
+          assert.equal(await service.wireObstacle("a"), null);
+          await rejectsWith("board-unlinked", service.prepare("b", signal));
+          await expectCondition(service, "a", null);
+          await service.prepare("b", signal, { partly: true });
+          await service.handOver("b", signal);
+          // One that holds already is not refused what it has.
+          await service.prepare("b", signal);
+          await expectCondition(service, "b", "a");
+          await wire("b", "whole");
+          await until(async () => told.length === 2 && (await service.wireObstacle("b")) === null);
+          assert.equal(told[1], null);
+          end();
+          await service.prepare("a", signal);
+          await service.handOver("a", signal);
+          await service.prepare("b", signal);
+        },
+      );
+
+      on("of a wire that is cut already the watch tells when it begins", async ({ service, wire }) => {
+        assert.ok(wire !== undefined);
+        await service.setUp(signal);
+        await wire("a", "cut");
+        await until(async () => (await service.wireObstacle("a")) !== null);
+        const told: (string | null)[] = [];
+        service.watchWire("a", (obstacle) => told.push(obstacle));
+        await until(() => Promise.resolve(told.length === 1));
+      });
+    }
+
     on(
       "nothing is in trouble where nothing is wrong, and mending that changes nothing",
       async ({ service }) => {
@@ -193,6 +242,11 @@ export function serviceContract(
       },
     );
   });
+}
+
+async function until(right: () => Promise<boolean>): Promise<void> {
+  for (const deadline = performance.now() + 10_000; !(await right()); await sleep(5))
+    assert.ok(performance.now() < deadline, "in 10 s it does not come to that");
 }
 
 async function expectCondition(

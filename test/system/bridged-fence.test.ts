@@ -4,39 +4,17 @@ import { test } from "node:test";
 import type { BoardName } from "../../src/board/board.ts";
 import { bridge, bridgedLab } from "../fixtures/bridged/lab.ts";
 import { arp, etherTypes, everybody, type Frame, Wire } from "../fixtures/bridged/wire.ts";
-import { link, type Namespace, printed } from "../fixtures/namespaces.ts";
+import { link, printed } from "../fixtures/namespaces.ts";
 import { insideCard } from "../fixtures/stand-in.ts";
-import { outsideAddresses, type SwitchLab, serviceAddresses, serviceMac } from "../fixtures/switch-lab.ts";
-import { Noise, type NoiseOrder, type Sightings, Witness } from "../fixtures/traffic/noise.ts";
+import { outsideAddresses, serviceAddresses, serviceMac } from "../fixtures/switch-lab.ts";
+import { Noise, Witness } from "../fixtures/traffic/noise.ts";
+import { kinds, macOf, orderFor, received } from "../fixtures/traffic/sighted.ts";
 import { DatagramTraffic } from "../fixtures/traffic/traffic.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 const signal = AbortSignal.timeout(150_000);
 const port = 7000;
-const service = { mac: serviceMac, ipv4: serviceAddresses.ipv4, ipv6: serviceAddresses.ipv6 };
-const stranger = { mac: "02:00:00:00:00:77", ipv4: "198.51.100.77", ipv6: "2001:db8::77" };
 const families = ["ipv4", "ipv6"] as const;
-
-async function macOf(namespace: Namespace, card: string): Promise<string> {
-  const text = await printed(namespace, "ip", ["-json", "link", "show", "dev", card]);
-  return (JSON.parse(text) as { address: string }[])[0]?.address ?? "";
-}
-
-/** To whom a board's noise is said, and who works. */
-async function orderFor(lab: SwitchLab): Promise<Omit<NoiseOrder, "what" | "by" | "card">> {
-  const mac = await macOf(lab.namespaces.outside, link.card);
-  return { service, port, neighbour: { mac, ...outsideAddresses }, stranger, everyMs: 50 };
-}
-
-/** Frames that have arrived on a board's service card since it was made, whatever they were. */
-async function received(lab: SwitchLab, board: BoardName): Promise<number> {
-  const text = await printed(lab.boards[board], "ip", ["-json", "-stats", "link", "show", "dev", insideCard]);
-  return (JSON.parse(text) as { stats64: { rx: { packets: number } } }[])[0]?.stats64.rx.packets ?? -1;
-}
-
-function kinds(sightings: Sightings, by: string): string[] {
-  return Object.keys(sightings[by] ?? {}).toSorted();
-}
 
 test("of a noisy board that does not hold nothing is seen outside, on the host or on the other board, and it hears nothing of the work", {
   skip,

@@ -3,72 +3,20 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { BoardName } from "../../src/board/board.ts";
-import type { ErrorCode } from "../../src/errors.ts";
 import type { Trouble } from "../../src/service/service.ts";
 import { run } from "../../src/system/process.ts";
 import type { GroupSettings } from "../fixtures/bridged/group.ts";
 import { bridge, bridgedLab } from "../fixtures/bridged/lab.ts";
 import { etherTypes, everybody, Wire } from "../fixtures/bridged/wire.ts";
 import type { DaemonService } from "../fixtures/daemon-service.ts";
+import { answers, hostState, ip, refused, untilAnswers } from "../fixtures/device-state.ts";
 import { link, printed } from "../fixtures/namespaces.ts";
 import { Peer } from "../fixtures/peer.ts";
 import { insideCard } from "../fixtures/stand-in.ts";
-import {
-  deviceAddresses,
-  outsideAddresses,
-  type SwitchLab,
-  serviceAddresses,
-  serviceMac,
-} from "../fixtures/switch-lab.ts";
+import { deviceAddresses, outsideAddresses, serviceAddresses, serviceMac } from "../fixtures/switch-lab.ts";
 
 const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 const signal = AbortSignal.timeout(150_000);
-
-async function ip(lab: SwitchLab, ...words: string[]): Promise<string> {
-  return await printed(lab.namespaces.device, "ip", words);
-}
-
-async function refused(work: Promise<unknown>, code: ErrorCode, detail: RegExp): Promise<void> {
-  await assert.rejects(work, (error: Error & { code?: string }) => {
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, detail);
-    return true;
-  });
-}
-
-/** What is not ours on the device, without counters and timers. */
-async function hostState(
-  lab: SwitchLab,
-): Promise<{ readonly links: unknown; readonly rest: readonly string[] }> {
-  const links = JSON.parse(await ip(lab, "-json", "-details", "link", "show")) as { ifname: string }[];
-  const moving = /_timer$|^(promiscuity|allmulti)$/;
-  const look =
-    "nft list ruleset; ip -o address; ip route show table all; ip -6 route show table all; bridge vlan; sysctl -a";
-  const { stdout } = await run(...lab.namespaces.device.enter("sh", ["-c", `(${look}) 2>/dev/null`]));
-  const settings =
-    /^(kernel|fs|vm|dev|abi|debug|user|crypto|sunrpc|net\.(core|netfilter|unix))\.|random|tcp_fastopen_key/;
-  return {
-    links: JSON.parse(
-      JSON.stringify(links.filter(({ ifname }) => !ifname.startsWith("tb"))),
-      (key, value: unknown) => (moving.test(key) ? undefined : value),
-    ),
-    rest: stdout
-      .toString()
-      .split("\n")
-      .filter((line) => !/\btb[0-9a-f]{6}-/.test(line) && !settings.test(line) && !/fe80:/.test(line)),
-  };
-}
-
-/** Whether somebody outside reaches the service. */
-async function answers(lab: SwitchLab): Promise<boolean> {
-  const ask = lab.namespaces.outside.enter("ping", ["-c", "1", "-W", "1", serviceAddresses.ipv4]);
-  return (await run(...ask, { allowedExitCodes: [1] })).exitCode === 0;
-}
-
-async function untilAnswers(lab: SwitchLab): Promise<void> {
-  for (const deadline = performance.now() + 10_000; !(await answers(lab)); )
-    assert.ok(performance.now() < deadline, "nobody outside reaches the service");
-}
 
 async function untilTroubles(
   daemon: DaemonService,

@@ -51,6 +51,21 @@ test("a board with an IPv6 address is told it too", () => {
   assert.doesNotMatch(after("-append")[0] ?? "", /address6|gateway6/);
 });
 
+test("a board that has its card for itself gets the device in the place of a card of the host's, and takes on the MAC address", () => {
+  const identity = { mac: names.sharedMac, wire: { ownPci: "0000:03:00.0" } } as const;
+  const args = qemuArguments({ ...machine, identity });
+  assert.ok(after("-device", args).includes("vfio-pci,host=0000:03:00.0,rombar=0"));
+  assert.deepEqual(
+    after("-netdev", args).map((text) => text.split(",")[1]),
+    ["id=mgmt"],
+  );
+  assert.match(
+    after("-append", args)[0] ?? "",
+    new RegExp(` twinboard.service=${names.sharedMac} twinboard.wire=own\\b`),
+  );
+  assert.doesNotMatch(after("-append")[0] ?? "", /twinboard\.wire/);
+});
+
 test("a board on a wire that it shares is told what there is to tell, and its card has the MAC address of the identity", () => {
   const identity = { mac: names.sharedMac, ipv6: { address: "2001:db8::10/64" }, wire: "shared" } as const;
   const args = qemuArguments({ ...machine, identity });

@@ -14,8 +14,11 @@ export interface BoardIdentity {
   /** Without one the board is told none of that family. */
   readonly ipv4?: CardAddress;
   readonly ipv6?: CardAddress;
-  /** *link*: the host itself is at the other end. *shared*: others are on the wire, and the host says nothing on its end of the card. */
-  readonly wire: "link" | "shared";
+  /**
+   * *link*: the host itself is at the other end. *shared*: others are on the wire, and the host says nothing on its end of the card.
+   * *own*: the card is a PCI device of the host's that the board has for itself, and the MAC address is one to take on.
+   */
+  readonly wire: "link" | "shared" | { readonly ownPci: string };
 }
 
 export interface CardAddress {
@@ -87,7 +90,7 @@ export function qemuArguments(machine: Machine): string[] {
     ...boot(machine),
     ...control(),
     ...card(machine, "mgmt", machine.names.mac(machine.name, "mgmt")),
-    ...card(machine, "service", machine.identity.mac),
+    ...serviceCard(machine),
     ...plugs(machine),
     ...canControllers(machine),
     ...lineArguments(machine.lines ?? []),
@@ -142,6 +145,7 @@ function kernelCommandLine(machine: Machine): string {
     `twinboard.board=${name}`,
     `twinboard.mgmt=${names.mac(name, "mgmt")}`,
     `twinboard.service=${identity.mac}`,
+    ...(typeof identity.wire === "object" ? ["twinboard.wire=own"] : []),
     ...addressArguments(4, identity.ipv4),
     ...addressArguments(6, identity.ipv6),
     ...(watchdogSeconds === undefined ? [] : [`${watchdogArgument}=${watchdogSeconds}`]),
@@ -175,6 +179,13 @@ function control(): string[] {
     ["-chardev", socketChardev(agentChardev, sockets.agent)],
     ["-device", `virtserialport,chardev=${agentChardev},name=org.qemu.guest_agent.0`],
   ].flat();
+}
+
+/** A passed-through card brings no boot code: QEMU would run it, and the board boots from elsewhere. */
+function serviceCard(machine: Machine): string[] {
+  const { mac, wire } = machine.identity;
+  if (typeof wire === "string") return card(machine, "service", mac);
+  return ["-device", `vfio-pci,host=${wire.ownPci},rombar=0`];
 }
 
 function card({ names, name }: Machine, role: "mgmt" | "service", mac: string): string[] {

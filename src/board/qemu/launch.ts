@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { constants, type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { TwinboardError } from "../../errors.ts";
+import { passableDevice } from "../../system/pci.ts";
 import type { BoardStart } from "../board.ts";
 import {
   consolePipe,
@@ -39,11 +40,12 @@ export const lockedExitCode = 75;
 /**
  * Runs as root until its last line. The lock is inherited by QEMU and freed by the kernel when that has ended, so there are never
  * two machines of one board, whoever starts them; one that is just ending is waited for. Only systems with udev let other users open /dev/net/tun: in a mount namespace of
- * its own the machine gets a node that it may open, and a tap's owner is all the right that it needs (tun(4)).
+ * its own the machine gets a node that it may open, and a tap's owner is all the right that it needs (tun(4)). The same for a card that is
+ * passed through, whose device may write to all of the board's memory: it is locked.
  */
 const script = `set -e
-uid=$1 group=$2 fileBlocks=$3
-shift 3
+uid=$1 group=$2 fileBlocks=$3 vfio=$4
+shift 4
 exec 9>${lockFile}
 flock -w 2 9 || exit ${lockedExitCode}
 echo "$$ $(cut -d ' ' -f 22 "/proc/$$/stat")" >${processFile}
@@ -57,13 +59,22 @@ mount -t tmpfs -o size=4k,mode=0755,noexec,nosuid none dev
 mknod -m 600 dev/tun c 10 200
 chown "$uid" dev/tun
 mount --bind dev/tun /dev/net/tun
+if [ -n "$vfio" ]; then
+  mkdir dev/vfio
+  cp -a /dev/vfio/vfio "/dev/vfio/$vfio" dev/vfio
+  chown "$uid" dev/vfio/*
+  chmod 600 dev/vfio/*
+  mount --bind dev/vfio /dev/vfio
+  ulimit -l unlimited
+fi
 ulimit -f "$fileBlocks"
 trap '' XFSZ
 exec "$@"`;
 
 /**
  * Starts the process and returns its exit: the code if it ends while the daemon lives. What QEMU has to say is in `stderrPath`.
- * Errors: `missing-program`, `board-start-failed` (an image is missing or unreadable), `too-little-memory`.
+ * Errors: `missing-program`, `board-start-failed` (an image is missing or unreadable), `too-little-memory`; `missing-card`, `uplink-unfit`
+ * (a card that was to be its own).
  */
 export async function launch(options: Launch): Promise<{ readonly exit: Promise<number | null> }> {
   await requireMemory(options.machine);
@@ -82,20 +93,24 @@ export async function launch(options: Launch): Promise<{ readonly exit: Promise<
       initrd: initrd !== undefined,
       diskIo: rootfs.direct ? "native" : "threads",
     });
-    const child = spawn("unshare", wrap(options, await deviceGroups(options), words), {
-      cwd: options.directory,
-      detached: true,
-      // In the order of `inherited`.
-      stdio: [
-        "ignore",
-        "ignore",
-        stderr.fd,
-        options.console.fd,
-        rootfs.file.fd,
-        kernel.fd,
-        initrd?.fd ?? "ignore",
-      ],
-    });
+    const child = spawn(
+      "unshare",
+      wrap(options, await deviceGroups(options), await vfioGroupOf(options), words),
+      {
+        cwd: options.directory,
+        detached: true,
+        // In the order of `inherited`.
+        stdio: [
+          "ignore",
+          "ignore",
+          stderr.fd,
+          options.console.fd,
+          rootfs.file.fd,
+          kernel.fd,
+          initrd?.fd ?? "ignore",
+        ],
+      },
+    );
     child.unref();
     const exit = new Promise<number | null>((resolve) => {
       child.once("exit", resolve);
@@ -107,19 +122,25 @@ export async function launch(options: Launch): Promise<{ readonly exit: Promise<
   }
 }
 
-function wrap(options: Launch, groups: string[], words: readonly string[]): string[] {
+function wrap(options: Launch, groups: string[], vfioGroup: string, words: readonly string[]): string[] {
   const { user, cores, groupPath } = options;
   // ulimit counts in blocks of 512 bytes (POSIX).
   const blocks = String(consoleHardLimitBytes / 512);
   return [
     ["--mount", "--propagation", "slave"],
-    ["sh", "-c", script, "twinboard-board", String(user.uid), groupPath ?? "", blocks],
+    ["sh", "-c", script, "twinboard-board", String(user.uid), groupPath ?? "", blocks, vfioGroup],
     ...(cores.length > 0 ? ["taskset", "-c", cores.join(",")] : []),
     ["setpriv", "--reuid", String(user.uid), "--regid", String(user.gid), ...groups],
     ["--inh-caps", "-all", "--ambient-caps", "-all", "--bounding-set", "-all", "--no-new-privs"],
     qemuProgram,
     ...words,
   ].flat();
+}
+
+/** Of a card that the board has for itself (Documentation/driver-api/vfio.rst); empty: it has none. Errors: `missing-card`, `uplink-unfit`. */
+async function vfioGroupOf({ machine }: Launch): Promise<string> {
+  const { wire } = machine.identity;
+  return typeof wire === "string" ? "" : (await passableDevice(wire.ownPci)).group;
 }
 
 /** QEMU opens /dev/kvm itself; its group is the usual way in. */

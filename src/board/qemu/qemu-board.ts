@@ -127,8 +127,9 @@ export class QemuBoard implements Board {
     const ownerUid = user.uid;
     const neighbour = { address: names.linkLocal(name, "mgmt"), mac: names.mac(name, "mgmt") };
     await createTap({ name: names.card(name, "mgmt"), ownerUid, ipv6: "link-local", neighbour }, signal);
-    const ipv6 = identity.ipv6 === undefined || identity.wire === "shared" ? "off" : "silent";
-    await createTap({ name: names.card(name, "service"), ownerUid, ipv6 }, signal);
+    const ipv6 = identity.ipv6 === undefined || identity.wire !== "link" ? "off" : "silent";
+    if (typeof identity.wire === "string")
+      await createTap({ name: names.card(name, "service"), ownerUid, ipv6 }, signal);
     this.#cpuGroup = await makeCpuGroup(this.#groupName);
     this.#watch.begin();
   }

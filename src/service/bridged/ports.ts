@@ -53,17 +53,19 @@ export async function joinBridge(plan: BridgedPlan, board: BoardName, signal: Ab
 /**
  * Waits until the board's port passes frames on: a bridge that speaks STP lets a new one wait.
  * Errors: `takeover-failed`; the signal's reason.
+ * @param known all cards, if they were read just now.
  */
 export async function untilForwarding(
   plan: BridgedPlan,
   board: BoardName,
   signal: AbortSignal,
+  known?: ReadonlyMap<string, Link>,
 ): Promise<void> {
   const card = plan.names.card(board, "service");
   const deadline = performance.now() + forwardingTimeoutMs;
-  for (;;) {
+  for (let found = known ?? (await links()); ; found = await links()) {
     // A bridge that is gone keeps no board from relieving one that failed.
-    const { state } = (await links()).get(card)?.port ?? {};
+    const { state } = found.get(card)?.port ?? {};
     if (state !== "listening" && state !== "learning") return;
     if (performance.now() > deadline)
       throw new TwinboardError("takeover-failed", {

@@ -33,6 +33,8 @@ export interface DrainOrder extends DrainOptions {
 export type WiringTrouble = Omit<Trouble, "service">;
 
 export interface Wiring {
+  /** As `Service.pastHost`: the host has no end of the boards' service cards. */
+  readonly pastHost?: true;
   /** Of the tables that it has, whatever the host. */
   readonly families: readonly TableFamily[];
   /**

@@ -28,6 +28,7 @@ export class Announcer {
   readonly #timesMs: readonly number[];
   readonly #clock: Clock;
   #senders: readonly FrameSender[] = [];
+  #announcing: ReadonlySet<FrameSender> = new Set();
   #failures: readonly string[] = [];
   #ending = new AbortController();
 
@@ -51,6 +52,11 @@ export class Announcer {
     await Promise.race([opened, this.#clock.sleep(openTimeoutMs)]);
   }
 
+  /** What was opened, and is not announced from. */
+  release(): void {
+    this.#letGo(this.#senders.filter((sender) => !this.#announcing.has(sender)));
+  }
+
   /** From these cards from now on, and from no other. Does not wait. */
   announce(cards: readonly string[]): void {
     this.#ending.abort();
@@ -59,6 +65,7 @@ export class Announcer {
     const senders = this.#senders.filter(({ card }) => cards.includes(card));
     this.#failures = [];
     this.#letGo(this.#senders.filter((sender) => !senders.includes(sender)));
+    this.#announcing = new Set(senders);
     void this.#repeat(senders, this.#ending.signal);
   }
 

@@ -5,7 +5,7 @@
  */
 import type { BoardName } from "../../board/board.ts";
 import { links, setLink } from "../../system/links.ts";
-import { addNamespace, deleteNamespace, ipIn } from "../../system/netns.ts";
+import { addNamespace, deleteNamespace, ipIn, writeSettingIn } from "../../system/netns.ts";
 import { run } from "../../system/process.ts";
 import { families, type GatewayMacs } from "./gateways.ts";
 import type { Gateways, TwoCardsPlan } from "./plan.ts";
@@ -47,15 +47,16 @@ export async function makeDouble(
   if (first === undefined) return;
   const [port, namespace] = [names.card(board, "double"), namespaceOf(names.card(board, "double"))];
   await addNamespace(namespace, signal);
+  // Of two cards each answers for its own address.
+  await writeSettingIn(namespace, "net/ipv4/conf/all/arp_ignore", "1", signal);
   const link = (await links()).get(port);
   if (link === undefined) {
     const peer = ["peer", "name", inside.first, "netns", namespace];
     await run("ip", ["link", "add", "name", port, "type", "veth", ...peer], { signal });
-    await setLink(
-      port,
-      ["addrgenmode", "none", "mtu", String((await links()).get(bridge)?.mtu ?? 1500)],
-      signal,
-    );
+    const mtu = String((await links()).get(bridge)?.mtu ?? 1500);
+    // A bridge takes over the lowest MAC address of its ports, unless it was given its own.
+    const mac = names.mac(board, "mgmt").replace(/^../, "fe");
+    await setLink(port, ["addrgenmode", "none", "mtu", mtu, "address", mac], signal);
   }
   const joined = link?.port?.bridge === bridge;
   if (!joined) await setLink(port, ["master", bridge], signal);

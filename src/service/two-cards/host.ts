@@ -11,7 +11,7 @@ import { elsewhere, firstLine, lackingIpv6, otherRuleFindings, trialFinding } fr
 import { takenByHost } from "../network/identity.ts";
 import { registerFamily } from "../network/register.ts";
 import type { TwoCardsPlan } from "./plan.ts";
-import { twoCardsTables } from "./two-cards.ts";
+import { twoCardsTables } from "./tables.ts";
 import { bridgedPlanOf, isLinkLocal, isOwnBridge, obstacleOf, requireUplink } from "./wire.ts";
 
 const modules = "nf_tables bridge";

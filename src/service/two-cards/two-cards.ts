@@ -7,12 +7,12 @@ import { TwinboardError } from "../../errors.ts";
 import { systemClock } from "../../system/clock.ts";
 import { addresses } from "../../system/ip.ts";
 import { watchLinks } from "../../system/link-monitor.ts";
-import { forget, type Link, links, whereIs } from "../../system/links.ts";
+import { forget, links, whereIs } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
 import { bridgeOf, isJoined, joinBridge, leaveBridge, untilForwarding } from "../bridged/ports.ts";
-import { gateElements, gateFamily, gateRules, gateShut, gateTakeover, strayRules } from "../network/gate.ts";
-import { identitySets, refuseOtherIdentity, takenByHost } from "../network/identity.ts";
+import { gateFamily, gateShut, gateTakeover } from "../network/gate.ts";
+import { refuseOtherIdentity, takenByHost } from "../network/identity.ts";
 import { waitOutLinger } from "../network/linger.ts";
 import { registerFamily, type Standing, sameEpoch } from "../network/register.ts";
 import { HostSettings } from "../network/settings.ts";
@@ -22,9 +22,11 @@ import { Announcer } from "./announcer.ts";
 import { doubleCards, makeDouble, removeDouble } from "./double.ts";
 import { announcements } from "./frames.ts";
 import { findGateways } from "./gateways.ts";
-import { isPlugged, makeOwnBridge, removeOwnBridge } from "./own-bridge.ts";
+import { makeOwnBridge, removeOwnBridge } from "./own-bridge.ts";
 import type { TwoCardsPlan } from "./plan.ts";
-import { bridgedPlanOf, isOwnBridge, obstacleOf, outerPorts, requireUplink } from "./wire.ts";
+import { twoCardsTables } from "./tables.ts";
+import { boardTroubles, isOut, lasting } from "./troubles.ts";
+import { bridgedPlanOf, isOwnBridge, outerPorts, requireUplink } from "./wire.ts";
 import { Wires } from "./wires.ts";
 
 /** A daemon that gets no processor time announces late, and until then the outside is served by the old card. */
@@ -38,6 +40,8 @@ export class TwoCardsWiring implements Wiring {
   readonly #wires: Wires;
   /** Who was announced last. */
   #holder: BoardName | undefined;
+  /** When it was, ms since 1970. */
+  #announcedAt = 0;
   /** The takeover that was put together last, and not announced yet. */
   #taken: { readonly to: BoardName; readonly epoch: number } | undefined;
   /** Why a board has no double of its gateways, though these are known. */
@@ -136,9 +140,9 @@ export class TwoCardsWiring implements Wiring {
 
   async prepare(to: BoardName, _: Standing, signal: AbortSignal): Promise<void> {
     await this.#wires.look();
-    const plan = bridgedPlanOf(this.#plan, to, this.#wires.found);
-    bridgeOf(this.#wires.found, plan);
-    await Promise.all([untilForwarding(plan, to, signal), this.#announcer.open(this.#cardsOf(to))]);
+    const { found } = this.#wires;
+    const forwards = untilForwarding(bridgedPlanOf(this.#plan, to, found), to, signal, found);
+    await Promise.all([forwards, this.#announcer.open(this.#cardsOf(to))]);
   }
 
   takeover({ holder, epoch }: Standing, to: BoardName): string[] {
@@ -157,6 +161,7 @@ export class TwoCardsWiring implements Wiring {
     this.#holder = holder;
     if (this.#wires.found.size === 0) await this.#wires.look();
     this.#announcer.announce(this.#cardsOf(holder));
+    this.#announcedAt = systemClock.now();
     void this.#endLinger(holder, nft);
   }
 
@@ -167,12 +172,14 @@ export class TwoCardsWiring implements Wiring {
     this.#taken = undefined;
     if (taken?.to !== holder || lingerMs === 0) return;
     await systemClock.sleep(lingerMs);
+    if (this.#holder !== holder) return;
     // Of another epoch there is another holder, or may be: then nothing of this changes anything.
     const shut = [sameEpoch(names, taken.epoch), ...gateShut(names, holder)];
     await nft.change(shut.join("; ")).catch(() => undefined);
   }
 
   release(): Promise<void> {
+    this.#announcer.release();
     return Promise.resolve();
   }
 
@@ -181,13 +188,14 @@ export class TwoCardsWiring implements Wiring {
   }
 
   async drain(order: DrainOrder, _: NftSession, signal: AbortSignal): Promise<DrainResult> {
-    return await waitOutLinger(this.#plan.lingerMs, order, signal);
+    const sinceMs = Math.max(order.sinceMs, this.#announcedAt);
+    return await waitOutLinger(this.#plan.lingerMs, { ...order, sinceMs }, signal);
   }
 
   async troubles({ holder }: Standing): Promise<WiringTrouble[]> {
     const found = await links();
     return [
-      ...boardNames.flatMap((board) => this.#boardTroubles(board, found, board === holder)),
+      ...boardNames.flatMap((board) => boardTroubles(this.#plan, board, found, board === holder)),
       ...[...this.#withoutDouble].map(([board, why]) =>
         lasting(`board ${board} has no double of its gateway: ${why}`),
       ),
@@ -195,50 +203,14 @@ export class TwoCardsWiring implements Wiring {
     ];
   }
 
-  #boardTroubles(board: BoardName, found: ReadonlyMap<string, Link>, holds: boolean): WiringTrouble[] {
-    const { names, uplinks } = this.#plan;
-    const card = names.card(board, "service");
-    const link = found.get(card);
-    const plan = bridgedPlanOf(this.#plan, board, found);
-    const obstacle = obstacleOf(this.#plan, board, found);
-    const troubles: WiringTrouble[] = [];
-    if (obstacle !== null)
-      troubles.push({ what: `board ${board}: ${obstacle}`, mendable: this.#isOut(board, found) });
-    else if (!found.has(uplinks[board]))
-      troubles.push(
-        lasting(
-          `no card is named ${uplinks[board]} any more, the uplink of board ${board}; its bridge leads outside all the same`,
-        ),
-      );
-    // Without its card a board that does not hold does not run either.
-    if (link === undefined && holds) troubles.push(lasting(`${card} of board ${board} is gone`));
-    if (link !== undefined && !isJoined(link, plan) && found.has(plan.uplink))
-      troubles.push({
-        what: `${card} of board ${board} is not the port of ${plan.uplink} that it was made`,
-        mendable: true,
-      });
-    return troubles;
-  }
-
-  /** The card is there, and not in the bridge that is made for it. */
-  #isOut(board: BoardName, found: ReadonlyMap<string, Link>): boolean {
-    const { names, uplinks } = this.#plan;
-    const uplink = found.get(uplinks[board]);
-    return (
-      uplink !== undefined &&
-      isOwnBridge(this.#plan, board, found) &&
-      !isPlugged(uplink, names.card(board, "bridge"))
-    );
-  }
-
   async mend(signal: AbortSignal): Promise<void> {
     const found = await links();
     for (const board of boardNames) {
       const card = found.get(this.#plan.names.card(board, "service"));
       const plan = bridgedPlanOf(this.#plan, board, found);
-      const isOut = this.#isOut(board, found);
-      if (isOut && card === undefined) await makeOwnBridge(this.#plan, board, this.#settings, signal);
-      if (card !== undefined && (isOut || !isJoined(card, plan))) await this.#join(board, signal);
+      const out = isOut(this.#plan, board, found);
+      if (out && card === undefined) await makeOwnBridge(this.#plan, board, this.#settings, signal);
+      if (card !== undefined && (out || !isJoined(card, plan))) await this.#join(board, signal);
     }
   }
 
@@ -271,29 +243,6 @@ export class TwoCardsWiring implements Wiring {
       .filter(({ up }) => up)
       .map(({ name }) => name);
   }
-}
-
-export function twoCardsTables(plan: TwoCardsPlan, found: ReadonlyMap<string, Link>): WiringTable[] {
-  const { names, identity, gateways, uplinks } = plan;
-  const own = boardNames.filter((board) => isOwnBridge(plan, board, found));
-  const doubles = {
-    ports: boardNames.map((board) => names.card(board, "double")),
-    sealed: own.flatMap((board) => [uplinks[board], names.card(board, "service")]),
-    ipv4: gateways.ipv4?.address,
-    ipv6: gateways.ipv6?.address,
-  };
-  return [
-    { family: registerFamily, rules: strayRules, elements: () => identitySets(identity) },
-    {
-      family: gateFamily,
-      rules: gateRules(names, identity, { standbyAsks: doubles, strangers: "expected" }),
-      elements: ({ holder }) => gateElements(names, holder),
-    },
-  ];
-}
-
-function lasting(what: string): WiringTrouble {
-  return { what, mendable: false };
 }
 
 function isMissing(error: unknown): boolean {

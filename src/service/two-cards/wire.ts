@@ -35,9 +35,8 @@ export function obstacleOf(plan: TwoCardsPlan, board: BoardName, found: Found): 
   const uplink = found.get(uplinks[board]);
   const { uplink: bridge } = bridgedPlanOf(plan, board, found);
   const ports = outerPorts(plan, board, found);
-  if (ports.some(({ up, carrier, port }) => up && carrier && port?.state === "forwarding")) {
-    return found.get(bridge)?.up === true ? null : `${bridge} is down`;
-  }
+  if (found.get(bridge)?.up === false) return `${bridge} is down`;
+  if (ports.some(({ up, carrier, port }) => up && carrier && port?.state === "forwarding")) return null;
   if (uplink === undefined && ports.length === 0) return `${uplinks[board]} is gone`;
   // Before the daemon has put it into a bridge, or after somebody pulled it out.
   const [port = uplink] = ports;

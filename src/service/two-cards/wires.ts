@@ -137,9 +137,13 @@ export class Wires {
     if (wire.settling) return;
     wire.settling = true;
     const { signal } = this.#ended;
-    await this.#source.clock.sleep(ms, signal).catch(() => undefined);
+    const { clock } = this.#source;
+    await clock.sleep(ms, signal).catch(() => undefined);
     wire.settling = false;
-    if (!signal.aborted) await this.look();
+    if (signal.aborted) return;
+    // Nothing has been heard since: a program that reads it again would only take its time.
+    if (this.#reading === undefined) this.#judge(this.#found, clock.monotonic());
+    await this.look();
   }
 }
 
