@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { constants, type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { TwinboardError } from "../../errors.ts";
 import type { BoardStart } from "../board.ts";
+import type { MachineUser } from "./board-directories.ts";
 import {
-  consolePipe,
   type Machine,
   qemuArguments,
   qemuPackage,
@@ -12,6 +12,7 @@ import {
   translationCacheBytes,
 } from "./command-line.ts";
 import { consoleHardLimitBytes } from "./console.ts";
+import { launchScript, scriptArguments } from "./launch-script.ts";
 
 /** Resident bytes of QEMU besides the board's memory and the translation cache. */
 const ownBytes = 48 * 1024 * 1024;
@@ -19,9 +20,11 @@ const ownBytes = 48 * 1024 * 1024;
 export interface Launch {
   readonly machine: Omit<Machine, "initrd" | "diskIo">;
   readonly images: BoardStart["images"];
-  /** Working directory of the process, with its sockets, lock and process file; owned by the user. */
+  /** The machine's directory. */
   readonly directory: string;
-  readonly user: { readonly uid: number; readonly gid: number };
+  /** The record directory, which exists. */
+  readonly records: string;
+  readonly user: MachineUser;
   /** Cores that the board may use; all if empty. */
   readonly cores: readonly number[];
   /** Directory of the board's control group, if the host has one. */
@@ -29,37 +32,6 @@ export interface Launch {
   readonly console: FileHandle;
   readonly stderrPath: string;
 }
-
-/** Files in the board's directory. */
-export const processFile = "process";
-const lockFile = "lock";
-/** sysexits(3), EX_TEMPFAIL: another process of this board holds the lock. */
-export const lockedExitCode = 75;
-
-/**
- * Runs as root until its last line. The lock is inherited by QEMU and freed by the kernel when that has ended, so there are never
- * two machines of one board, whoever starts them; one that is just ending is waited for. Only systems with udev let other users open /dev/net/tun: in a mount namespace of
- * its own the machine gets a node that it may open, and a tap's owner is all the right that it needs (tun(4)).
- */
-const script = `set -e
-uid=$1 group=$2 fileBlocks=$3
-shift 3
-exec 9>${lockFile}
-flock -w 2 9 || exit ${lockedExitCode}
-echo "$$ $(cut -d ' ' -f 22 "/proc/$$/stat")" >${processFile}
-[ -z "$group" ] || echo "$$" >"$group/cgroup.procs"
-rm -f ${consolePipe.input} ${consolePipe.output}
-mkfifo -m 600 ${consolePipe.input}
-chown -h "$uid" ${consolePipe.input}
-ln -s /dev/null ${consolePipe.output}
-mkdir -p dev
-mount -t tmpfs -o size=4k,mode=0755,noexec,nosuid none dev
-mknod -m 600 dev/tun c 10 200
-chown "$uid" dev/tun
-mount --bind dev/tun /dev/net/tun
-ulimit -f "$fileBlocks"
-trap '' XFSZ
-exec "$@"`;
 
 /**
  * Starts the process and returns its exit: the code if it ends while the daemon lives. What QEMU has to say is in `stderrPath`.
@@ -83,7 +55,7 @@ export async function launch(options: Launch): Promise<{ readonly exit: Promise<
       diskIo: rootfs.direct ? "native" : "threads",
     });
     const child = spawn("unshare", wrap(options, await deviceGroups(options), words), {
-      cwd: options.directory,
+      cwd: options.records,
       detached: true,
       // In the order of `inherited`.
       stdio: [
@@ -108,12 +80,12 @@ export async function launch(options: Launch): Promise<{ readonly exit: Promise<
 }
 
 function wrap(options: Launch, groups: string[], words: readonly string[]): string[] {
-  const { user, cores, groupPath } = options;
-  // ulimit counts in blocks of 512 bytes (POSIX).
-  const blocks = String(consoleHardLimitBytes / 512);
+  const { user, cores, groupPath = "", directory } = options;
+  const fileBlocks = consoleHardLimitBytes / 512;
   return [
     ["--mount", "--propagation", "slave"],
-    ["sh", "-c", script, "twinboard-board", String(user.uid), groupPath ?? "", blocks],
+    ["sh", "-c", launchScript, "twinboard-board"],
+    scriptArguments({ ...user, directory, groupPath, fileBlocks }),
     ...(cores.length > 0 ? ["taskset", "-c", cores.join(",")] : []),
     ["setpriv", "--reuid", String(user.uid), "--regid", String(user.gid), ...groups],
     ["--inh-caps", "-all", "--ambient-caps", "-all", "--bounding-set", "-all", "--no-new-privs"],
