@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../src/system/process.ts";
 
 const limitMs = 20_000;
@@ -13,6 +14,8 @@ const limitMs = 20_000;
 const droppedExitCode = 124;
 
 interface Kit {
+  /** `@DIRECTORY@` of an image's programs. */
+  readonly directory: string;
   /** What a host writes to the port. */
   say(text: string): void;
   /** Resolves once the board has said this; what was said up to there is not looked at again. */
@@ -30,10 +33,14 @@ interface Image {
   readonly cmdline?: string;
   /** Some time passes between the FIFO's making and its opening. */
   readonly slowFifo?: boolean;
+  /** Text of a program in the place of twinboard-clock. */
+  readonly clock?: string;
+  /** It has no terminal that goes with it, as in a board: it must be ended. */
+  readonly staysAlone?: boolean;
 }
 
 async function startKit(context: TestContext, image: Image = {}): Promise<Kit> {
-  const { hooks = {}, alive, cmdline = "quiet", slowFifo } = image;
+  const { hooks = {}, alive, cmdline = "quiet", slowFifo, clock, staysAlone } = image;
   const directory = mkdtempSync(join(tmpdir(), "kit-"));
   const program = (path: string, text: string): void => {
     writeFileSync(join(directory, path), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
@@ -43,6 +50,7 @@ async function startKit(context: TestContext, image: Image = {}): Promise<Kit> {
   program("bin/date", `echo "$*" >>${directory}/clock`);
   if (slowFifo === true) program("bin/mkfifo", `/usr/bin/env -i PATH=/usr/bin:/bin mkfifo "$@" && sleep 0.5`);
   if (alive !== undefined) program("alive", alive.replaceAll("@DIRECTORY@", directory));
+  if (clock !== undefined) program("clock-program", clock.replaceAll("@DIRECTORY@", directory));
   writeFileSync(join(directory, "cmdline"), `${cmdline}\n`);
   writeFileSync(join(directory, "os-release"), 'IMAGE_VERSION="1.2.3"\n');
   const env = {
@@ -54,15 +62,20 @@ async function startKit(context: TestContext, image: Image = {}): Promise<Kit> {
     TWINBOARD_CONSOLE: join(directory, "console"),
     TWINBOARD_CMDLINE: join(directory, "cmdline"),
     TWINBOARD_ALIVE: join(directory, "alive"),
+    TWINBOARD_CLOCK: join(directory, "clock-program"),
+    TWINBOARD_CLOCK_PORT: "/dev/null",
   };
-  const command = `stty raw -echo; echo up; exec sh ${import.meta.dirname}/twinboard-kit`;
+  const hangUp = staysAlone === true ? "trap '' HUP;" : "";
+  const command = `stty raw -echo; ${hangUp} echo up; exec sh ${import.meta.dirname}/twinboard-kit`;
   const child = spawn("script", ["-qfec", command, "/dev/null"], { env, stdio: ["pipe", "pipe", "inherit"] });
-  context.after(async () => await end(child, directory));
+  const ended = once(child, "close");
+  context.after(async () => await end(child, ended, directory));
   let said = "";
   child.stdout.on("data", (chunk: Buffer) => {
     said += chunk.toString();
   });
   const kit: Kit = {
+    directory,
     say: (text) => child.stdin.write(text),
     heard: async (text) => {
       const signal = AbortSignal.timeout(limitMs);
@@ -95,8 +108,7 @@ async function startKit(context: TestContext, image: Image = {}): Promise<Kit> {
   return kit;
 }
 
-async function end(child: ChildProcess, directory: string): Promise<void> {
-  const ended = once(child, "close");
+async function end(child: ChildProcess, ended: Promise<unknown>, directory: string): Promise<void> {
   // The terminal goes with it, and with the terminal the kit.
   child.stdout?.resume();
   child.kill("SIGKILL");
@@ -221,4 +233,29 @@ test("a host that was not there hears the next sign of life", async (t) => {
   for (let count = 0; count < 100; count += 1) await kit.notify(text);
   kit.listen(true);
   await kit.heard("WATCHDOG=1\n\n");
+});
+
+test("the clock's program has its port, and nothing of the notify port; if it ends it is started again", async (t) => {
+  const open = "for fd in 3 4; do [ ! -e /proc/$$/fd/$fd ] || open=$fd; done";
+  // Its output goes to the board's console.
+  const kit = await startKit(t, { clock: `open=none; ${open}; echo "clock $# $1 $open" >/dev/tty` });
+  for (const _ of [1, 2]) await kit.heard("clock 1 /dev/null none\n");
+});
+
+test("the clock's program goes with the kit", async (t) => {
+  const clock = [
+    "trap 'kill $!; echo >@DIRECTORY@/ended; exit' TERM",
+    // Its parent is one of the kit's loops.
+    "sed -n 's/^PPid:[^0-9]*/kit /p' /proc/$PPID/status >/dev/tty",
+    "sleep 1000 & wait",
+  ];
+  const kit = await startKit(t, { clock: clock.join("\n"), staysAlone: true });
+  const [, pid] = /kit (\d+)\n$/.exec(await kit.heard("\n")) ?? [];
+  process.kill(Number(pid), "SIGTERM");
+  for (
+    const deadline = performance.now() + limitMs;
+    !existsSync(join(kit.directory, "ended"));
+    await sleep(5)
+  )
+    assert.ok(performance.now() < deadline, "it goes on");
 });

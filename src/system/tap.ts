@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { findUser } from "./accounts.ts";
 import { run } from "./process.ts";
+import type { WaitingIp } from "./waiting-ip.ts";
 
 export interface Tap {
   /** At most 15 characters (IFNAMSIZ). */
@@ -16,6 +17,9 @@ export interface Tap {
   /** Who is at the other end: reached without asking, so a board that is not up yet leaves no failed neighbour behind. */
   readonly neighbour?: { readonly address: string; readonly mac: string };
 }
+
+/** What the kernel itself gives a new tap. */
+const queuePackets = 1000;
 
 /** Makes the tap and takes its link up. Repeatable; a card of that name with another owner is made anew. Errors: `command-failed`. */
 export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
@@ -33,7 +37,7 @@ export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
     // Nobody else is on this wire: a second of duplicate address detection would only delay the first probe.
     await setIpv6(tap.name, "accept_dad", "0");
   }
-  await ip(["link", "set", "dev", tap.name, "up"], signal);
+  await ip(["link", "set", "dev", tap.name, "txqueuelen", String(queuePackets), "up"], signal);
   if (tap.neighbour === undefined) return;
   const { address, mac } = tap.neighbour;
   await ip(["neighbour", "replace", address, "lladdr", mac, "dev", tap.name, "nud", "permanent"], signal);
@@ -42,6 +46,32 @@ export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
 /** Removes the tap. Repeatable. Errors: `command-failed`. */
 export async function deleteTap(name: string, signal?: AbortSignal): Promise<void> {
   if ((await ownerOf(name)) !== undefined) await ip(["link", "delete", "dev", name], signal);
+}
+
+/**
+ * Takes the queues of these taps away, with whatever waits in them: from here on the kernel drops what is sent to them. Repeatable.
+ * (tun(4) has one ring, as long as the card's queue; a ring of no length takes nothing.) Errors: `command-failed`.
+ */
+export async function shutTaps(names: readonly string[], signal: AbortSignal): Promise<void> {
+  await setQueues(names, 0, signal);
+}
+
+/** Gives them their queues, empty. Repeatable. @param waiting carries it out, if it still waits. Errors: `command-failed`, `deadline-passed`. */
+export async function openTaps(
+  names: readonly string[],
+  signal: AbortSignal,
+  waiting?: WaitingIp,
+): Promise<void> {
+  if (waiting?.waits === true) await waiting.run(queueLines(names, queuePackets), signal);
+  else await setQueues(names, queuePackets, signal);
+}
+
+async function setQueues(names: readonly string[], packets: number, signal: AbortSignal): Promise<void> {
+  await run("ip", ["-batch", "-"], { input: `${queueLines(names, packets).join("\n")}\n`, signal });
+}
+
+function queueLines(names: readonly string[], packets: number): string[] {
+  return names.map((name) => `link set dev ${name} txqueuelen ${packets}`);
 }
 
 interface CardDetails {

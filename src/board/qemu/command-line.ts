@@ -61,7 +61,7 @@ export interface CanController {
 export const inherited = { stderr: 2, console: 3, rootfs: 4, kernel: 5, initrd: 6 } as const;
 
 /** Names of the sockets, in the process's working directory. */
-export const sockets = { qmp: "qmp", notify: "notify", agent: "agent" } as const;
+export const sockets = { qmp: "qmp", notify: "notify", agent: "agent", clock: "clock" } as const;
 
 /**
  * Where QEMU's `pipe` chardev reads what is typed on the console (`.in`, a FIFO), in the process's working directory. What the board
@@ -72,8 +72,8 @@ export const consolePipe = { path: "console", input: "console.in", output: "cons
 /** The kernel argument that asks the board's kit to say that it lives, and how often. */
 export const watchdogArgument = "twinboard.watchdog";
 
-/** QEMU's name for the host's end of the guest agent's port. */
-export const agentChardev = "agent";
+/** QEMU's names for the host's ends of ports of which it is asked whether a program in the board has them open. */
+export const chardevs = { agent: "agent", clock: "clock" } as const;
 
 /** Bytes of QEMU's cache of translated code under emulation; it fills, and counts as the board's memory. */
 export const translationCacheBytes = 64 * 1024 * 1024;
@@ -176,8 +176,10 @@ function control(): string[] {
     ["-device", "virtio-serial-pci"],
     ["-chardev", socketChardev("notify", sockets.notify)],
     ["-device", "virtserialport,chardev=notify,name=org.twinboard.notify"],
-    ["-chardev", socketChardev(agentChardev, sockets.agent)],
-    ["-device", `virtserialport,chardev=${agentChardev},name=org.qemu.guest_agent.0`],
+    ["-chardev", socketChardev(chardevs.agent, sockets.agent)],
+    ["-device", `virtserialport,chardev=${chardevs.agent},name=org.qemu.guest_agent.0`],
+    ["-chardev", socketChardev(chardevs.clock, sockets.clock)],
+    ["-device", `virtserialport,chardev=${chardevs.clock},name=org.twinboard.clock`],
   ].flat();
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -45,7 +45,7 @@ test("older answers are passed over, and the time is the host's, in nanoseconds"
     },
     async (path) => {
       const before = BigInt(Date.now());
-      await setClockByAgent(path, AbortSignal.timeout(5000));
+      await setClockByAgent(connect(path), AbortSignal.timeout(5000));
       assert.ok(time >= before * 1_000_000n && time <= BigInt(Date.now()) * 1_000_000n);
     },
   );
@@ -61,21 +61,22 @@ test("an agent that refuses, hangs up or is silent is an error of its own kind",
   await withAgent(
     (line, socket) => sync(line, socket) || socket.write('{"error": {"desc": "no hwclock"}}\n'),
     (path) =>
-      assert.rejects(setClockByAgent(path, AbortSignal.timeout(5000)), {
+      assert.rejects(setClockByAgent(connect(path), AbortSignal.timeout(5000)), {
         code: "hook-failed",
         message: /no hwclock/,
       }),
   );
   await withAgent(
     (line, socket) => sync(line, socket) || socket.destroy(),
-    (path) => assert.rejects(setClockByAgent(path, AbortSignal.timeout(5000)), { code: "board-died" }),
+    (path) =>
+      assert.rejects(setClockByAgent(connect(path), AbortSignal.timeout(5000)), { code: "board-died" }),
   );
   const enough = new AbortController();
   await withAgent(
     () => enough.abort(new Error("enough")),
-    (path) => assert.rejects(setClockByAgent(path, enough.signal), /enough/),
+    (path) => assert.rejects(setClockByAgent(connect(path), enough.signal), /enough/),
   );
-  await assert.rejects(setClockByAgent("/nonexistent/agent", AbortSignal.timeout(5000)), {
+  await assert.rejects(setClockByAgent(connect("/nonexistent/agent"), AbortSignal.timeout(5000)), {
     code: "board-died",
   });
 });

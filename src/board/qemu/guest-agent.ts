@@ -1,6 +1,6 @@
 /** What is needed of QEMU's guest agent, where one runs in the board (QEMU, "QEMU Guest Agent Protocol Reference"): the clock. */
 import { randomInt } from "node:crypto";
-import { connect } from "node:net";
+import type { Socket } from "node:net";
 import { TwinboardError } from "../../errors.ts";
 import { orAborted } from "../../system/abort.ts";
 import { LineCutter } from "../../system/text-lines.ts";
@@ -8,12 +8,11 @@ import { LineCutter } from "../../system/text-lines.ts";
 const lineLimitBytes = 64 * 1024;
 
 /**
- * Sets the guest's clock to the host's, to the millisecond (`guest-set-time`). `path`: the socket of the port
- * `org.qemu.guest_agent.0`. Errors: `board-died` (nobody listens, or it hung up), `hook-failed` (the agent refused); the signal's reason.
+ * Sets the guest's clock to the host's, to the millisecond (`guest-set-time`), and closes the socket.
+ * @param socket of the port `org.qemu.guest_agent.0`, connected or about to be.
+ * Errors: `board-died` (nobody listens, or it hung up), `hook-failed` (the agent refused); the signal's reason.
  */
-export async function setClockByAgent(path: string, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const socket = connect(path);
+export async function setClockByAgent(socket: Socket, signal: AbortSignal): Promise<void> {
   const cutter = new LineCutter(lineLimitBytes);
   const replies: unknown[] = [];
   let wake = Promise.withResolvers<void>();
@@ -27,6 +26,7 @@ export async function setClockByAgent(path: string, signal: AbortSignal): Promis
   });
   socket.on("error", end);
   socket.on("close", end);
+  if (socket.destroyed) end();
   const nextReply = async (): Promise<unknown> => {
     while (replies.length === 0) {
       wake = Promise.withResolvers<void>();
@@ -35,6 +35,7 @@ export async function setClockByAgent(path: string, signal: AbortSignal): Promis
     return replies.shift();
   };
   try {
+    signal.throwIfAborted();
     // Whatever the agent was asked before, by whom ever, is answered before this.
     const id = randomInt(2 ** 31);
     socket.write(`{"execute":"guest-sync","arguments":{"id":${id}}}\n`);

@@ -4,8 +4,8 @@ import { constants, type FileHandle, open, readFile, stat } from "node:fs/promis
 import { TwinboardError } from "../../errors.ts";
 import { passableDevice } from "../../system/pci.ts";
 import type { BoardStart } from "../board.ts";
+import type { MachineUser } from "./board-directories.ts";
 import {
-  consolePipe,
   type Machine,
   qemuArguments,
   qemuPackage,
@@ -13,6 +13,7 @@ import {
   translationCacheBytes,
 } from "./command-line.ts";
 import { consoleHardLimitBytes } from "./console.ts";
+import { launchScript, scriptArguments } from "./launch-script.ts";
 
 /** Resident bytes of QEMU besides the board's memory and the translation cache. */
 const ownBytes = 48 * 1024 * 1024;
@@ -20,9 +21,11 @@ const ownBytes = 48 * 1024 * 1024;
 export interface Launch {
   readonly machine: Omit<Machine, "initrd" | "diskIo">;
   readonly images: BoardStart["images"];
-  /** Working directory of the process, with its sockets, lock and process file; owned by the user. */
+  /** The machine's directory. */
   readonly directory: string;
-  readonly user: { readonly uid: number; readonly gid: number };
+  /** The record directory, which exists. */
+  readonly records: string;
+  readonly user: MachineUser;
   /** Cores that the board may use; all if empty. */
   readonly cores: readonly number[];
   /** Directory of the board's control group, if the host has one. */
@@ -30,46 +33,6 @@ export interface Launch {
   readonly console: FileHandle;
   readonly stderrPath: string;
 }
-
-/** Files in the board's directory. */
-export const processFile = "process";
-const lockFile = "lock";
-/** sysexits(3), EX_TEMPFAIL: another process of this board holds the lock. */
-export const lockedExitCode = 75;
-
-/**
- * Runs as root until its last line. The lock is inherited by QEMU and freed by the kernel when that has ended, so there are never
- * two machines of one board, whoever starts them; one that is just ending is waited for. Only systems with udev let other users open /dev/net/tun: in a mount namespace of
- * its own the machine gets a node that it may open, and a tap's owner is all the right that it needs (tun(4)). The same for a card that is
- * passed through, whose device may write to all of the board's memory: it is locked.
- */
-const script = `set -e
-uid=$1 group=$2 fileBlocks=$3 vfio=$4
-shift 4
-exec 9>${lockFile}
-flock -w 2 9 || exit ${lockedExitCode}
-echo "$$ $(cut -d ' ' -f 22 "/proc/$$/stat")" >${processFile}
-[ -z "$group" ] || echo "$$" >"$group/cgroup.procs"
-rm -f ${consolePipe.input} ${consolePipe.output}
-mkfifo -m 600 ${consolePipe.input}
-chown -h "$uid" ${consolePipe.input}
-ln -s /dev/null ${consolePipe.output}
-mkdir -p dev
-mount -t tmpfs -o size=4k,mode=0755,noexec,nosuid none dev
-mknod -m 600 dev/tun c 10 200
-chown "$uid" dev/tun
-mount --bind dev/tun /dev/net/tun
-if [ -n "$vfio" ]; then
-  mkdir dev/vfio
-  cp -a /dev/vfio/vfio "/dev/vfio/$vfio" dev/vfio
-  chown "$uid" dev/vfio/*
-  chmod 600 dev/vfio/*
-  mount --bind dev/vfio /dev/vfio
-  ulimit -l unlimited
-fi
-ulimit -f "$fileBlocks"
-trap '' XFSZ
-exec "$@"`;
 
 /**
  * Starts the process and returns its exit: the code if it ends while the daemon lives. What QEMU has to say is in `stderrPath`.
@@ -97,7 +60,7 @@ export async function launch(options: Launch): Promise<{ readonly exit: Promise<
       "unshare",
       wrap(options, await deviceGroups(options), await vfioGroupOf(options), words),
       {
-        cwd: options.directory,
+        cwd: options.records,
         detached: true,
         // In the order of `inherited`.
         stdio: [
@@ -123,12 +86,12 @@ export async function launch(options: Launch): Promise<{ readonly exit: Promise<
 }
 
 function wrap(options: Launch, groups: string[], vfioGroup: string, words: readonly string[]): string[] {
-  const { user, cores, groupPath } = options;
-  // ulimit counts in blocks of 512 bytes (POSIX).
-  const blocks = String(consoleHardLimitBytes / 512);
+  const { user, cores, groupPath = "", directory } = options;
+  const fileBlocks = consoleHardLimitBytes / 512;
   return [
     ["--mount", "--propagation", "slave"],
-    ["sh", "-c", script, "twinboard-board", String(user.uid), groupPath ?? "", blocks, vfioGroup],
+    ["sh", "-c", launchScript, "twinboard-board"],
+    scriptArguments({ ...user, directory, groupPath, fileBlocks, vfioGroup }),
     ...(cores.length > 0 ? ["taskset", "-c", cores.join(",")] : []),
     ["setpriv", "--reuid", String(user.uid), "--regid", String(user.gid), ...groups],
     ["--inh-caps", "-all", "--ambient-caps", "-all", "--bounding-set", "-all", "--no-new-privs"],

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardName } from "../board.ts";
+import { machineDirectory } from "./board-directories.ts";
 
 export interface BoardLine {
   /** Of the service; a name of the configuration. */
@@ -17,14 +18,9 @@ export interface BoardLine {
 const isaPorts = ["index=1", "index=2,irq=6", "index=3,irq=7"] as const;
 const portsOfPc = 1 + isaPorts.length;
 
-/** Where the machine's sockets are: the working directory of its process, owned by QEMU's user. */
-export function boardDirectory(names: SystemNames, board: BoardName): string {
-  return join(names.runDirectory, `board-${board}`);
-}
-
 /** The socket where the machine listens for who serves the line. */
 export function lineSocket(names: SystemNames, board: BoardName, line: string): string {
-  return join(boardDirectory(names, board), chardevOf(line));
+  return join(machineDirectory(names, board), chardevOf(line));
 }
 
 export function socketChardev(id: string, path: string): string {

@@ -5,12 +5,12 @@ import type { BoardEvent } from "../board.ts";
 import { watchdogArgument } from "./command-line.ts";
 import type { MachineMarks } from "./machine-marks.ts";
 import { isAlive, kernelCommandLineOf, type MachineProcess } from "./machine-process.ts";
+import type { MachineSockets } from "./machine-sockets.ts";
 import { type Death, Session } from "./session.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface MachineWatchOptions {
-  /** Where the machine's sockets are. */
-  readonly directory: string;
+  readonly sockets: MachineSockets;
   readonly marks: MachineMarks;
   /** The machine that runs at this moment, by the kernel's account. */
   readonly find: () => Promise<MachineProcess | undefined>;
@@ -97,10 +97,10 @@ export class MachineWatch {
 
   async #connect(machine: MachineProcess): Promise<Session> {
     const era = this.#era;
-    const { directory, tell } = this.#options;
+    const { sockets, tell } = this.#options;
     const watchdog = await this.#watchdogOver(machine);
     const session = await Session.connect({
-      directory,
+      sockets,
       instance: machine.instance,
       onEvent: tell,
       onAlive: () => watchdog?.heard(),

@@ -1,7 +1,6 @@
 /** The host's end of the virtio-serial port `org.twinboard.notify`: a unix socket that QEMU keeps for one client. */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { TwinboardError } from "../../errors.ts";
 import { orAborted } from "../../system/abort.ts";
 import { type GuestMessage, GuestMessageReader } from "./guest-message.ts";
@@ -15,7 +14,8 @@ export class NotifyPort {
   #lastId = 0;
   #ended: Error | undefined;
 
-  private constructor(socket: Socket, onMessage: (message: GuestMessage) => void) {
+  /** Asks the board to tell its last state again. @param socket connected, or about to be. */
+  constructor(socket: Socket, onMessage: (message: GuestMessage) => void) {
     this.#socket = socket;
     socket.on("data", (chunk: Buffer) => {
       for (const message of this.#reader.push(chunk)) {
@@ -25,19 +25,8 @@ export class NotifyPort {
     });
     socket.on("error", () => undefined);
     socket.on("close", () => this.close());
-  }
-
-  /** Connects, and asks the board to tell its last state again. Errors: `board-died` (nobody listens). */
-  static async connect(path: string, onMessage: (message: GuestMessage) => void): Promise<NotifyPort> {
-    const socket = connect(path);
-    const port = new NotifyPort(socket, onMessage);
-    try {
-      await once(socket, "connect");
-    } catch (cause) {
-      throw new TwinboardError("board-died", { detail: `nobody listens at ${path}`, cause });
-    }
-    port.askForState();
-    return port;
+    if (socket.destroyed) this.close();
+    this.askForState();
   }
 
   askForState(): void {

@@ -1,11 +1,9 @@
 /** A board that is a QEMU machine. */
-import { chmod, chown, mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { type CpuGroup, makeCpuGroup, removeCpuGroup, setCpuPriority } from "../../system/cgroup.ts";
 import type { SystemNames } from "../../system/names.ts";
-import { createTap, deleteTap } from "../../system/tap.ts";
 import type {
   Board,
   BoardCondition,
@@ -17,12 +15,23 @@ import type {
   BoardUsage,
   HookName,
 } from "../board.ts";
+import { awaitStart, startFailed } from "./awaited-start.ts";
+import type { ClockSetting } from "./board-clock.ts";
+import {
+  type MachineUser,
+  machineDirectory,
+  makeRecordDirectory,
+  recordDirectory,
+  removeDirectories,
+} from "./board-directories.ts";
 import { type Accelerator, type BoardIdentity, type CanController, consolePipe } from "./command-line.ts";
 import { ConsoleLog } from "./console.ts";
 import { ConsoleAttachment } from "./console-attachment.ts";
 import { ConsoleSeat } from "./console-seat.ts";
-import { launch, lockedExitCode, neededPrograms, processFile } from "./launch.ts";
-import { type BoardLine, boardDirectory } from "./line-ports.ts";
+import { launch, neededPrograms } from "./launch.ts";
+import { processFile } from "./launch-script.ts";
+import type { BoardLine } from "./line-ports.ts";
+import { MachineCards } from "./machine-cards.ts";
 import { MachineDevices } from "./machine-devices.ts";
 import { MachineMarks } from "./machine-marks.ts";
 import {
@@ -32,10 +41,11 @@ import {
   type MachineProcess,
   machineUsage,
 } from "./machine-process.ts";
+import { MachineSleep } from "./machine-sleep.ts";
+import { MachineSockets } from "./machine-sockets.ts";
 import { MachineWatch } from "./machine-watch.ts";
 import { requirePrograms } from "./programs.ts";
 import type { Session } from "./session.ts";
-import { settle } from "./settle.ts";
 
 export interface QemuBoardOptions {
   readonly name: BoardName;
@@ -46,7 +56,7 @@ export interface QemuBoardOptions {
   readonly cores?: readonly number[];
   readonly accelerator: Accelerator;
   /** Whom QEMU runs as. */
-  readonly user: { readonly uid: number; readonly gid: number };
+  readonly user: MachineUser;
   readonly identity: BoardIdentity;
   /** Where the console is kept. */
   readonly stateDirectory: string;
@@ -59,7 +69,7 @@ export interface QemuBoardOptions {
   readonly lines?: readonly BoardLine[];
 }
 
-const startTimeoutMs = 60_000;
+const stopTimeoutMs = 60_000;
 const statusTimeoutMs = 1000;
 
 export class QemuBoard implements Board {
@@ -67,11 +77,14 @@ export class QemuBoard implements Board {
   readonly mgmtHost: string;
   readonly #options: QemuBoardOptions;
   readonly #directory: string;
+  readonly #records: string;
   readonly #groupName: string;
   readonly #console: ConsoleLog;
   readonly #stderrPath: string;
   readonly #marks: MachineMarks;
+  readonly #cards: MachineCards;
   readonly #watch: MachineWatch;
+  readonly #sleep: MachineSleep;
   readonly #seat: ConsoleSeat;
   readonly #devices: MachineDevices;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
@@ -82,11 +95,13 @@ export class QemuBoard implements Board {
     this.#options = options;
     this.name = name;
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
-    this.#directory = boardDirectory(names, name);
+    this.#directory = machineDirectory(names, name);
+    this.#records = recordDirectory(names, name);
     this.#groupName = `twinboard-${names.system}-${name}`;
     this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
-    this.#marks = new MachineMarks(this.#directory);
+    this.#marks = new MachineMarks(this.#records);
+    this.#cards = new MachineCards(options);
     this.#seat = new ConsoleSeat(name);
     this.#devices = new MachineDevices({
       nodes: names.deviceNode(""),
@@ -98,7 +113,7 @@ export class QemuBoard implements Board {
       },
     });
     this.#watch = new MachineWatch({
-      directory: this.#directory,
+      sockets: new MachineSockets(this.#directory, this.#records, options.user.uid),
       marks: this.#marks,
       find: () => this.#machine(),
       lastWords: () => this.#lastWords(),
@@ -109,6 +124,7 @@ export class QemuBoard implements Board {
       tend: () => this.#console.trim(),
       watchdogMs: options.watchdogMs,
     });
+    this.#sleep = new MachineSleep({ marks: this.#marks, cards: this.#cards, watch: this.#watch });
   }
 
   /** By what means `setPriority` works on this host, once the board was set up. */
@@ -116,20 +132,18 @@ export class QemuBoard implements Board {
     return this.#cpuGroup;
   }
 
+  /** How the board's clock was set when it woke last, if this daemon woke it. */
+  get clock(): ClockSetting | undefined {
+    return this.#sleep.clock;
+  }
+
   async setUp(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await requirePrograms(neededPrograms);
-    const { name, names, user, identity, stateDirectory } = this.#options;
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    await chmod(this.#directory, 0o700);
-    await chown(this.#directory, user.uid, user.gid);
+    const { name, names, stateDirectory } = this.#options;
+    await makeRecordDirectory(names, name);
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
-    const ownerUid = user.uid;
-    const neighbour = { address: names.linkLocal(name, "mgmt"), mac: names.mac(name, "mgmt") };
-    await createTap({ name: names.card(name, "mgmt"), ownerUid, ipv6: "link-local", neighbour }, signal);
-    const ipv6 = identity.ipv6 === undefined || identity.wire !== "link" ? "off" : "silent";
-    if (typeof identity.wire === "string")
-      await createTap({ name: names.card(name, "service"), ownerUid, ipv6 }, signal);
+    await this.#cards.setUp(signal);
     this.#cpuGroup = await makeCpuGroup(this.#groupName);
     this.#watch.begin();
   }
@@ -137,11 +151,10 @@ export class QemuBoard implements Board {
   async tearDown(signal: AbortSignal): Promise<void> {
     await this.stop(signal);
     await this.release();
-    const { name, names } = this.#options;
-    await deleteTap(names.card(name, "mgmt"), signal);
-    await deleteTap(names.card(name, "service"), signal);
+    const { name, names, user } = this.#options;
+    await this.#cards.tearDown(signal);
     await removeCpuGroup(this.#groupName);
-    await rm(this.#directory, { recursive: true, force: true });
+    await removeDirectories(names, name, user);
   }
 
   async inspect(): Promise<BoardCondition> {
@@ -168,7 +181,11 @@ export class QemuBoard implements Board {
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
     const before = await this.inspect();
     if (before.state === "running" || before.state === "dormant") {
-      if (before.instance === start.instance) return;
+      if (before.instance === start.instance) {
+        // An earlier daemon may have been about to lay it to sleep.
+        if (before.state === "running") await this.#cards.open(signal);
+        return;
+      }
       throw startFailed(`instance ${before.instance} runs (process ${before.pid})`);
     }
     // What is left of a dead machine has told all it knows to the console and the journal.
@@ -181,52 +198,47 @@ export class QemuBoard implements Board {
     const { instance, kernelArguments } = start;
     const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
     const watchdogSeconds = watchdogMs === undefined ? undefined : Math.floor(watchdogMs / 1000);
+    const find = async () => await this.#machine();
+    const attach = async (found: MachineProcess, within: AbortSignal) =>
+      await this.#watch.session(found, within);
+    const lastWords = async () => await this.#lastWords();
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({
         machine: { ...machine, watchdogSeconds, devices, cans, lines },
         images: start.images,
         directory: this.#directory,
+        records: this.#records,
         user,
         cores,
         groupPath: this.#cpuGroup?.path,
         console,
         stderrPath: this.#stderrPath,
       });
-      await this.#started(start, exit, signal);
+      const stop = async (): Promise<void> => await this.stop(AbortSignal.timeout(stopTimeoutMs));
+      await awaitStart({ instance, exit, find, attach, lastWords, stop }, signal);
     } finally {
       await console.close();
     }
   }
 
   async ready(signal: AbortSignal): Promise<{ readonly version: string }> {
-    return await (await this.#session(signal)).ready(signal);
+    const session = await this.#session(signal);
+    const ready = await session.ready(signal);
+    await session.setClockAtReady(signal);
+    return ready;
   }
 
   async pause(signal: AbortSignal): Promise<void> {
     const machine = await this.#running(signal);
     if (await this.#marks.isDormant(machine)) return;
-    const session = await this.#watch.session(machine, signal);
     this.#seat.clear();
-    this.#watch.rest();
-    try {
-      await session.pause(signal);
-    } catch (error) {
-      this.#watch.wake();
-      throw error;
-    }
-    await this.#marks.setDormant(machine);
-    await settle(machine.pid, this.mgmtHost, signal);
+    await this.#sleep.lay(machine, signal);
   }
 
   async resume(signal: AbortSignal): Promise<void> {
     try {
-      const machine = await this.#running(signal);
-      // Before it wakes: a mark that is missing is found out by asking the machine, one too many is believed.
-      await this.#marks.clearDormant();
-      const session = await this.#watch.session(machine, signal);
-      await session.resume(signal);
-      this.#watch.wake();
+      await this.#sleep.wake(await this.#running(signal), signal);
     } catch (cause) {
       signal.throwIfAborted();
       throw new TwinboardError("board-resume-failed", { detail: (cause as Error).message, cause });
@@ -240,7 +252,7 @@ export class QemuBoard implements Board {
       this.#watch.expectEnd(machine);
       await endMachineProcess(machine, signal);
     }
-    await rm(join(this.#directory, processFile), { force: true });
+    await rm(join(this.#records, processFile), { force: true });
     await this.#marks.clearDormant();
   }
 
@@ -289,11 +301,12 @@ export class QemuBoard implements Board {
   release(): Promise<void> {
     this.#seat.clear();
     this.#watch.end();
+    this.#cards.release();
     return Promise.resolve();
   }
 
   async #machine(): Promise<MachineProcess | undefined> {
-    return await findMachineProcess(join(this.#directory, processFile));
+    return await findMachineProcess(join(this.#records, processFile));
   }
 
   /** The process of a board that is meant to run. Errors: `board-died`. */
@@ -317,34 +330,8 @@ export class QemuBoard implements Board {
     return await this.#watch.session(await this.#running(signal), signal);
   }
 
-  /** Waits until the new process answers, or says why it does not. */
-  async #started({ instance }: BoardStart, exit: Promise<number | null>, signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(startTimeoutMs)]);
-    let exitCode: number | null | undefined;
-    void exit.then((code) => (exitCode = code ?? -1));
-    for (;;) {
-      const machine = await this.#machine();
-      if (machine?.instance === instance) {
-        const attached = await this.#watch.session(machine, deadline).catch(() => undefined);
-        if (attached !== undefined) return;
-      }
-      if (exitCode === lockedExitCode) throw startFailed("another process of this board is being started");
-      if (exitCode !== undefined) throw startFailed(`exit code ${exitCode}: ${await this.#lastWords()}`);
-      if (deadline.aborted) {
-        await this.stop(AbortSignal.timeout(startTimeoutMs));
-        signal.throwIfAborted();
-        throw startFailed(`QEMU did not answer within ${startTimeoutMs} ms: ${await this.#lastWords()}`);
-      }
-      await sleep(10);
-    }
-  }
-
   async #lastWords(): Promise<string> {
     const text = await readFile(this.#stderrPath, "utf8").catch(() => "");
     return text.trim().slice(-1000) || "it said nothing";
   }
-}
-
-function startFailed(detail: string): TwinboardError {
-  return new TwinboardError("board-start-failed", { detail });
 }

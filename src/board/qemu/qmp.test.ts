@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -36,7 +36,7 @@ async function serve(
   }).listen(join(directory, "qmp"));
   await once(server, "listening");
   return {
-    connect: (options) => QmpConnection.connect(join(directory, "qmp"), options),
+    connect: (options) => QmpConnection.open(connect(join(directory, "qmp")), options),
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();
@@ -114,7 +114,7 @@ test("a second client, whom QEMU does not greet, gives up at its deadline", asyn
 });
 
 test("nobody listens", async () => {
-  await assert.rejects(QmpConnection.connect("/nonexistent/qmp"), hasCode("board-died"));
+  await assert.rejects(QmpConnection.open(connect("/nonexistent/qmp")), hasCode("board-died"));
 });
 
 test("what is not the protocol ends the connection with a reason", async () => {

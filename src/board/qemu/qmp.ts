@@ -2,7 +2,7 @@
  * A client of QEMU's machine protocol: one JSON object a line over a unix socket
  * (QEMU, "QMP protocol specification": a greeting, `qmp_capabilities`, then commands with ids and events between them).
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { TwinboardError } from "../../errors.ts";
 import { LineCutter } from "../../system/text-lines.ts";
 
@@ -49,16 +49,17 @@ export class QmpConnection {
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("error", (error) => this.#end(lost(error.message, error)));
     socket.on("close", () => this.#end(lost("it closed the socket")));
+    if (socket.destroyed) this.#end(lost("it closed the socket"));
   }
 
   /**
-   * Connects and negotiates; QEMU serves one client at a time, so a second one waits for its greeting until the deadline.
+   * Negotiates on a socket that is connected, or about to be; QEMU serves one client at a time, so a second one waits for its greeting until the deadline.
    * Errors: `board-died` (nobody listens, or the connection ended), `deadline-passed`, `command-failed`; the signal's reason.
    */
-  static async connect(path: string, options: QmpOptions = {}): Promise<QmpConnection> {
-    options.signal?.throwIfAborted();
-    const connection = new QmpConnection(connect(path), options);
+  static async open(socket: Socket, options: QmpOptions = {}): Promise<QmpConnection> {
+    const connection = new QmpConnection(socket, options);
     try {
+      options.signal?.throwIfAborted();
       await connection.#await("greeting", "greeting");
       await connection.execute("qmp_capabilities");
       return connection;

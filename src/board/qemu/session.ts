@@ -1,14 +1,13 @@
-/** A daemon's connection to one run of a machine: QMP and the notify port together, told apart from every other run by its instance. */
+/** A daemon's connection to one run of a machine: QMP and its ports together, told apart from every other run by its instance. */
 
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { orAborted } from "../../system/abort.ts";
 import type { BoardEvent, HookName } from "../board.ts";
-import { agentChardev, sockets } from "./command-line.ts";
-import { setClockByAgent } from "./guest-agent.ts";
+import { BoardClock, type ClockSetting } from "./board-clock.ts";
+import { ClockPort } from "./clock-port.ts";
 import type { GuestMessage } from "./guest-message.ts";
 import { HotPlug } from "./hot-plug.ts";
+import type { MachineSockets } from "./machine-sockets.ts";
 import { NotifyPort } from "./notify-port.ts";
 import { QmpConnection, type QmpEvent } from "./qmp.ts";
 
@@ -18,8 +17,7 @@ export interface Death {
 }
 
 export interface SessionOptions {
-  /** Where the machine's sockets are. */
-  readonly directory: string;
+  readonly sockets: MachineSockets;
   readonly instance: string;
   readonly onEvent: (event: BoardEvent) => void;
   /** The board has said that it lives. */
@@ -33,11 +31,6 @@ type RunState =
   | { readonly state: "running" | "dormant" }
   | { readonly state: "dead"; readonly reason: string };
 
-/** A board that starves on a busy processor is slow to answer. */
-const clockTimeoutMs = 10_000;
-const clockToleranceMs = 100;
-const clockTries = 20;
-
 export class Session {
   readonly instance: string;
   /** Devices that the machine is given while it runs. */
@@ -46,9 +39,10 @@ export class Session {
   readonly #waiting = new Set<PromiseWithResolvers<string>>();
   #qmp: QmpConnection | undefined;
   #port: NotifyPort | undefined;
+  #clockPort: ClockPort | undefined;
+  #clock: BoardClock | undefined;
   #version: string | undefined;
   #death: Death | undefined;
-  #clock: AbortController | undefined;
 
   private constructor(options: SessionOptions) {
     this.#options = options;
@@ -59,17 +53,21 @@ export class Session {
   /** Errors: `board-died`, `deadline-passed`. */
   static async connect(options: SessionOptions): Promise<Session> {
     const session = new Session(options);
+    const { sockets } = options;
     try {
-      session.#qmp = await QmpConnection.connect(join(options.directory, sockets.qmp), {
+      session.#qmp = await QmpConnection.open(await sockets.connect("qmp"), {
         onEvent: (event) => session.#hear(event),
         onEnd: () => {
           session.release();
           options.onEnd(session);
         },
       });
-      session.#port = await NotifyPort.connect(join(options.directory, sockets.notify), (message) =>
-        session.#receive(message),
-      );
+      const notify = new NotifyPort(await sockets.connect("notify"), (message) => session.#receive(message));
+      session.#port = notify;
+      // A machine that an earlier version of this program started has none.
+      const clock = await sockets.connect("clock").catch(() => undefined);
+      session.#clockPort = clock === undefined ? undefined : new ClockPort(clock);
+      session.#clock = new BoardClock({ sockets, notify, clock: session.#clockPort });
       // A machine that died while nobody was connected has sent its event to nobody.
       const { state, reason } = { reason: "", ...(await session.runState()) };
       if (state === "dead")
@@ -107,20 +105,38 @@ export class Session {
 
   /** Errors: `board-died`; the signal's reason. */
   async pause(signal: AbortSignal): Promise<void> {
-    this.#clock?.abort();
+    this.#clock?.rest();
     await this.#command("stop", signal);
     const state = await this.runState();
     if (state.state === "dead") throw died(state.reason);
   }
 
-  /** Lets the guest run and sets its clock. Errors: `board-died`, `command-failed`, `deadline-passed`; the signal's reason. */
-  async resume(signal: AbortSignal): Promise<void> {
-    await this.#command("cont", signal);
-    const state = await this.runState();
+  /**
+   * Lets the guest run and sets its clock. @param onAwake is called as soon as it runs, and waited for.
+   * Errors: `board-died`, `command-failed`, `deadline-passed`, `hook-failed`; those of `onAwake`; the signal's reason.
+   */
+  async resume(signal: AbortSignal, onAwake: () => Promise<void>): Promise<ClockSetting> {
+    if (this.#clock === undefined) throw died("it is not connected");
+    // Asked all at once, and answered in this order: a board that wakes does not wait for each answer.
+    const ports = this.#openPorts(signal);
+    const woken = this.#command("cont", signal);
+    const settled = Promise.all([
+      this.runState(),
+      // Timer interrupts of the real-time clock that were due meanwhile are dropped, not delivered in one burst.
+      this.#command("rtc-reset-reinjection", signal),
+    ]);
+    settled.catch(() => undefined);
+    const [open] = await Promise.all([ports, woken]);
+    const set = this.#clock.set(open, signal);
+    set.catch(() => undefined);
+    const [[state]] = await Promise.all([settled, onAwake()]);
     if (state.state === "dead") throw died(state.reason);
-    // Timer interrupts of the real-time clock that were due meanwhile are dropped, not delivered in one burst.
-    await this.#command("rtc-reset-reinjection", signal);
-    await this.#setClock(signal);
+    return await set;
+  }
+
+  /** Sets the clock of a board that has just booted, as well as it can be done soon. Errors: those of QMP. */
+  async setClockAtReady(signal: AbortSignal): Promise<void> {
+    await this.#clock?.setAtReady(await this.#openPorts(signal), signal);
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
@@ -133,10 +149,11 @@ export class Session {
 
   /** Lets go of the machine without touching it. Repeatable. */
   release(): void {
-    this.#clock?.abort();
+    this.#clock?.rest();
     for (const { reject } of this.#waiting) reject(died(this.#death?.detail ?? "it is no longer connected"));
     this.#qmp?.close();
     this.#port?.close();
+    this.#clockPort?.close();
   }
 
   async #command(
@@ -148,34 +165,15 @@ export class Session {
     return await this.#qmp.execute(command, args, signal);
   }
 
-  /** By the guest agent where one listens: it takes the exact time. */
-  async #setClock(signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(clockTimeoutMs)]);
-    if (await this.#agentListens())
-      await setClockByAgent(join(this.#options.directory, sockets.agent), deadline);
-    else await this.#setClockByKit(deadline);
-  }
-
-  /** Whether a program in the guest has the agent's port open (QMP `query-chardev`). */
-  async #agentListens(): Promise<boolean> {
-    const chardevs = (await this.#command("query-chardev")) as {
-      label?: unknown;
-      "frontend-open"?: unknown;
+  /** Those whose ends in the guest a program has open, by QEMU's names (QMP `query-chardev`). */
+  async #openPorts(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const chardevs = (await this.#command("query-chardev", signal)) as {
+      readonly label?: unknown;
+      readonly "frontend-open"?: unknown;
     }[];
-    return chardevs.some(({ label, "frontend-open": open }) => label === agentChardev && open === true);
-  }
-
-  /**
-   * The kit can only set whole seconds. So the clock is set at once, less than a second behind, and exactly when the next second
-   * begins; waiting for that would keep the board's service waiting.
-   */
-  async #setClockByKit(deadline: AbortSignal): Promise<void> {
-    const port = this.#port;
-    if (port === undefined) throw died("it is not connected");
-    const outcome = await port.clock(Math.floor(Date.now() / 1000), deadline);
-    if (outcome !== "0") throw new TwinboardError("hook-failed", { detail: `clock: exit status ${outcome}` });
-    this.#clock = new AbortController();
-    void setClockExactly(port, this.#clock.signal);
+    return new Set(
+      chardevs.flatMap(({ label, "frontend-open": open }) => (open === true ? [String(label)] : [])),
+    );
   }
 
   #hear(message: QmpEvent): void {
@@ -192,10 +190,11 @@ export class Session {
   #die(death: Death): void {
     if (this.#death !== undefined) return;
     this.#death = death;
-    this.#clock?.abort();
+    this.#clock?.rest();
     for (const { reject } of this.#waiting) reject(died(death.detail));
     // A dead guest answers nothing any more.
     this.#port?.close(death.detail);
+    this.#clockPort?.close(death.detail);
     this.#options.onDeath(death);
   }
 
@@ -214,20 +213,6 @@ export class Session {
     this.#version = ready;
     if (isNew) onEvent({ type: "ready", version: ready });
     for (const { resolve } of this.#waiting) resolve(ready);
-  }
-}
-
-/** Again each second, until the answer came so soon that the clock cannot be off by more. */
-async function setClockExactly(port: NotifyPort, signal: AbortSignal): Promise<void> {
-  try {
-    for (let tries = 0; tries < clockTries; tries++) {
-      const next = Math.floor(Date.now() / 1000) + 1;
-      await sleep(next * 1000 - Date.now(), undefined, { signal, ref: false });
-      await port.clock(next, signal);
-      if (Date.now() - next * 1000 <= clockToleranceMs) return;
-    }
-  } catch {
-    // The board was paused again or died: then its clock does not matter.
   }
 }
 

@@ -1,21 +1,12 @@
-/**
- * A board's end of a line: the broker's connection to the socket where the board's machine listens, made anew whenever there is one.
- *
- * The socket lies in a directory of the machine's unprivileged user, who may put anything there at any time. So it is first linked into
- * a directory of our own, where it stays what it is while it is looked at and connected to (link(2) follows no symbolic link).
- */
+/** A board's end of a line: the broker's connection to the socket where the board's machine listens, made anew whenever there is one. */
 import { readSync } from "node:fs";
-import { link, lstat, rm } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { connectForeign, type ForeignSocket } from "../../system/foreign-socket.ts";
 import type { BoardEnd } from "./ends.ts";
 import { descriptorOf, Outlet } from "./outlet.ts";
 
-export interface BoardPort {
-  /** Where the board's machine listens, a unix socket. On the file system of the system's run directory. */
-  readonly path: string;
-  /** Whose the socket must be. */
-  readonly uid: number;
-}
+/** Where the board's machine listens, on the file system of the system's run directory. */
+export type BoardPort = ForeignSocket;
 
 export interface SocketEndOptions {
   /** Of the board, for sentences. */
@@ -111,32 +102,16 @@ export class SocketEnd implements BoardEnd {
   async #connect(port: BoardPort, era: number): Promise<void> {
     const name = `${this.#options.link}.${++this.#links}`;
     const current = (): boolean => era === this.#era;
+    const callback = (bytes: number): boolean => this.#hear(bytes);
     try {
-      await link(port.path, name);
-      const found = await lstat(name);
-      if (!found.isSocket() || found.uid !== port.uid)
-        throw new Error(`${port.path} is not a socket of user ${port.uid}`);
-      if (!current()) return;
-      const socket = await this.#connected(name);
+      const socket = await connectForeign(port, name, { buffer: this.#buffer, callback });
       if (current()) this.#adopt(socket, port, era);
       else socket.destroy();
     } catch (error) {
       if (!current()) return;
       this.#trouble = `board ${this.#options.name} has no end of it: ${why(error as NodeJS.ErrnoException, port.path)}`;
       this.#again(port, era);
-    } finally {
-      await rm(name, { force: true });
     }
-  }
-
-  async #connected(path: string): Promise<Socket> {
-    const callback = (bytes: number): boolean => this.#hear(bytes);
-    const socket = connect({ path, onread: { buffer: this.#buffer, callback } });
-    await new Promise<void>((resolve, reject) => {
-      socket.once("connect", resolve);
-      socket.once("error", reject);
-    });
-    return socket;
   }
 
   #adopt(socket: Socket, port: BoardPort, era: number): void {

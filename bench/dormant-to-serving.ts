@@ -1,0 +1,64 @@
+/** A dormant board is woken and takes the service over, again and again: how soon it serves, step by step. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Waking } from "../test/fixtures/machines/daemon.ts";
+import { MachinesLab } from "../test/fixtures/machines/lab.ts";
+import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
+
+/** DESIGN: from dormant to the first request served, under emulation. */
+const promisedP50Ms = 10;
+
+export const bench: Bench = {
+  name: "dormant-to-serving",
+  summary: "a dormant board is woken and takes over: how soon it serves, step by step",
+  options: {
+    count: { value: "N", meaning: "wakings, 1 to 1000", default: "20" },
+    dormant: { value: "MS", meaning: "how long a board is dormant each time, 0 to 60000", default: "500" },
+  },
+  needsRoot: true,
+  run: dormantToServing,
+};
+
+async function dormantToServing({ options, signal, say }: BenchRun): Promise<BenchResult> {
+  const count = wholeNumber(options, "count", 1, 1000);
+  const dormantMs = wholeNumber(options, "dormant", 0, 60_000);
+  await using lab = await MachinesLab.open(signal, say);
+  const found: Waking[] = [];
+  for (let to: "a" | "b" = "b"; found.length < count; to = to === "a" ? "b" : "a") {
+    await sleep(dormantMs, undefined, { signal });
+    const waking = await lab.wake(to, signal);
+    found.push(waking);
+    say(`waking ${found.length} of ${count}: ${told(waking)}`);
+    await lab.layToSleep(to === "a" ? "b" : "a", signal);
+  }
+  return resultOf(found);
+}
+
+function resultOf(found: readonly Waking[]): BenchResult {
+  const steps = {
+    resume: found.map(({ resumeMs }) => resumeMs),
+    takeover: found.map(({ takeoverMs }) => takeoverMs),
+    answer: found.map(({ answerMs }) => answerMs),
+    whole: found.map(({ resumeMs, takeoverMs, answerMs }) => resumeMs + takeoverMs + answerMs),
+  };
+  const figures: Record<string, number> = { wakings: found.length };
+  for (const [name, times] of Object.entries(steps)) {
+    const sorted = times.toSorted((one, other) => one - other);
+    figures[`${name}P50Ms`] = tenth(sorted[Math.floor((sorted.length - 1) / 2)] ?? 0);
+    figures[`${name}WorstMs`] = tenth(sorted.at(-1) ?? 0);
+  }
+  const p50 = figures["wholeP50Ms"] ?? 0;
+  return {
+    figures,
+    table: [["figure", "value"], ...Object.entries(figures).map(([name, value]) => [name, String(value)])],
+    complaints:
+      p50 <= promisedP50Ms ? [] : [`half of the wakings took longer than ${p50} ms, not ${promisedP50Ms}`],
+  };
+}
+
+function told({ resumeMs, clock, takeoverMs, answerMs }: Waking): string {
+  return `awake after ${tenth(resumeMs)} ms (clock ${JSON.stringify(clock)}), took over within ${tenth(takeoverMs)} ms, answered within ${tenth(answerMs)} ms`;
+}
+
+function tenth(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

@@ -1,0 +1,48 @@
+/** Waits for a machine that is being started, or finds out why it does not come. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { TwinboardError } from "../../errors.ts";
+import { lockedExitCode } from "./launch-script.ts";
+import type { MachineProcess } from "./machine-process.ts";
+
+export interface AwaitedStart {
+  readonly instance: string;
+  /** Of the process that was launched. */
+  readonly exit: Promise<number | null>;
+  readonly find: () => Promise<MachineProcess | undefined>;
+  /** Connects to the machine. */
+  readonly attach: (machine: MachineProcess, signal: AbortSignal) => Promise<unknown>;
+  /** What QEMU itself wrote last. */
+  readonly lastWords: () => Promise<string>;
+  /** Ends what has been started. */
+  readonly stop: () => Promise<void>;
+}
+
+const timeoutMs = 60_000;
+const pollMs = 10;
+
+/** Errors: `board-start-failed`; the signal's reason. */
+export async function awaitStart(start: AwaitedStart, signal: AbortSignal): Promise<void> {
+  const { instance, exit, find, attach, lastWords, stop } = start;
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  let exitCode: number | null | undefined;
+  void exit.then((code) => (exitCode = code ?? -1));
+  for (;;) {
+    const machine = await find();
+    if (machine?.instance === instance) {
+      const attached = await attach(machine, deadline).catch(() => undefined);
+      if (attached !== undefined) return;
+    }
+    if (exitCode === lockedExitCode) throw startFailed("another process of this board is being started");
+    if (exitCode !== undefined) throw startFailed(`exit code ${exitCode}: ${await lastWords()}`);
+    if (deadline.aborted) {
+      await stop();
+      signal.throwIfAborted();
+      throw startFailed(`QEMU did not answer within ${timeoutMs} ms: ${await lastWords()}`);
+    }
+    await sleep(pollMs);
+  }
+}
+
+export function startFailed(detail: string): TwinboardError {
+  return new TwinboardError("board-start-failed", { detail });
+}

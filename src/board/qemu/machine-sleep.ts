@@ -1,0 +1,58 @@
+/** A machine's way to sleep and back. Whoever calls has found the machine that is meant. */
+import type { ClockSetting } from "./board-clock.ts";
+import type { MachineCards } from "./machine-cards.ts";
+import type { MachineMarks } from "./machine-marks.ts";
+import type { MachineProcess } from "./machine-process.ts";
+import type { MachineWatch } from "./machine-watch.ts";
+import { settle } from "./settle.ts";
+
+export interface MachineSleepOptions {
+  readonly marks: MachineMarks;
+  readonly cards: MachineCards;
+  readonly watch: MachineWatch;
+}
+
+const openTimeoutMs = 5000;
+
+export class MachineSleep {
+  readonly #options: MachineSleepOptions;
+  #clock: ClockSetting | undefined;
+
+  constructor(options: MachineSleepOptions) {
+    this.#options = options;
+  }
+
+  /** How the board's clock was set when it woke last, if this daemon woke it. */
+  get clock(): ClockSetting | undefined {
+    return this.#clock;
+  }
+
+  /** Errors: those of `Board.pause`; then the machine works and hears as before. */
+  async lay(machine: MachineProcess, signal: AbortSignal): Promise<void> {
+    const { marks, cards, watch } = this.#options;
+    const session = await watch.session(machine, signal);
+    watch.rest();
+    try {
+      // Before it is stopped: QEMU itself would keep the first frame for a card whose guest does not run.
+      await cards.shut(signal);
+      await session.pause(signal);
+    } catch (error) {
+      watch.wake();
+      await cards.open(AbortSignal.timeout(openTimeoutMs)).catch(() => undefined);
+      throw error;
+    }
+    await marks.setDormant(machine);
+    await settle(machine.pid, signal);
+  }
+
+  /** Errors: those of the connection, and of the clock. */
+  async wake(machine: MachineProcess, signal: AbortSignal): Promise<void> {
+    const { marks, cards, watch } = this.#options;
+    // Before it wakes: a mark that is missing is found out by asking the machine, one too many is believed.
+    await marks.clearDormant();
+    const session = await watch.session(machine, signal);
+    // Not before it runs: what comes from then on is for a board that does.
+    this.#clock = await session.resume(signal, async () => await cards.open(signal));
+    watch.wake();
+  }
+}
