@@ -27,8 +27,12 @@ test("what is not configured, or was not found, has no double", () => {
   ]);
 });
 
+/** An element with a timeout, as nft lists it. */
+function said(val: string, expires: number): unknown {
+  return { elem: { val, timeout: 3600, expires } };
+}
+
 test("of several who said that they are the gateway, who said so last is believed", () => {
-  const said = (val: string, expires: number): unknown => ({ elem: { val, timeout: 3600, expires } });
   const sets = [
     { name: "gateway4", elements: [said(one, 3000), said(other, 3500)] },
     { name: "gateway6", elements: [] },
