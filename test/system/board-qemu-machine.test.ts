@@ -116,7 +116,10 @@ describe("QEMU machines", { concurrency: 1 }, () => {
     "where a guest agent listens, it is the one that sets the clock",
     async ({ board, software }, signal) => {
       const start = software();
-      await board.start({ ...start, kernelArguments: `${start.kernelArguments} test.agent=yes` }, signal);
+      await board.start(
+        { ...start, kernelArguments: `${start.kernelArguments} test.agent=yes test.clock=none` },
+        signal,
+      );
       await board.ready(signal);
       const told = Promise.withResolvers<string>();
       board.subscribe((event) => {
