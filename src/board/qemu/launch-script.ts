@@ -1,5 +1,5 @@
 /** What is done as root between the daemon's order and QEMU's first instruction, as a script of sh(1). */
-import { emptying } from "./board-directories.ts";
+import { emptying, leftPrefix } from "./board-directories.ts";
 import { consolePipe } from "./command-line.ts";
 
 /** Files in the record directory. */
@@ -45,8 +45,8 @@ mount -t tmpfs -o size=4k,mode=0755,noexec,nosuid none dev
 mknod -m 600 dev/tun c 10 200
 chown "$uid" dev/tun
 mount --bind dev/tun /dev/net/tun
-[ ! -e "$directory" ] || mv "$directory" "left.$$"
-for left in left.*; do
+[ ! -e "$directory" ] || mv "$directory" "${leftPrefix}$$"
+for left in ${leftPrefix}*; do
   [ -d "$left" ] || continue
   chown "$uid:$gid" "$left"
   (cd "$left" && setpriv --reuid "$uid" --regid "$gid" --clear-groups sh -c '${emptying}') || :
