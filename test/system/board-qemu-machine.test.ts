@@ -11,6 +11,7 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BoardEvent } from "../../src/board/board.ts";
 import { chooseAccelerator, detectAccelerator, refusalOfGuest } from "../../src/board/qemu/accelerator.ts";
+import { machineDirectory } from "../../src/board/qemu/board-directories.ts";
 import { consoleHardLimitBytes } from "../../src/board/qemu/console.ts";
 import type { QemuBoard, QemuBoardOptions } from "../../src/board/qemu/qemu-board.ts";
 import { orAborted } from "../../src/system/abort.ts";
@@ -102,37 +103,6 @@ describe("QEMU machines", { concurrency: 1 }, () => {
     assert.equal((await board.inspect()).state, "off");
   });
 
-  on("a clock that stood still is right again when the board wakes", async ({ board, software }, signal) => {
-    await board.start(software(), signal);
-    await board.ready(signal);
-    await board.pause(signal);
-    await sleep(3200, undefined, { signal });
-    await board.resume(signal);
-    // The kit knows whole seconds only: less than one behind at once, exact from the next one on.
-    while (!(await clockIsRight(board, 0.1, signal))) await sleep(100, undefined, { signal });
-  });
-
-  on(
-    "where a guest agent listens, it is the one that sets the clock",
-    async ({ board, software }, signal) => {
-      const start = software();
-      await board.start(
-        { ...start, kernelArguments: `${start.kernelArguments} test.agent=yes test.clock=none` },
-        signal,
-      );
-      await board.ready(signal);
-      const told = Promise.withResolvers<string>();
-      board.subscribe((event) => {
-        if (event.type === "status") told.resolve(event.text);
-      });
-      await board.pause(signal);
-      const before = Date.now();
-      await board.resume(signal);
-      const ms = Number((await orAborted(told.promise, signal)).replace("agent ", "")) / 1e6;
-      assert.ok(ms >= before && ms <= Date.now());
-    },
-  );
-
   on(
     "a daemon that is killed with SIGKILL leaves the board running",
     async ({ restart, software, options }, signal) => {
@@ -199,7 +169,7 @@ describe("QEMU machines", { concurrency: 1 }, () => {
 
   on("what is not the console's input is not written to", async ({ board, software, options }, signal) => {
     await board.start(software(), signal);
-    const input = join(options.names.runDirectory, "board-a", "console.in");
+    const input = join(machineDirectory(options.names, "a"), "console.in");
     const other = join(options.stateDirectory, "other");
     await writeFile(other, "untouched");
     await rm(input);
@@ -291,17 +261,4 @@ async function fetchOverMgmt(board: QemuBoard, path: string, signal: AbortSignal
     if (text !== undefined) return text;
     await sleep(50, undefined, { signal });
   }
-}
-
-/** Whether the guest read its clock between two readings of the host's, within the tolerance in seconds: load cannot blur that. */
-async function clockIsRight(board: QemuBoard, tolerance: number, signal: AbortSignal): Promise<boolean> {
-  const told = Promise.withResolvers<number>();
-  const end = board.subscribe((event) => {
-    if (event.type === "status") told.resolve(Number(event.text.replace("clock ", "")));
-  });
-  const before = Date.now() / 1000;
-  await board.runHook("activate", signal);
-  end();
-  const guest = await orAborted(told.promise, signal);
-  return guest >= before - tolerance && guest <= Date.now() / 1000 + tolerance;
 }

@@ -2,7 +2,7 @@
  * A board's two directories below the system's run directory. What QEMU's unprivileged user may write is apart from what root writes and
  * reads: a machine that was broken into can plant links and files in its own directory, and nowhere else.
  */
-import { lchown, lstat, mkdir, rm, rmdir } from "node:fs/promises";
+import { lchown, lstat, mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { SystemNames } from "../../system/names.ts";
 import { run } from "../../system/process.ts";
@@ -28,30 +28,41 @@ export async function makeRecordDirectory(names: SystemNames, board: BoardName):
   await mkdir(recordDirectory(names, board), { recursive: true, mode: 0o700 });
 }
 
-/** Command line of sh(1) that empties its working directory. */
-export const emptying = "rm -rf -- ./* ./.[!.]* ./..?*";
+/** Command line of sh(1) that empties its working directory, run with the rights of the machine's user: what was planted leads nowhere else. */
+export const emptying = "chmod -R u+rwx . && rm -rf -- ./* ./.[!.]* ./..?*";
 
-/** Removes both, of a board that is off. Repeatable. Errors: `missing-program`, `deadline-passed`, `command-failed`. */
+/** Beginning of the names in the record directory of what earlier machines have left. */
+export const leftPrefix = "left.";
+
+/**
+ * Removes both, of a board that is off. Repeatable. Errors: `missing-program`, `deadline-passed`, `command-failed`; `ENOTEMPTY` where
+ * somebody still puts things there.
+ */
 export async function removeDirectories(
   names: SystemNames,
   board: BoardName,
-  { uid, gid }: MachineUser,
+  user: MachineUser,
 ): Promise<void> {
-  const machine = machineDirectory(names, board);
-  if (await isThere(machine)) {
-    // Its launch may have been cut off before it was its user's.
-    await lchown(machine, uid, gid);
-    // With no more rights than the machine had: whatever it planted leads nowhere else.
-    const words = ["--reuid", String(uid), "--regid", String(gid), "--clear-groups", "sh", "-c", emptying];
-    await run("setpriv", words, { cwd: machine });
-    await rmdir(machine);
+  await removeForeign(machineDirectory(names, board), user);
+  const records = recordDirectory(names, board);
+  // One by one: what a machine has left is not walked through as root.
+  for (const name of await readdir(records).catch(() => [])) {
+    const path = join(records, name);
+    if (name.startsWith(leftPrefix)) await removeForeign(path, user);
+    else if ((await lstat(path)).isDirectory()) await rmdir(path);
+    else await rm(path);
   }
-  await rm(recordDirectory(names, board), { recursive: true, force: true });
+  await rmdir(records).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return await lstat(path).then(
-    () => true,
-    () => false,
-  );
+async function removeForeign(path: string, { uid, gid }: MachineUser): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return;
+  // The launch may have been cut off before it was the user's.
+  await lchown(path, uid, gid);
+  const words = ["--reuid", String(uid), "--regid", String(gid), "--clear-groups", "sh", "-c", emptying];
+  await run("setpriv", words, { cwd: path });
+  await rmdir(path);
 }

@@ -19,25 +19,31 @@ const lineLimitBytes = 64;
 /** It is told again until it is as good as this, or, after so many rounds, as good as it must be. */
 const wantedMs = 5;
 const wantedRounds = 8;
-const requiredMs = 10;
+/** A board whose clock may be off by more than this shall not be admitted, unless there is no way. */
+export const requiredMs = 10;
 /** A program that answers nothing for so long does not work. */
 const silenceMs = 2000;
 /** `Date.now` leaves fractions of a millisecond out. */
 const fractionMs = 0.5;
-/** Added to the first time that is told, as long as nothing is known of the way. */
-const firstGuessMs = 1;
+/** Added to the first time that is told, as long as nothing is known of the way: it is told to a board that is just waking. */
+const firstGuessMs = 2;
 
 export class ClockPort {
   readonly #socket: Socket;
   /** Ids of this connection alone, so that an answer to an earlier daemon is not taken for ours. */
   readonly #idPrefix = randomBytes(4).toString("hex");
   #lastId = 0;
-  #asked: { readonly id: string; readonly answer: PromiseWithResolvers<number> } | undefined;
+  readonly #onLate: () => void;
+  readonly #asked = new Map<string, PromiseWithResolvers<number>>();
   #ended: Error | undefined;
 
-  /** @param socket connected, or about to be. */
-  constructor(socket: Socket) {
+  /**
+   * @param socket connected, or about to be.
+   * @param onLate what nobody waits for any more was taken all the same, much later perhaps: the clock is set to a time of then.
+   */
+  constructor(socket: Socket, onLate: () => void) {
     this.#socket = socket;
+    this.#onLate = onLate;
     const cutter = new LineCutter(lineLimitBytes);
     socket.on("data", (chunk: Buffer) => {
       for (const line of cutter.push(chunk)) this.#hear(line);
@@ -48,18 +54,20 @@ export class ClockPort {
   }
 
   /**
-   * Sets the board's clock to the host's. Repeatable, one call after the other.
-   * Errors: `hook-failed` (the program may not, with its error number), `deadline-passed` (it does not answer), `board-died` (the port was
-   * closed); the signal's reason, also where the answers take too long for the clock to be good.
+   * Sets the board's clock to the host's, within `requiredMs` or as well as it can be done in `patienceMs`. Repeatable.
+   * Errors: `hook-failed` (the program may not, with its error number), `deadline-passed` (it does not answer), `board-died` (the
+   * port was closed); the signal's reason.
    */
-  async set(signal: AbortSignal): Promise<ClockAccuracy> {
+  async set(patienceMs: number, signal: AbortSignal): Promise<ClockAccuracy> {
+    const began = performance.now();
     let fastestMs = Number.POSITIVE_INFINITY;
     let aheadMs = firstGuessMs;
     for (let rounds = 1; ; rounds += 1) {
       const tookMs = await this.#tell(aheadMs, signal);
       // It was set when what was told was between none and all of `tookMs` old.
       const boundMs = Math.max(aheadMs, tookMs - aheadMs) + fractionMs;
-      if (boundMs <= (rounds < wantedRounds ? wantedMs : requiredMs)) return { boundMs, rounds };
+      const good = boundMs <= (rounds < wantedRounds ? wantedMs : requiredMs);
+      if (good || performance.now() - began > patienceMs) return { boundMs, rounds };
       fastestMs = Math.min(fastestMs, tookMs);
       aheadMs = Math.min(fastestMs / 2, wantedMs - fractionMs);
     }
@@ -68,7 +76,7 @@ export class ClockPort {
   /** Lets go of the port. Repeatable. */
   close(why = "the clock port was closed"): void {
     this.#ended ??= new TwinboardError("board-died", { detail: why });
-    this.#asked?.answer.reject(this.#ended);
+    for (const { reject } of this.#asked.values()) reject(this.#ended);
     this.#socket.destroy();
   }
 
@@ -79,7 +87,7 @@ export class ClockPort {
     this.#lastId += 1;
     const id = `${this.#idPrefix}-${this.#lastId}`;
     const answer = Promise.withResolvers<number>();
-    this.#asked = { id, answer };
+    this.#asked.set(id, answer);
     const silence = setTimeout(() => answer.reject(silent()), silenceMs);
     try {
       const began = performance.now();
@@ -91,13 +99,16 @@ export class ClockPort {
       return performance.now() - began;
     } finally {
       clearTimeout(silence);
-      this.#asked = undefined;
+      this.#asked.delete(id);
     }
   }
 
   #hear(line = ""): void {
     const [, id, code] = /^(\S+) (\d{1,4})$/.exec(line) ?? [];
-    if (id === this.#asked?.id) this.#asked?.answer.resolve(Number(code));
+    if (id === undefined) return;
+    const asked = this.#asked.get(id);
+    if (asked !== undefined) asked.resolve(Number(code));
+    else if (Number(code) === 0) this.#onLate();
   }
 }
 

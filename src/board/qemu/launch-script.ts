@@ -1,5 +1,5 @@
 /** What is done as root between the daemon's order and QEMU's first instruction, as a script of sh(1). */
-import { emptying } from "./board-directories.ts";
+import { emptying, leftPrefix } from "./board-directories.ts";
 import { consolePipe } from "./command-line.ts";
 
 /** Files in the record directory. */
@@ -55,8 +55,8 @@ if [ -n "$vfio" ]; then
   mount --bind dev/vfio /dev/vfio
   ulimit -l unlimited
 fi
-[ ! -e "$directory" ] || mv "$directory" "left.$$"
-for left in left.*; do
+[ ! -e "$directory" ] || mv "$directory" "${leftPrefix}$$"
+for left in ${leftPrefix}*; do
   [ -d "$left" ] || continue
   chown "$uid:$gid" "$left"
   (cd "$left" && setpriv --reuid "$uid" --regid "$gid" --clear-groups sh -c '${emptying}') || :

@@ -1,4 +1,5 @@
 /** What a daemon writes down beside a machine, for the next daemon: that it sleeps, and what it died of. Each names its instance. */
+import { rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readFileIfThere, writeFileAtomically } from "../../system/files.ts";
@@ -24,8 +25,9 @@ export class MachineMarks {
     await writeFileAtomically(this.#dormantPath, instance);
   }
 
-  async clearDormant(): Promise<void> {
-    await rm(this.#dormantPath, { force: true });
+  /** At once: a board that is to serve waits for it. */
+  clearDormant(): void {
+    rmSync(this.#dormantPath, { force: true });
   }
 
   async death({ instance }: Instance): Promise<Death | undefined> {
@@ -40,7 +42,7 @@ export class MachineMarks {
 
   /** For a machine that is about to start. */
   async clear(): Promise<void> {
-    await this.clearDormant();
+    this.clearDormant();
     await rm(this.#deathPath, { force: true });
   }
 }

@@ -1,8 +1,8 @@
 /** The QEMU process of a board, found again by any daemon: process id, start time and the instance's uuid must all agree. */
+import { readFileSync } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
-import { readFileIfThere } from "../../system/files.ts";
 import { processStartTicks } from "../../system/host.ts";
 import type { BoardUsage } from "../board.ts";
 
@@ -20,22 +20,31 @@ const pollMs = 5;
 
 /** The process that `path` (its id and start time in clock ticks, in decimal) names, if it still is that process. */
 export async function findMachineProcess(path: string): Promise<MachineProcess | undefined> {
-  const [pid, startTicks] = ((await readFileIfThere(path)) ?? "").trim().split(" ").map(Number);
+  const [pid, startTicks] = readAtOnce(path).trim().split(" ").map(Number);
   if (pid === undefined || startTicks === undefined || !(pid > 0)) return undefined;
   if ((await processStartTicks(pid)) !== startTicks) return undefined;
-  const args = await argumentsOf(pid);
+  const args = argumentsOf(pid);
   const instance = args[args.indexOf("-uuid") + 1];
   return args.includes("-uuid") && instance !== undefined ? { pid, startTicks, instance } : undefined;
 }
 
 /** The machine's kernel command line; empty if the process is gone. */
-export async function kernelCommandLineOf({ pid }: MachineProcess): Promise<string> {
-  const args = await argumentsOf(pid);
+export function kernelCommandLineOf({ pid }: MachineProcess): string {
+  const args = argumentsOf(pid);
   return args[args.indexOf("-append") + 1] ?? "";
 }
 
-async function argumentsOf(pid: number): Promise<string[]> {
-  return (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+function argumentsOf(pid: number): string[] {
+  return readAtOnce(`/proc/${pid}/cmdline`).split("\0");
+}
+
+/** A file that is memory, of /proc or of the run directory; empty if it is not there. A board that is to serve waits for this. */
+function readAtOnce(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 export async function isAlive({ pid, startTicks }: MachineProcess): Promise<boolean> {

@@ -49,9 +49,9 @@ export class MachineSleep {
   async wake(machine: MachineProcess, signal: AbortSignal): Promise<void> {
     const { marks, cards, watch } = this.#options;
     // Before it wakes: a mark that is missing is found out by asking the machine, one too many is believed.
-    await marks.clearDormant();
+    marks.clearDormant();
     const session = await watch.session(machine, signal);
-    // Not before it runs: what comes from then on is for a board that does.
+    // What comes from the moment on that it was told to run is for a board that does.
     this.#clock = await session.resume(signal, async () => await cards.open(signal));
     watch.wake();
   }

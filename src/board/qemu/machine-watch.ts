@@ -123,7 +123,7 @@ export class MachineWatch {
     this.#watchdog?.watchdog.end();
     // The board keeps to what it was started with, also when the configuration asks for more by now.
     const promised = new RegExp(`\\b${watchdogArgument}=(\\d{1,6})\\b(?!.*${watchdogArgument}=)`).exec(
-      await kernelCommandLineOf(machine),
+      kernelCommandLineOf(machine),
     )?.[1];
     const watchdog = new Watchdog(Math.max(watchdogMs, Number(promised ?? 0) * 1000), (detail) =>
       tell({ type: "hung", detail }),

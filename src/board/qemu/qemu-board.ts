@@ -253,7 +253,7 @@ export class QemuBoard implements Board {
       await endMachineProcess(machine, signal);
     }
     await rm(join(this.#records, processFile), { force: true });
-    await this.#marks.clearDormant();
+    this.#marks.clearDormant();
   }
 
   async setPriority(priority: "background" | "service"): Promise<void> {

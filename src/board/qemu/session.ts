@@ -4,7 +4,6 @@ import { TwinboardError } from "../../errors.ts";
 import { orAborted } from "../../system/abort.ts";
 import type { BoardEvent, HookName } from "../board.ts";
 import { BoardClock, type ClockSetting } from "./board-clock.ts";
-import { ClockPort } from "./clock-port.ts";
 import type { GuestMessage } from "./guest-message.ts";
 import { HotPlug } from "./hot-plug.ts";
 import type { MachineSockets } from "./machine-sockets.ts";
@@ -39,7 +38,6 @@ export class Session {
   readonly #waiting = new Set<PromiseWithResolvers<string>>();
   #qmp: QmpConnection | undefined;
   #port: NotifyPort | undefined;
-  #clockPort: ClockPort | undefined;
   #clock: BoardClock | undefined;
   #version: string | undefined;
   #death: Death | undefined;
@@ -66,8 +64,12 @@ export class Session {
       session.#port = notify;
       // A machine that an earlier version of this program started has none.
       const clock = await sockets.connect("clock").catch(() => undefined);
-      session.#clockPort = clock === undefined ? undefined : new ClockPort(clock);
-      session.#clock = new BoardClock({ sockets, notify, clock: session.#clockPort });
+      session.#clock = new BoardClock({
+        sockets,
+        notify,
+        openPorts: async (signal) => await session.#openPorts(signal),
+        clock,
+      });
       // A machine that died while nobody was connected has sent its event to nobody.
       const { state, reason } = { reason: "", ...(await session.runState()) };
       if (state === "dead")
@@ -112,31 +114,31 @@ export class Session {
   }
 
   /**
-   * Lets the guest run and sets its clock. @param onAwake is called as soon as it runs, and waited for.
-   * Errors: `board-died`, `command-failed`, `deadline-passed`, `hook-failed`; those of `onAwake`; the signal's reason.
+   * Lets the guest run and sets its clock. @param onWaking is called as soon as it was told to run, and waited for.
+   * Errors: `board-died`, `command-failed`, `deadline-passed`, `hook-failed`; those of `onWaking`; the signal's reason.
    */
-  async resume(signal: AbortSignal, onAwake: () => Promise<void>): Promise<ClockSetting> {
+  async resume(signal: AbortSignal, onWaking: () => Promise<void>): Promise<ClockSetting> {
     if (this.#clock === undefined) throw died("it is not connected");
-    // Asked all at once, and answered in this order: a board that wakes does not wait for each answer.
-    const ports = this.#openPorts(signal);
-    const woken = this.#command("cont", signal);
-    const settled = Promise.all([
-      this.runState(),
-      // Timer interrupts of the real-time clock that were due meanwhile are dropped, not delivered in one burst.
-      this.#command("rtc-reset-reinjection", signal),
-    ]);
-    settled.catch(() => undefined);
-    const [open] = await Promise.all([ports, woken]);
-    const set = this.#clock.set(open, signal);
-    set.catch(() => undefined);
-    const [[state]] = await Promise.all([settled, onAwake()]);
-    if (state.state === "dead") throw died(state.reason);
-    return await set;
+    if (this.#death !== undefined) throw died(this.#death.detail);
+    const over = new AbortController();
+    try {
+      // All at once: whoever wakes it waits for the slowest alone.
+      const [, clock] = await Promise.all([
+        this.#command("cont", signal),
+        this.#clock.set(AbortSignal.any([signal, over.signal])),
+        // Timer interrupts of the real-time clock that were due meanwhile are dropped, not delivered in one burst.
+        this.#command("rtc-reset-reinjection", signal),
+        onWaking(),
+      ]);
+      return clock;
+    } finally {
+      over.abort();
+    }
   }
 
-  /** Sets the clock of a board that has just booted, as well as it can be done soon. Errors: those of QMP. */
+  /** Sets the clock of a board that has just booted, as well as it can be done soon. */
   async setClockAtReady(signal: AbortSignal): Promise<void> {
-    await this.#clock?.setAtReady(await this.#openPorts(signal), signal);
+    await this.#clock?.setAtReady(signal);
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
@@ -149,11 +151,10 @@ export class Session {
 
   /** Lets go of the machine without touching it. Repeatable. */
   release(): void {
-    this.#clock?.rest();
     for (const { reject } of this.#waiting) reject(died(this.#death?.detail ?? "it is no longer connected"));
     this.#qmp?.close();
     this.#port?.close();
-    this.#clockPort?.close();
+    this.#clock?.close();
   }
 
   async #command(
@@ -190,11 +191,10 @@ export class Session {
   #die(death: Death): void {
     if (this.#death !== undefined) return;
     this.#death = death;
-    this.#clock?.rest();
     for (const { reject } of this.#waiting) reject(died(death.detail));
     // A dead guest answers nothing any more.
     this.#port?.close(death.detail);
-    this.#clockPort?.close(death.detail);
+    this.#clock?.close(death.detail);
     this.#options.onDeath(death);
   }
 
