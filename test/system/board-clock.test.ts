@@ -35,7 +35,7 @@ describe("the clock of a QEMU machine", { concurrency: 1 }, () => {
   );
 
   on("daemons come and go, the clock's program stays", async ({ board, restart, software }, signal) => {
-    await board.start(software(), signal);
+    await board.start({ ...software(), priority: "service" }, signal);
     await board.ready(signal);
     await board.release();
     const second = restart();
@@ -57,7 +57,7 @@ describe("the clock of a QEMU machine", { concurrency: 1 }, () => {
     on(`a board ${what} has its clock set by the kit's shell`, async ({ board, software }, signal) => {
       const start = software();
       const kernelArguments = `${start.kernelArguments} test.clock=${clock}`;
-      await board.start({ ...start, kernelArguments }, signal);
+      await board.start({ ...start, kernelArguments, priority: "service" }, signal);
       await board.ready(signal);
       await board.pause(signal);
       await sleep(1200, undefined, { signal });
@@ -73,7 +73,7 @@ describe("the clock of a QEMU machine", { concurrency: 1 }, () => {
     async ({ board, software }, signal) => {
       const start = software();
       const kernelArguments = `${start.kernelArguments} test.agent=yes test.clock=none`;
-      await board.start({ ...start, kernelArguments }, signal);
+      await board.start({ ...start, kernelArguments, priority: "service" }, signal);
       await board.ready(signal);
       const told = Promise.withResolvers<string>();
       board.subscribe((event) => {
@@ -84,7 +84,8 @@ describe("the clock of a QEMU machine", { concurrency: 1 }, () => {
       await board.resume(signal);
       assert.equal(board.clock?.by, "agent");
       const ms = Number((await orAborted(told.promise, signal)).replace("agent ", "")) / 1e6;
-      assert.ok(ms >= before && ms <= Date.now());
+      // What it is told counts the way, which it has not come yet.
+      assert.ok(ms >= before && ms <= Date.now() + 500);
     },
   );
 });
