@@ -29,7 +29,7 @@ export async function makeRecordDirectory(names: SystemNames, board: BoardName):
 }
 
 /** Command line of sh(1) that empties its working directory, run with the rights of the machine's user: what was planted leads nowhere else. */
-export const emptying = "chmod -R u+rwx . && rm -rf -- ./* ./.[!.]* ./..?*";
+export const emptying = "chmod -R u+rwx . 2>/dev/null; rm -rf -- ./* ./.[!.]* ./..?*";
 
 /** Beginning of the names in the record directory of what earlier machines have left. */
 export const leftPrefix = "left.";
