@@ -21,7 +21,7 @@ export interface Tap {
 /** What the kernel itself gives a new tap. */
 const queuePackets = 1000;
 
-/** Makes the tap and takes its link up. Repeatable; a card of that name with another owner is made anew. Errors: `command-failed`. */
+/** Makes the tap and takes its link up; one that is shut stays so. Repeatable; a card of that name with another owner is made anew. Errors: `command-failed`. */
 export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
   const owner = await ownerOf(tap.name);
   if (owner !== undefined && owner !== tap.ownerUid) await deleteTap(tap.name, signal);
@@ -37,7 +37,7 @@ export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
     // Nobody else is on this wire: a second of duplicate address detection would only delay the first probe.
     await setIpv6(tap.name, "accept_dad", "0");
   }
-  await ip(["link", "set", "dev", tap.name, "txqueuelen", String(queuePackets), "up"], signal);
+  await ip(["link", "set", "dev", tap.name, "up"], signal);
   if (tap.neighbour === undefined) return;
   const { address, mac } = tap.neighbour;
   await ip(["neighbour", "replace", address, "lladdr", mac, "dev", tap.name, "nud", "permanent"], signal);

@@ -8,27 +8,31 @@ import { orAborted } from "./abort.ts";
 
 const timeoutMs = 10_000;
 const wordsLimitBytes = 4096;
+/** ip answers this at once, after all that came before it: its own end takes longer. */
+const lastLine = "link show dev lo";
 
 export class WaitingIp {
-  readonly #child = spawn("ip", ["-batch", "-"], { stdio: ["pipe", "ignore", "pipe"] });
-  readonly #ended: Promise<string>;
+  readonly #child = spawn("ip", ["-batch", "-"], { stdio: ["pipe", "pipe", "pipe"] });
+  /** What went wrong; nothing, if all was done. */
+  readonly #outcome: Promise<string>;
   #waits = true;
 
   constructor() {
-    const { stdin, stderr } = this.#child;
+    const { stdin, stdout, stderr } = this.#child;
     let words = "";
     stderr.on("data", (chunk: Buffer) => {
       if (words.length < wordsLimitBytes) words += chunk.toString();
     });
     stdin.on("error", () => undefined);
-    this.#ended = new Promise((resolve) => {
+    this.#outcome = new Promise((resolve) => {
       const end = (how: string): void => {
         this.#waits = false;
         resolve(how);
       };
       this.#child.once("error", (error) => end(error.message));
+      stdout.on("data", () => end(""));
       this.#child.once("close", (code, killedBy) =>
-        end(code === 0 ? "" : `ip: ${killedBy ?? `exit code ${code}`}: ${words.trim()}`),
+        end(`ip: ${killedBy ?? `exit code ${code}`}: ${words.trim()}`),
       );
     });
   }
@@ -38,13 +42,13 @@ export class WaitingIp {
     return this.#waits;
   }
 
-  /** Runs these lines, and ends: once only. Errors: `command-failed`, `deadline-passed`; the signal's reason. */
+  /** Runs these lines, which say nothing, and ends: once only. Errors: `command-failed`, `deadline-passed`; the signal's reason. */
   async run(lines: readonly string[], signal: AbortSignal): Promise<void> {
     this.#waits = false;
-    this.#child.stdin.end(lines.map((line) => `${line}\n`).join(""));
+    this.#child.stdin.end([...lines, lastLine, ""].join("\n"));
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      const failure = await orAborted(this.#ended, AbortSignal.any([signal, timeout]));
+      const failure = await orAborted(this.#outcome, AbortSignal.any([signal, timeout]));
       if (failure !== "") throw new TwinboardError("command-failed", { detail: failure });
     } catch (error) {
       this.#child.kill("SIGKILL");

@@ -15,6 +15,8 @@ import { machineDirectory } from "../../src/board/qemu/board-directories.ts";
 import { consoleHardLimitBytes } from "../../src/board/qemu/console.ts";
 import type { QemuBoard, QemuBoardOptions } from "../../src/board/qemu/qemu-board.ts";
 import { orAborted } from "../../src/system/abort.ts";
+import { run } from "../../src/system/process.ts";
+import { shutTaps } from "../../src/system/tap.ts";
 import { whyNoMachines } from "../fixtures/board/host.ts";
 import { makeQemuSubject, type QemuSubject } from "../fixtures/board/qemu-subject.ts";
 
@@ -81,6 +83,7 @@ describe("QEMU machines", { concurrency: 1 }, () => {
       await board.start(software(), signal);
       await board.ready(signal);
       await board.setPriority("service");
+      await untilNoWorker(board, signal);
       await board.pause(signal);
       const before = await board.usage();
       for (let i = 0; i < 30; i++) {
@@ -90,6 +93,47 @@ describe("QEMU machines", { concurrency: 1 }, () => {
         await sleep(100, undefined, { signal });
       }
       assert.deepEqual(await board.usage(), before);
+    },
+  );
+
+  on(
+    "the cards of a dormant board take nothing, whichever daemon looks after it; those of one that runs do",
+    async ({ board, restart, software, options }, signal) => {
+      const { names } = options;
+      const cards = [names.card("a", "mgmt"), names.card("a", "service")];
+      const queues = async (): Promise<number[]> => {
+        const { stdout } = await run("ip", ["-json", "link", "show"], { signal });
+        const all = JSON.parse(stdout.toString()) as { ifname: string; txqlen?: number }[];
+        return all.filter(({ ifname }) => cards.includes(ifname)).map(({ txqlen = 0 }) => txqlen);
+      };
+      const open = [1000, 1000];
+      const shut = [0, 0];
+      const start = { ...software(), priority: "service" } as const;
+      await board.start(start, signal);
+      assert.deepEqual(await queues(), open);
+      await board.ready(signal);
+      await board.pause(signal);
+      assert.deepEqual(await queues(), shut);
+      await board.release();
+
+      const next = restart();
+      await next.setUp(signal);
+      assert.deepEqual(await queues(), shut);
+      await next.resume(signal);
+      assert.deepEqual(await queues(), open);
+      await next.pause(signal);
+      await next.resume(signal);
+      assert.deepEqual(await queues(), open);
+      await next.release();
+      // A daemon that dies before the machine sleeps.
+      await shutTaps(cards, signal);
+      const third = restart();
+      await third.start(start, signal);
+      assert.deepEqual(await queues(), open);
+      await third.pause(signal);
+      await third.stop(signal);
+      await third.start(software(), signal);
+      assert.deepEqual(await queues(), open);
     },
   );
 
@@ -244,6 +288,18 @@ describe("QEMU machines", { concurrency: 1 }, () => {
     }
   });
 });
+
+/** QEMU's thread that opened files at the start ends after 10 s without work, and what it had used is no longer in the sum. */
+async function untilNoWorker(board: QemuBoard, signal: AbortSignal): Promise<void> {
+  const condition = await board.inspect();
+  assert.ok(condition.state === "running");
+  const tasks = `/proc/${condition.pid}/task`;
+  for (;;) {
+    const names = (await readdir(tasks)).map((thread) => readFile(`${tasks}/${thread}/comm`, "utf8"));
+    if (!(await Promise.all(names.map((name) => name.catch(() => "")))).includes("worker\n")) return;
+    await sleep(100, undefined, { signal });
+  }
+}
 
 async function fetchOverMgmt(board: QemuBoard, path: string, signal: AbortSignal): Promise<string> {
   // The guest's own address is tentative for a second after its card came up (RFC 4862).

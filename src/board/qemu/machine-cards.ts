@@ -32,7 +32,7 @@ export class MachineCards {
     this.#ends = typeof identity.wire === "string" ? [this.#mgmt, this.#service] : [this.#mgmt];
   }
 
-  /** Makes them, open. Repeatable. Errors: `command-failed`. */
+  /** Makes them; those of a machine that sleeps stay shut. Repeatable. Errors: `command-failed`. */
   async setUp(signal: AbortSignal): Promise<void> {
     const { name, names, user, identity } = this.#options;
     const ownerUid = user.uid;
@@ -56,7 +56,7 @@ export class MachineCards {
     this.#opening ??= new WaitingIp();
   }
 
-  /** Of a machine that works. Repeatable. Errors: `command-failed`. */
+  /** Of a machine that works, or is about to. Repeatable. Errors: `command-failed`. */
   async open(signal: AbortSignal): Promise<void> {
     const opening = this.#opening;
     this.#opening = undefined;

@@ -191,6 +191,8 @@ export class QemuBoard implements Board {
     // What is left of a dead machine has told all it knows to the console and the journal.
     await this.stop(signal);
     await this.setUp(signal);
+    // The last machine may have ended in its sleep.
+    await this.#cards.open(signal);
     await this.#marks.clear();
     await this.setPriority(start.priority ?? "background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
