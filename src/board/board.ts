@@ -120,11 +120,12 @@ export interface Board {
    */
   start(start: BoardStart, signal: AbortSignal): Promise<void>;
   /**
-   * Resolves with the version that the board reported with READY; asks again after an adoption.
+   * Resolves with the version that the board reported with READY; asks again after an adoption. Where the board has the means, its clock is
+   * the host's then.
    * Errors: `board-died`; the signal's reason.
    */
   ready(signal: AbortSignal): Promise<{ readonly version: string }>;
-  /** Freezes the board: memory kept, no processor time from here on. */
+  /** Freezes the board: memory kept, no processor time from here on, and nothing of what is sent to it is kept for it. */
   pause(signal: AbortSignal): Promise<void>;
   /** Wakes the board and puts its clock right. The caller has shut the fence before. */
   resume(signal: AbortSignal): Promise<void>;

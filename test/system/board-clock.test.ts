@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { QemuBoard } from "../../src/board/qemu/qemu-board.ts";
 import { orAborted } from "../../src/system/abort.ts";
+import { ConsoleShell } from "../fixtures/board/console-shell.ts";
 import { whyNoMachines } from "../fixtures/board/host.ts";
 import { makeQemuSubject, type QemuSubject } from "../fixtures/board/qemu-subject.ts";
 
@@ -53,6 +54,26 @@ describe("the clock of a QEMU machine", { concurrency: 1 }, () => {
       await third.pause(signal);
     }
   });
+
+  on(
+    "a clock program that has gone is not waited for, and one that comes back late does no lasting harm",
+    async ({ board, software }, signal) => {
+      await board.start(software(), signal);
+      await board.ready(signal);
+      const shell = await ConsoleShell.open(board, signal);
+      await shell.run("killall twinboard-clock");
+      await board.pause(signal);
+      await sleep(1200, undefined, { signal });
+      await board.resume(signal);
+      assert.equal(board.clock?.by, "kit");
+      while (!(await clockIsRight(board, 0.1, signal))) await sleep(100, undefined, { signal });
+      // What the host told when it woke is what the new program finds first.
+      const again = await ConsoleShell.open(board, signal);
+      const port = "$(grep -l org.twinboard.clock /sys/class/virtio-ports/*/name | cut -d / -f 5)";
+      await again.run(`twinboard-clock /dev/${port} & sleep 1`);
+      while (!(await clockIsRight(board, 0.1, signal))) await sleep(100, undefined, { signal });
+    },
+  );
 
   for (const [clock, what] of [
     ["none", "without the clock's program"],
