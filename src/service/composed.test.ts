@@ -180,6 +180,41 @@ test("a drain counts what each service had to finish, and is told only once the 
   assert.deepEqual(Object.keys(drained.services), ["simulated", "line"]);
 });
 
+test("one that cannot be set up keeps nobody from serving, and follows once it can", async () => {
+  const made = await Composition.serving();
+  await made.service.tearDown(signal);
+  made.line.failing.add("setUp").add("attach");
+  const next = made.daemon();
+  await next.setUp(signal);
+  await next.attach("a", signal);
+  await next.prepare("a", signal);
+  await next.handOver("a", signal, { partly: true });
+  assert.deepEqual(made.holders(), ["a", null, "a"]);
+  assert.deepEqual(
+    (await next.troubles()).map(({ service }) => service),
+    ["line"],
+  );
+  await assert.rejects(
+    next.attach("b", signal),
+    { code: "command-failed" },
+    "while somebody serves it counts",
+  );
+  made.line.failing.clear();
+  await next.mend(signal);
+  assert.deepEqual(made.holders(), ["a", "a", "a"]);
+});
+
+test("one that cannot be torn down keeps none of the others", async () => {
+  const made = await Composition.serving();
+  made.line.failing.add("tearDown");
+  await assert.rejects(made.service.tearDown(signal), { code: "command-failed" });
+  assert.equal(made.network.condition.present, false);
+  assert.equal(made.disk.condition.present, false);
+  made.line.failing.clear();
+  await made.service.tearDown(signal);
+  assert.equal(made.line.condition.present, false);
+});
+
 test("nobody's service stays nobody's", async () => {
   const made = await Composition.serving();
   await made.service.tearDown(signal);

@@ -33,14 +33,21 @@ export class ComposedService implements Service {
 
   async setUp(signal: AbortSignal): Promise<void> {
     await this.#network.setUp(signal);
-    for (const service of this.#leased) await service.setUp(signal);
+    // One that cannot be set up is a trouble, tried again: the network would otherwise be kept from whoever could serve.
+    for (const service of this.#leased) await service.setUp(signal).catch(() => signal.throwIfAborted());
     await this.#catchUp();
     await this.#follow(signal).catch(() => signal.throwIfAborted());
   }
 
   async attach(board: BoardName, signal: AbortSignal): Promise<void> {
     await this.#network.attach(board, signal);
-    for (const service of this.#leased) await service.attach(board, signal);
+    const { holder } = await this.#network.inspect();
+    for (const service of this.#leased)
+      await service.attach(board, signal).catch((error: unknown) => {
+        signal.throwIfAborted();
+        // While nobody serves a board without it is better than none.
+        if (holder !== null) throw error;
+      });
   }
 
   inspect(): Promise<ServiceCondition> {
@@ -189,10 +196,14 @@ export class ComposedService implements Service {
     return this.#network.watchWire(board, onChange);
   }
 
-  /** Everything is tried; the network last, because it says that the system is there at all. */
+  /** Everything is tried; the network last, because it says that the system is there at all. Errors: the first of those that failed. */
   async tearDown(signal: AbortSignal): Promise<void> {
-    for (const service of this.#leased) await service.tearDown(signal);
+    const failed: unknown[] = [];
+    for (const service of this.#leased)
+      await service.tearDown(signal).catch((error: unknown) => void failed.push(error));
+    signal.throwIfAborted();
     await this.#network.tearDown(signal);
+    if (failed.length > 0) throw failed[0];
   }
 }
 
