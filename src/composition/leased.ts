@@ -40,7 +40,7 @@ export function leasedOf(
 
 /**
  * What an earlier configuration had and this one has no more is let go of; all of it with `nothing: true`. Returns what could not be,
- * which is tried again the next time. Errors: those of lines.
+ * which is tried again the next time. Errors: the signal's reason.
  */
 export async function letGoOfFormer(
   { system, lines, execs, devices, cans }: Config,
@@ -50,19 +50,17 @@ export async function letGoOfFormer(
 ): Promise<TwinboardError[]> {
   const names = systemNames(system);
   const keep = nothing ? [] : lines.map(({ name }) => name);
-  await letGoOfLines(names, { keep }, signal);
+  const failed: TwinboardError[] = [];
+  const orTell = (error: unknown): void => {
+    signal.throwIfAborted();
+    failed.push(asTwinboardError(error));
+  };
+  await letGoOfLines(names, { keep }, signal).catch(orTell);
   const of = (kind: LeaseKind, services: readonly { readonly name: string }[]) =>
     nothing ? [] : services.map(({ name }) => ({ kind, name }));
   const kept = [...of("exec", execs), ...of("device", devices), ...of("can", cans)];
-  const failed: TwinboardError[] = [];
-  for (const former of await formerLeases(names, kept)) {
-    try {
-      await formerService(former, names, boards).tearDown(signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      failed.push(asTwinboardError(error));
-    }
-  }
+  for (const former of await formerLeases(names, kept))
+    await formerService(former, names, boards).tearDown(signal).catch(orTell);
   return failed;
 }
 

@@ -204,6 +204,15 @@ test("one that cannot be set up keeps nobody from serving, and follows once it c
   assert.deepEqual(made.holders(), ["a", "a", "a"]);
 });
 
+test("one that cannot be mended keeps none of the others from it", async () => {
+  const made = await Composition.serving();
+  made.line.reboot();
+  made.disk.reboot();
+  made.line.failing.add("setUp");
+  await assert.rejects(made.service.mend(signal), { code: "command-failed" });
+  assert.deepEqual(made.holders(), ["a", null, "a"]);
+});
+
 test("one that cannot be torn down keeps none of the others", async () => {
   const made = await Composition.serving();
   made.line.failing.add("tearDown");

@@ -180,12 +180,12 @@ export class ComposedService implements Service {
     await this.#catchUp();
     const { present, holder, epoch } = await this.#network.inspect();
     if (!present) return;
-    for (const service of this.#leased) {
+    await each(this.#leased, async (service) => {
       await this.#ready(service, signal);
       const condition = await service.inspect();
       if (condition.leasedTo !== null || condition.holder !== holder)
         await service.settle(holder, epoch, signal);
-    }
+    });
   }
 
   wireObstacle(board: BoardName): Promise<string | null> {
