@@ -28,6 +28,38 @@ for (const terminal of [undefined, "unknown", "dumb"]) {
   });
 }
 
+test("changes of every length are carried out as they were said, one after the other", {
+  skip: reason,
+}, async (t) => {
+  const session = new NftSession();
+  const table = `twinboard_test_${process.pid}`;
+  t.after(async () => {
+    await session.change(`delete table inet ${table}`);
+    await session.close();
+  });
+  await session.change(`add table inet ${table}; add set inet ${table} epoch { type mark; }`);
+  const add = (numbers: readonly number[]) =>
+    session.change(numbers.map((number) => `add element inet ${table} epoch { ${number} }`).join("; "));
+  // What is left of a longer change before it must not be read again: here it would be an error, or an element more.
+  const many = Array.from({ length: 500 }, (_, index) => index + 100);
+  await add(many);
+  await session.change(`flush set inet ${table} epoch`);
+  await add([1, 2]);
+  await add([3]);
+  const [set] = (await session.readSets("inet", table)) ?? [];
+  assert.deepEqual(
+    set?.elements.map(Number).toSorted((one, other) => one - other),
+    [1, 2, 3],
+  );
+  // One statement that cannot be: none of the change takes place.
+  const refused = session.change(
+    `add element inet ${table} epoch { 9 }; delete element inet ${table} epoch { 77 }`,
+  );
+  await assert.rejects(refused, /twinboard_test_/);
+  const [after] = (await session.readSets("inet", table)) ?? [];
+  assert.equal(after?.elements.length, 3);
+});
+
 const set = (family: string, table: string, elements: readonly number[]) => ({
   set: { family, table, name: "epoch", type: "mark", handle: 1, elem: elements },
 });

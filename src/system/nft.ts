@@ -1,5 +1,7 @@
 /** The door to nftables (nft(8)): one kept `nft -i` for what needs speed, and a process each for everything else. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { TwinboardError } from "../errors.ts";
 import { run } from "./process.ts";
 
@@ -14,8 +16,20 @@ const maxErrorBytes = 16_384;
 /** A set of 100,000 addresses is 5 MB. */
 const maxListBytes = 64 * 1024 * 1024;
 
+/** Where a file without a name may be made, in memory if there is such a place. */
+const fileDirectories = ["/dev/shm", "/run", tmpdir()];
+/** Linux' O_TMPFILE, which Node has no name for (open(2)). */
+const withoutName = 0o20_000_000 | constants.O_DIRECTORY;
+/** The child's own name for it. */
+const filePath = "/proc/self/fd/3";
+
 interface Child {
   readonly process: ChildProcess;
+  /**
+   * A file without a name that the child has open too. From its input nft reads character by character, from a file in pieces, which is
+   * two thirds of what a takeover takes; `undefined` where no such file can be made.
+   */
+  readonly file: number | undefined;
   /** What it has said since it was asked last; only the end of it is searched for `endAnswer`. */
   stdout: string;
   stderr: string;
@@ -45,7 +59,7 @@ export class NftSession {
    */
   async change(statements: string, timeoutMs = 5000): Promise<void> {
     if (statements.includes("\n")) throw new TwinboardError("internal", { detail: "a change is one line" });
-    await this.#inTurn(statements, timeoutMs);
+    await this.#inTurn(statements, timeoutMs, "file");
   }
 
   /**
@@ -67,8 +81,8 @@ export class NftSession {
   }
 
   /** Resolves with what nft printed. */
-  async #inTurn(line: string, timeoutMs: number): Promise<string> {
-    const turn = this.#last.then(() => this.#say(line, timeoutMs));
+  async #inTurn(line: string, timeoutMs: number, by: "input" | "file" = "input"): Promise<string> {
+    const turn = this.#last.then(() => this.#say(line, timeoutMs, by));
     this.#last = turn.catch(() => undefined);
     return await turn;
   }
@@ -79,11 +93,12 @@ export class NftSession {
     await this.#end();
   }
 
-  async #say(line: string, timeoutMs: number): Promise<string> {
+  async #say(line: string, timeoutMs: number, by: "input" | "file"): Promise<string> {
     const child = this.#living();
     child.stdout = "";
     child.stderr = "";
-    child.process.stdin?.write(`${line}\n${endQuery}\n`);
+    const said = by === "file" && line !== "" ? inFile(child, line) : line;
+    child.process.stdin?.write(`${said}\n${endQuery}\n`);
     try {
       await answered(child, timeoutMs);
     } catch (error) {
@@ -114,20 +129,22 @@ function startChild(): Child {
   // libedit, by which nft -i reads, keeps a history file in HOME, and what it is told here is nobody's history; of a TERM that it does not
   // know it complains, which would be taken for an error of the first change.
   const { TERM: _, ...env } = process.env;
+  const file = makeFile();
   const started = spawn(program, ["-j", "-i"], {
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe", ...(file === undefined ? [] : [file])],
     env: { ...env, HOME: "/nonexistent" },
   });
   const closed = Promise.withResolvers<void>();
   const child: Child = {
     process: started,
+    file,
     stdout: "",
     stderr: "",
     wake: () => undefined,
     ended: undefined,
     closed: closed.promise,
   };
-  started.stdout.setEncoding("utf8").on("data", (text: string) => {
+  started.stdout?.setEncoding("utf8").on("data", (text: string) => {
     child.stdout += text;
     if (child.stdout.length > maxListBytes) {
       end(
@@ -139,11 +156,12 @@ function startChild(): Child {
       child.wake();
     }
   });
-  started.stderr.setEncoding("utf8").on("data", (text: string) => {
+  started.stderr?.setEncoding("utf8").on("data", (text: string) => {
     child.stderr = (child.stderr + text).slice(0, maxErrorBytes);
   });
-  started.stdin.on("error", () => undefined);
+  started.stdin?.on("error", () => undefined);
   const end = (error: Error): void => {
+    if (child.ended === undefined && file !== undefined) closeSync(file);
     child.ended ??= error;
     closed.resolve();
     child.wake();
@@ -164,6 +182,32 @@ function startChild(): Child {
   started.unref();
   for (const stream of [started.stdin, started.stdout, started.stderr]) unref(stream);
   return child;
+}
+
+/** Of the user's alone, and gone with those who have it open. */
+function makeFile(): number | undefined {
+  for (const directory of fileDirectories) {
+    try {
+      return openSync(directory, constants.O_RDWR | withoutName, 0o600);
+    } catch {
+      // Not there, or a file system that has no such files: the next.
+    }
+  }
+  return undefined;
+}
+
+/** Writes the line where the child reads it, and returns what makes it do so: the line itself where there is no such file, or no room in it. */
+function inFile({ file, ended }: Child, line: string): string {
+  if (file === undefined || ended !== undefined) return line;
+  const text = Buffer.from(`${line}\n`);
+  try {
+    // Half a change might be one that nft takes.
+    if (writeSync(file, text, 0, text.length, 0) < text.length) return line;
+    ftruncateSync(file, text.length);
+  } catch {
+    return line;
+  }
+  return `include "${filePath}"`;
 }
 
 function unref(stream: unknown): void {
@@ -192,9 +236,9 @@ async function answered(child: Child, timeoutMs: number): Promise<void> {
 }
 
 function refused(line: string, saying: string): TwinboardError {
-  return new TwinboardError("command-failed", {
-    detail: `${program}: ${saying.split("\n")[0] ?? ""} (${line.slice(0, 300)})`,
-  });
+  // Before it stands where: a place in what was said here, which no user has seen.
+  const what = /\bError: .*/.exec(saying)?.[0] ?? saying.split("\n")[0] ?? "";
+  return new TwinboardError("command-failed", { detail: `${program}: ${what} (${line.slice(0, 300)})` });
 }
 
 /**
