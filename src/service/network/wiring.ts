@@ -21,6 +21,8 @@ export interface WiringTable {
   readonly rules: string;
   /** Sets and maps that takeovers change, with what is in them while things stand so. */
   readonly elements: (standing: Standing) => string;
+  /** More sets and maps that change, and begin empty. */
+  readonly changing?: readonly string[];
 }
 
 export interface DrainOrder extends DrainOptions {
