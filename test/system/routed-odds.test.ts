@@ -60,6 +60,11 @@ function harms(family: FamilyName, system: string): Harm[] {
       told: /took the board in service out/,
     },
     {
+      what: "where new work goes is taken away",
+      done: nft(`flush map inet ${table} board${suffix}`),
+      told: rules,
+    },
+    {
       what: "a constant map is flushed",
       done: nft(`flush map inet ${table} steers${suffix}`),
       told: rules,

@@ -4,6 +4,7 @@
  * the one that was loaded, by whichever daemon looks. Pure. Source: libnftables-json(5).
  */
 import { createHash } from "node:crypto";
+import type { BoardName } from "../../board/board.ts";
 import type { NftObject } from "../../system/nft.ts";
 import { registerSets } from "./register.ts";
 import type { WiringTable } from "./wiring.ts";
@@ -22,6 +23,22 @@ export function shapeOf(
     hash.update(`${family}\n${linesOf(listings[family] ?? [], changing).join("\n")}\n`);
   }
   return hash.digest().readUInt32BE(0);
+}
+
+/** Whether what a takeover brings is there for who holds. */
+export function followsHolder(
+  tables: readonly WiringTable[],
+  listings: Readonly<Record<string, readonly NftObject[]>>,
+  holder: BoardName | null,
+): boolean {
+  if (holder === null) return true;
+  return tables.every(({ family, follows }) => {
+    const listing = listings[family] ?? [];
+    return Object.entries(follows?.(holder) ?? {}).every(([name, element]) => {
+      const found = listing.find(({ kind, value }) => /^(set|map)$/.test(kind) && value["name"] === name);
+      return JSON.stringify(found?.value["elem"] ?? []).includes(JSON.stringify(element));
+    });
+  });
 }
 
 /** Names of sets and maps that takeovers and drains change. */

@@ -24,7 +24,7 @@ import {
   tablesFile,
   takeover,
 } from "./register.ts";
-import { shapeOf } from "./shape.ts";
+import { followsHolder, shapeOf } from "./shape.ts";
 import type { Wiring, WiringTable } from "./wiring.ts";
 
 /** How often a transaction is made anew when another daemon's came between reading and writing. */
@@ -258,21 +258,22 @@ export class NetworkSwitch implements Service {
   /** Whether the tables are what was loaded, besides what takeovers change. */
   async #isWhole(standing: Standing, tables: readonly WiringTable[]): Promise<boolean> {
     if (standing.damage !== undefined || standing.shape === undefined) return false;
-    return standing.shape === (await this.#shape(tables));
+    const listings = await this.#listings(tables);
+    return standing.shape === shapeOf(tables, listings) && followsHolder(tables, listings, standing.holder);
   }
 
-  async #shape(tables: readonly WiringTable[]): Promise<number> {
+  async #listings(tables: readonly WiringTable[]): Promise<Record<string, readonly NftObject[]>> {
     const listings: Record<string, readonly NftObject[]> = {};
     for (const family of new Set([registerFamily, ...tables.map((table) => table.family)]))
       listings[family] = await this.#nft.readTable(family, this.#names.table);
-    return shapeOf(tables, listings);
+    return listings;
   }
 
   /** Makes the tables, or makes them anew in one transaction, without a change of holder. */
   async #replace(standing: Standing, tables: readonly WiringTable[], signal: AbortSignal): Promise<void> {
     const present = await familiesWith(this.#names.table);
     await this.#load(tablesFile(this.#names, tables, standing, present), signal);
-    const shape = await this.#shape(tables);
+    const shape = shapeOf(tables, await this.#listings(tables));
     await this.#nft.change(noteShape(this.#names, Math.max(1, standing.epoch), shape));
   }
 

@@ -23,6 +23,8 @@ export interface WiringTable {
   readonly elements: (standing: Standing) => string;
   /** More sets and maps that change, and begin empty. */
   readonly changing?: readonly string[];
+  /** Of sets and maps that takeovers change, by name: the text of an element that each has while `holder` holds, whatever else it has. */
+  readonly follows?: (holder: BoardName) => Readonly<Record<string, string>>;
 }
 
 export interface DrainOrder extends DrainOptions {

@@ -56,7 +56,11 @@ export class RoutedWiring implements Wiring {
       `asker${suffix}`,
       `asker_port${suffix}`,
     ]);
-    return [{ family: "inet", rules, elements: (standing) => elements(plan, standing), changing }];
+    const follows = (holder: BoardName): Record<string, string> =>
+      Object.fromEntries(
+        linkedFamilies(plan).map(({ family, links }) => [`board${family.suffix}`, links[holder]]),
+      );
+    return [{ family: "inet", rules, elements: (standing) => elements(plan, standing), changing, follows }];
   }
 
   async open(): Promise<void> {
