@@ -65,6 +65,31 @@ const table: [name: string, from: string, to: string, expected: RegExp[]][] = [
     [/^f:9:12: .*expected an IPv4 address with its prefix/],
   ],
   [
+    "a MAC address of zeros, from which bridges take nothing",
+    "52:54:00:AB:CD:10",
+    "00:00:00:00:00:00",
+    [/^f:8:8: network\.mac: expected the MAC address of a card, which is not all zeros/],
+  ],
+  [
+    "the network's own address",
+    "198.51.100.10/24",
+    "198.51.100.0/24",
+    [/^f:9:12: .*198\.51\.100\.0 is the network's own address: expected an IPv4/],
+  ],
+  [
+    "the network's broadcast address",
+    "198.51.100.10/24",
+    "198.51.100.255/24",
+    [/^f:9:12: .*is the network's broadcast address/],
+  ],
+  ["an IPv6 network", "2001:DB8::10/64", "2001:db8::/64", [/^f:11:13: .*is the network's own address/]],
+  [
+    "an address with a zone",
+    "2001:DB8::10/64",
+    "fe80::1%eth0/64",
+    [/^f:11:13: .*expected an IPv6 address with its prefix/],
+  ],
+  [
     "a gateway elsewhere",
     "gateway: 198.51.100.1",
     "gateway: 198.51.101.1",

@@ -188,6 +188,27 @@ const table: [name: string, lines: readonly string[], expected: readonly RegExp[
     [/service web has 198\.51\.100\.10:80 already$/],
   ],
   [
+    "a stream on every address, where a service is on one",
+    ["{ name: feed, stream: { listen: 0.0.0.0:80 } }", "{ name: six, stream: { listen: '[::]:80' } }"],
+    [
+      /services\[1\]\..*service web has 0\.0\.0\.0:80/,
+      /services\[2\]\..*service feed has \[::\]:80 already$/,
+    ],
+  ],
+  [
+    "a stream before the service that has its address",
+    [
+      "{ name: feed, stream: { listen: 198.51.100.10:81 } }",
+      "{ name: late, protocol: tcp, address: 198.51.100.10, port: 81-90 }",
+    ],
+    [/^f:8:37: services\[1\]\.stream\.listen: service late has 198\.51\.100\.10:81 already$/],
+  ],
+  [
+    "two on one socket, written in two ways",
+    ["{ name: one, stream: { listen: '[::1]:81' } }", "{ name: two, stream: { listen: '[0:0::1]:81' } }"],
+    [/services\[2\]\.stream\.listen: service one has \[::1\]:81 already$/],
+  ],
+  [
     "a level that flow control moves",
     ["{ name: plc, serial: /dev/ttyS1, flow-control: rts-cts, rts: off }"],
     [/rts: not with flow-control: rts-cts, which moves it$/],

@@ -97,6 +97,18 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "upplink: up0",
     [/^f:8:3: network\.upplink: unknown key, did you mean uplink\? \(allowed here: mode, uplink/],
   ],
+  ...['"up*"', "'u\"p'", "-up", "üüüüüüüü", "'u\\p'"].map((card): [string, string, string, RegExp[]] => [
+    `a card whose name means something else to other programs, or is too long: ${card}`,
+    "up0",
+    card,
+    [/^f:8:11: network\.uplink: expected the name of a network card, at most 15 /],
+  ]),
+  [
+    "a value that contains itself",
+    "system: gateway",
+    "system: &me [*me]",
+    [/^f:1:1: system: expected text, not a value that contains itself$/],
+  ],
   [
     "underscores",
     "compatible: acme",

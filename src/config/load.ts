@@ -61,8 +61,17 @@ function valueAt(document: unknown, path: Path): unknown {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = textOf(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** YAML's aliases can make a value that contains itself. */
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return "a value that contains itself";
+  }
 }
 
 const typeWords: Readonly<Record<string, string>> = {

@@ -6,7 +6,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { isLeased, type LeasedService, leasedService } from "./leased-schema.ts";
 import { isLine, type LineService, lineService } from "./line-schema.ts";
-import { addressAt, isAddress, isLinkLocal6, parsePrefix, unfitness } from "./network-address.ts";
+import { addressAt, isAddress, isLinkLocal6, networkOf, parsePrefix, unfitness } from "./network-address.ts";
 import { type NetworkService, networkService } from "./network-service.ts";
 import {
   absolutePath,
@@ -100,6 +100,7 @@ const mac = z
     /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i,
     "expected the MAC address of a card, such as 52:54:00:00:00:10",
   )
+  .refine((text) => /[^0:]/.test(text), "expected the MAC address of a card, which is not all zeros")
   .transform((text) => text.toLowerCase());
 
 /** What a board's card is told, on a network that it shares with others. */
@@ -108,12 +109,23 @@ const networkAddress = (family: 4 | 6, example: string) =>
     const [address = "", length = "", ...rest] = text.split("/");
     const fits =
       rest.length === 0 && /^[1-9]\d{0,2}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
-    const what = isAddress(address) ? unfitness(address) : undefined;
-    if (fits && isIP(address) === family && what === undefined) return;
+    const what = isAddress(address) ? (unfitness(address) ?? placeIn(address, Number(length))) : undefined;
+    if (fits && isAddress(address) && isIP(address) === family && what === undefined) return;
     const why = what === undefined ? "" : `${address} is ${what}: `;
     const message = `${why}expected an IPv${family} address with its prefix, such as ${example}`;
     context.addIssue({ code: "custom", message });
   });
+
+/** What an address is in its network besides a host's (RFC 1122, section 3.2.1.3; RFC 4291, section 2.6.1); links of two have neither. */
+function placeIn(address: string, length: number): string | undefined {
+  const family = isIP(address) === 6 ? 6 : 4;
+  if (!(length >= 1 && length <= (family === 4 ? 30 : 126))) return undefined;
+  if (parsePrefix(`${address}/${length}`) !== undefined) return "the network's own address";
+  const network = networkOf(address, length);
+  const isLast =
+    family === 4 && network !== undefined && addressAt(network, 2 ** (32 - length) - 1) === address;
+  return isLast ? "the network's broadcast address" : undefined;
+}
 
 /** On the boards' own network, where a router's IPv6 address often is its link-local one. */
 const gateway = z.string().superRefine((text, context) => {

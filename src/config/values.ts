@@ -83,11 +83,17 @@ export const name = z
   .regex(/^[a-z][a-z0-9-]{0,31}$/, "expected a letter a-z, then at most 31 of a-z, 0-9 and -");
 export const absolutePath = z.string().regex(/^\/[^\0\n]{1,4095}$/, "expected an absolute path");
 
-/** Interface names as the kernel takes them (dev_valid_name in net/core/dev.c, IFNAMSIZ). */
+/**
+ * Interface names as the kernel takes them (dev_valid_name in net/core/dev.c, IFNAMSIZ), besides those that mean something else to nft(8)
+ * (quotes, and `*` for all cards whose names begin so) or to ip(8) (what begins like an option).
+ */
 export const card = z
   .string()
-  .regex(/^[^\s/:]{1,15}$/, "expected the name of a network card, at most 15 characters, see ip link")
-  .refine((text) => text !== "." && text !== "..", "expected the name of a network card, see ip link");
+  .refine(
+    (text) =>
+      /^(?!-)[^\s/:"*\\]+$/.test(text) && ![".", ".."].includes(text) && Buffer.byteLength(text) <= 15,
+    'expected the name of a network card, at most 15 characters, none of them ", * or \\, see ip link',
+  );
 
 export const mebi = 1024 ** 2;
 

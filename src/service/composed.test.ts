@@ -213,6 +213,29 @@ test("one that cannot be mended keeps none of the others from it", async () => {
   assert.deepEqual(made.holders(), ["a", null, "a"]);
 });
 
+for (const call of ["lease", "inspect"] as const)
+  test(`one whose ${call} hangs does not keep the network from whoever can serve`, async () => {
+    const made = await Composition.serving();
+    made.line.hanging.add(call);
+    const began = performance.now();
+    await made.service.prepare("b", signal, { partly: true });
+    await made.service.handOver("b", signal, { partly: true });
+    assert.equal(made.network.holder, "b");
+    assert.ok(performance.now() - began < 10_000, "far less than a program may take");
+    made.line.hanging.clear();
+    await made.service.mend(signal);
+    assert.deepEqual(made.holders(), ["b", "b", "b"]);
+  });
+
+test("one that cannot be fenced leaves none of the others open", async () => {
+  const made = await Composition.serving();
+  await made.service.handOver("b", signal);
+  made.line.failing.add("fence");
+  made.disk.become({ holder: "a" });
+  await assert.rejects(made.service.fence("a"), { code: "command-failed" });
+  assert.deepEqual(made.holders(), ["b", "b", "b"]);
+});
+
 test("one that cannot be torn down keeps none of the others", async () => {
   const made = await Composition.serving();
   made.line.failing.add("tearDown");

@@ -4,6 +4,7 @@
  */
 import { type BoardName, boardNames } from "../board/board.ts";
 import { asTwinboardError, TwinboardError } from "../errors.ts";
+import { orAborted } from "../system/abort.ts";
 import type { LeasedService } from "./leased.ts";
 import type {
   DrainCounts,
@@ -17,6 +18,8 @@ import type {
 
 /** For what is given back after a takeover that failed, whose own signal may have aborted. */
 const giveBackTimeoutMs = 5000;
+/** Where nobody serves, the network does not wait longer than this for what is leased: a program that hangs follows when it can. */
+const partlyWaitMs = 500;
 
 export class ComposedService implements Service {
   readonly #network: Service;
@@ -68,9 +71,10 @@ export class ComposedService implements Service {
   }
 
   async prepare(to: BoardName, signal: AbortSignal, options?: { readonly partly?: boolean }): Promise<void> {
+    const within = waitOf(signal, options?.partly);
     // What cannot be set up cannot be leased, and that says why.
     for (const service of this.#leased)
-      await this.#ready(service, signal).catch(() => signal.throwIfAborted());
+      await orAborted(this.#ready(service, within), within).catch(() => signal.throwIfAborted());
     await this.#network.prepare(to, signal, options);
   }
 
@@ -93,7 +97,8 @@ export class ComposedService implements Service {
     };
     let taken: { readonly ms: number };
     try {
-      if (holder !== to) await this.#leaseAll(to, epoch, signal).catch(whatCan);
+      const within = waitOf(signal, partly);
+      if (holder !== to) await orAborted(this.#leaseAll(to, epoch, within), within).catch(whatCan);
       taken = await this.#network.handOver(to, signal);
     } catch (error) {
       await this.#giveBack();
@@ -161,12 +166,13 @@ export class ComposedService implements Service {
   async fence(board: BoardName): Promise<void> {
     await this.#network.fence(board);
     const { holder, epoch } = await this.#network.inspect();
-    for (const service of this.#leased) {
+    // One that cannot be fenced leaves none of the others open.
+    await each(this.#leased, async (service) => {
       // One that could not follow the takeover may have stayed behind.
       if ((await service.inspect()).holder === board)
         await service.settle(holder, epoch, AbortSignal.timeout(giveBackTimeoutMs));
       await service.fence(board);
-    }
+    });
   }
 
   async troubles(): Promise<readonly Trouble[]> {
@@ -205,6 +211,10 @@ export class ComposedService implements Service {
     await this.#network.tearDown(signal);
     if (failed.length > 0) throw failed[0];
   }
+}
+
+function waitOf(signal: AbortSignal, partly = false): AbortSignal {
+  return partly ? AbortSignal.any([signal, AbortSignal.timeout(partlyWaitMs)]) : signal;
 }
 
 function together(network: DrainProgress, leased: Readonly<Record<string, DrainCounts>>): DrainProgress {

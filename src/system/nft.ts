@@ -80,6 +80,11 @@ export class NftSession {
     }
   }
 
+  /** All that is in a table. Errors: `command-failed` (there is no such table, too), `missing-program`, `deadline-passed`. */
+  async readTable(family: string, table: string): Promise<readonly NftObject[]> {
+    return contentOf(await this.#inTurn(`list table ${family} ${table}`, readTimeoutMs));
+  }
+
   /** Resolves with what nft printed. */
   async #inTurn(line: string, timeoutMs: number, by: "input" | "file" = "input"): Promise<string> {
     const turn = this.#last.then(() => this.#say(line, timeoutMs, by));
@@ -253,6 +258,19 @@ export async function loadRules(path: string, signal?: AbortSignal): Promise<voi
 export interface NftSet {
   readonly name: string;
   readonly elements: readonly unknown[];
+}
+
+/** Something in a table, as `nft -j` lists it: `chain`, `rule`, `set`, `map`, … */
+export interface NftObject {
+  readonly kind: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+function contentOf(json: string): readonly NftObject[] {
+  const parsed = JSON.parse(json) as { nftables?: Record<string, unknown>[] };
+  return (parsed.nftables ?? []).flatMap((entry) =>
+    Object.entries(entry).flatMap(([kind, value]) => (isObject(value) ? [{ kind, value }] : [])),
+  );
 }
 
 /** Families in which there is a table of that name. Errors: `command-failed`, `missing-program`, `deadline-passed`. */

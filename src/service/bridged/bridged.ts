@@ -7,7 +7,15 @@ import { TwinboardError } from "../../errors.ts";
 import { forget, links, whereIs } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
-import { gateElements, gateFamily, gateRules, gateShut, gateTakeover, strayRules } from "../network/gate.ts";
+import {
+  gateElements,
+  gateFamily,
+  gateFollows,
+  gateRules,
+  gateShut,
+  gateTakeover,
+  strayRules,
+} from "../network/gate.ts";
 import { identitySets, refuseOtherIdentity, takenByHost } from "../network/identity.ts";
 import { waitOutLinger } from "../network/linger.ts";
 import { registerFamily, type Standing } from "../network/register.ts";
@@ -118,6 +126,7 @@ export function bridgedTables({ names, identity }: BridgedPlan): WiringTable[] {
       family: gateFamily,
       rules: gateRules(names, identity, { standbyAsks: "neighbours", strangers: "told" }),
       elements: ({ holder }) => gateElements(names, holder),
+      follows: (holder) => gateFollows(names, holder),
     },
   ];
 }

@@ -3,7 +3,7 @@ import { type BoardName, boardNames } from "../../board/board.ts";
 import { type BoardPort, SocketEnd } from "./board-end.ts";
 import { driverCounts } from "./device.ts";
 import type { OutsideEnd, OutsideEvents } from "./ends.ts";
-import { LineSwitch } from "./line-switch.ts";
+import { type LineCounters, LineSwitch } from "./line-switch.ts";
 import type { LineCondition, Requests } from "./protocol.ts";
 import { SerialEnd } from "./serial-end.ts";
 import { settingsFile } from "./settings.ts";
@@ -12,6 +12,8 @@ import { StreamEnd } from "./stream-end.ts";
 
 /** How long whoever makes a line or attaches a board waits for the first attempt, so that what it then inspects is true. */
 const attemptMs = 2000;
+/** An outside that takes nothing for so long, while something waits for it, is told. */
+const stillMs = 5000;
 
 export class BrokerLine {
   #spec: LineSpec;
@@ -22,6 +24,8 @@ export class BrokerLine {
   /** What the driver had dropped before the line was made. */
   #droppedBefore: Promise<number | null>;
   #droppedTold = 0;
+  /** Since when bytes have waited for the outside and none has left. */
+  #stillSinceMs: number | undefined;
 
   constructor(spec: LineSpec) {
     this.#spec = spec;
@@ -30,7 +34,10 @@ export class BrokerLine {
       new SocketEnd({
         name: board,
         link: `${board}-${spec.name}`,
-        onBytes: (bytes) => this.#switch.fromBoard(board, bytes),
+        onBytes: (bytes) => {
+          this.#switch.fromBoard(board, bytes);
+          if (this.#switch.counters.leavingBytes > 0) this.#stillSinceMs ??= performance.now();
+        },
         onChange: (change) => (change === "closed" ? this.#switch.closed(board) : this.#switch.turn()),
       });
     this.#ends = { a: end("a"), b: end("b") };
@@ -40,6 +47,7 @@ export class BrokerLine {
       outside: this.#outside,
       bufferBytes: spec.bufferBytes,
       onLeft: () => {
+        this.#stillSinceMs = this.#switch.counters.leavingBytes > 0 ? performance.now() : undefined;
         for (const tell of this.#awaitingLeft) tell();
       },
     });
@@ -72,7 +80,7 @@ export class BrokerLine {
     const now = await dropped(this.#spec);
     const { holding, counters } = this.#switch;
     const droppedBytes = before === null || now === null ? null : Math.max(0, now - before);
-    return { ...holding, counters, droppedBytes, trouble: this.#trouble(counters.waitingBytes) };
+    return { ...holding, counters, droppedBytes, trouble: this.#trouble(counters) };
   }
 
   /** Resolves once what the board sent while it held has left, or after `withinMs`. */
@@ -110,13 +118,17 @@ export class BrokerLine {
     };
   }
 
-  #trouble(waitingBytes: number): string | null {
+  #trouble({ waitingBytes, leavingBytes }: LineCounters): string | null {
     const { holder } = this.#switch.holding;
+    const still = this.#stillSinceMs !== undefined && performance.now() - this.#stillSinceMs >= stillMs;
     const troubles = [
       this.#outside.trouble,
       holder === null ? null : this.#ends[holder].trouble,
       waitingBytes >= this.#spec.bufferBytes
         ? `${waitingBytes} bytes wait for ${holder === null ? "a board" : `board ${holder}`}, and no more are read`
+        : null,
+      still && leavingBytes > 0 && this.#outside.open
+        ? `the outside takes nothing: ${leavingBytes} bytes from the boards wait for it`
         : null,
     ].filter((trouble) => trouble !== null);
     return troubles.length === 0 ? null : troubles.join("; ");

@@ -1,5 +1,5 @@
 /** The outside end that is a socket: one that the broker connects to, or one where it listens for one peer at a time. */
-import { chmod, chown, lstat, rm } from "node:fs/promises";
+import { chmod, chown, lstat, rename, rm } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { findGroup } from "../../system/accounts.ts";
 import type { OutsideEnd, OutsideEvents } from "./ends.ts";
@@ -13,6 +13,8 @@ const lastedMs = 1000;
 const connectTimeoutMs = 5000;
 /** A peer that vanished without a word is noticed after some of these. */
 const keepAliveMs = 10_000;
+/** How often it is looked whether a socket that listens still has its name. */
+const lookMs = 2000;
 
 export class StreamEnd implements OutsideEnd {
   readonly keeps = true;
@@ -22,6 +24,9 @@ export class StreamEnd implements OutsideEnd {
   #socket: Socket | undefined;
   #outlet: Outlet | undefined;
   #server: Server | undefined;
+  /** Of the name under which it listens. */
+  #inode: bigint | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #listening = true;
   #delayMs = soonestMs;
   #timer: NodeJS.Timeout | undefined;
@@ -64,10 +69,10 @@ export class StreamEnd implements OutsideEnd {
   async end(): Promise<void> {
     this.#over.abort(new Error("it is let go of"));
     clearTimeout(this.#timer);
+    clearInterval(this.#looking);
     await this.#trying;
     this.#letGo();
-    const server = this.#server;
-    if (server !== undefined) await new Promise((resolve) => server.close(resolve));
+    if (this.#server !== undefined) await this.#close(this.#server);
   }
 
   async #try(): Promise<void> {
@@ -76,7 +81,7 @@ export class StreamEnd implements OutsideEnd {
       if (this.#spec.kind === "connect") this.#adopt(await connected(this.#spec.endpoint, this.#over.signal));
       else {
         this.#server = await this.#serve(this.#spec.endpoint);
-        this.#trouble ??= `nobody is connected to ${at}`;
+        this.#trouble = this.#socket === undefined ? `nobody is connected to ${at}` : null;
       }
     } catch (error) {
       this.#trouble = sentence(at, error as NodeJS.ErrnoException);
@@ -96,8 +101,46 @@ export class StreamEnd implements OutsideEnd {
       server.listen(endpoint, resolve);
     });
     server.on("error", () => undefined);
-    if ("path" in endpoint) await letGroupIn(endpoint.path);
+    if ("path" in endpoint) await this.#keepName(endpoint.path, server);
     return server;
+  }
+
+  /** Whoever clears away the name of a socket (of /tmp, of /run) leaves it listening where nobody finds it. */
+  async #keepName(path: string, server: Server): Promise<void> {
+    try {
+      await letGroupIn(path);
+    } catch (error) {
+      server.close();
+      throw error;
+    }
+    this.#inode = await inodeOf(path);
+    this.#looking = setInterval(() => void this.#look(path), lookMs).unref();
+  }
+
+  /** Node removes whatever has the name then. */
+  async #close(server: Server): Promise<void> {
+    const closed = async (): Promise<void> => void (await new Promise((resolve) => server.close(resolve)));
+    const { endpoint } = this.#spec;
+    const isOurs = !("path" in endpoint) || [undefined, this.#inode].includes(await inodeOf(endpoint.path));
+    if (isOurs) return await closed();
+    const aside = `${endpoint.path}.${process.pid}`;
+    await rename(endpoint.path, aside);
+    await closed();
+    await rename(aside, endpoint.path);
+  }
+
+  async #look(path: string): Promise<void> {
+    const inode = await inodeOf(path);
+    if (this.#over.signal.aborted || this.#server === undefined || inode === this.#inode) return;
+    if (inode !== undefined) {
+      this.#trouble = `${path} is another program's by now`;
+      return;
+    }
+    clearInterval(this.#looking);
+    // Who is connected stays so; the name is nobody's, so closing takes none away.
+    this.#server.close();
+    this.#server = undefined;
+    this.#trying = this.#try();
   }
 
   #adopt(socket: Socket): void {
@@ -107,9 +150,9 @@ export class StreamEnd implements OutsideEnd {
       this.#letGo();
       const at = endpointText(this.#spec.endpoint);
       this.#trouble =
-        this.#server === undefined ? `${at} has closed the connection` : `nobody is connected to ${at}`;
+        this.#spec.kind === "connect" ? `${at} has closed the connection` : `nobody is connected to ${at}`;
       if (performance.now() - opened >= lastedMs) this.#delayMs = soonestMs;
-      if (this.#server === undefined) this.#again();
+      if (this.#spec.kind === "connect") this.#again();
     };
     socket.on("error", end);
     socket.on("close", end);
@@ -170,6 +213,10 @@ async function removeStale(path: string, signal: AbortSignal): Promise<void> {
     (error: NodeJS.ErrnoException) => error.code === "ECONNREFUSED",
   );
   if (nobody) await rm(path, { force: true });
+}
+
+async function inodeOf(path: string): Promise<bigint | undefined> {
+  return (await lstat(path, { bigint: true }).catch(() => undefined))?.ino;
 }
 
 /** As with the daemon's own socket: root, and whoever is of the group. */

@@ -40,6 +40,12 @@ export function gateElements(names: SystemNames, holder: BoardName | null): stri
     .join("\n");
 }
 
+/** As `WiringTable.follows`. */
+export function gateFollows(names: SystemNames, holder: BoardName): Record<string, string> {
+  const card = names.card(holder, "service");
+  return { rx: card, tx: card };
+}
+
 /** What a takeover changes in the gate. One that comes while an earlier one's old board lingers ends that one's lingering. */
 export function gateTakeover(
   names: SystemNames,

@@ -26,10 +26,12 @@ test("a takeover is one line that states everything it leaves behind, and begins
     `delete element ${t} epoch { 7 }`,
     `add element ${t} epoch { 8 }`,
     `flush set ${t} holder`,
+    `flush set ${t} held`,
     `flush set ${t} draining`,
     "one",
     "two",
     `add element ${t} holder { "${cardB}" }`,
+    `add element ${t} held { "${cardB}" }`,
     `add element ${t} draining { "${cardA}" }`,
   ]);
 });
@@ -80,9 +82,29 @@ test("how things stand is what the sets say", () => {
   const sets = [
     { name: "rules", elements: [123] },
     { name: "epoch", elements: [9] },
+    { name: "shape", elements: [77] },
     { name: "holder", elements: [cardB] },
+    { name: "held", elements: [cardB] },
     { name: "draining", elements: [] },
   ];
-  const expected = { present: true, holder: "b", draining: null, epoch: 9, digest: 123, sets };
+  const expected = { present: true, holder: "b", draining: null, epoch: 9, digest: 123, shape: 77, sets };
   assert.deepEqual(standingOf(names, sets), expected);
+});
+
+test("an element that somebody took away is told, and the other place says who holds", () => {
+  const all = { rules: [1], shape: [2], epoch: [9], holder: [cardB], held: [cardB] };
+  const without = (key: keyof typeof all): Standing =>
+    standingOf(
+      names,
+      Object.entries(all).map(([name, elements]) => ({ name, elements: name === key ? [] : elements })),
+    );
+  for (const key of ["holder", "held"] as const) {
+    const { holder, damage = "" } = without(key);
+    assert.equal(holder, "b");
+    assert.match(damage, /took the board in service out/);
+  }
+  const standing = without("epoch");
+  assert.match(standing.damage ?? "", /took the epoch out/);
+  assert.match(takeover(names, standing, "a", []), new RegExp(`^create element ${t} epoch \\{ 1 \\};`));
+  assert.doesNotMatch(tablesFile(names, [inet], standing, ["inet"]), /delete element|epoch \{[^}]*\b0\b/);
 });

@@ -11,11 +11,17 @@ import { hostOnlyRules } from "./host-only-rules.ts";
 import type { WiringTable } from "./wiring.ts";
 
 export const registerFamily = "inet";
+/** `held` says again who holds: an element that somebody takes away must not be the end of the service. */
+export const registerSets = ["rules", "shape", "epoch", "holder", "held", "draining"] as const;
 
 /** What the kernel's elements say. */
 export interface Standing extends ServiceCondition {
   /** Tells the rules that are loaded from others. */
   readonly digest: number;
+  /** Of the tables when they were loaded (`shape.ts`); left out: it was not noted. */
+  readonly shape?: number;
+  /** What somebody took out of the register, as a sentence. */
+  readonly damage?: string;
   /** All sets of the register's table. */
   readonly sets: readonly NftSet[];
 }
@@ -49,14 +55,16 @@ export function tablesFile(
   const others = tables.filter(({ family }) => family !== registerFamily);
   return [
     // With another epoch the tables are not those that were read: then nothing is replaced.
-    ...(standing.present
+    ...(standing.present && standing.epoch > 0
       ? [`delete element ${registerFamily} ${names.table} epoch { ${standing.epoch} }`]
       : []),
     ...present.map((family) => `delete table ${family} ${names.table}`),
     `table ${registerFamily} ${names.table} {`,
     set("rules", "mark", [String(digestOf(names, tables))]),
-    set("epoch", "mark", [String(standing.present ? standing.epoch : 1)]),
+    set("shape", "mark", []),
+    set("epoch", "mark", [String(Math.max(1, standing.epoch))]),
     set("holder", "ifname", cardsOf(names, standing.holder)),
+    set("held", "ifname", cardsOf(names, standing.holder)),
     set("draining", "ifname", cardsOf(names, standing.draining)),
     hostOnlyRules(names),
     ...tables.filter(({ family }) => family === registerFamily).map((table) => bodyOf(table, standing)),
@@ -82,13 +90,21 @@ export function takeover(
   return [
     nextEpoch(names, from.epoch),
     `flush set ${table} holder`,
+    `flush set ${table} held`,
     `flush set ${table} draining`,
     ...ofWiring,
     `add element ${table} holder { ${cardsOf(names, to).join(", ")} }`,
+    `add element ${table} held { ${cardsOf(names, to).join(", ")} }`,
     ...(draining === null
       ? []
       : [`add element ${table} draining { ${cardsOf(names, draining).join(", ")} }`]),
   ].join("; ");
+}
+
+/** What the tables' shape is, once they are loaded. Fails if the tables are not those any more. */
+export function noteShape(names: SystemNames, epoch: number, shape: number): string {
+  const set = `${registerFamily} ${names.table} shape`;
+  return `${sameEpoch(names, epoch)}; flush set ${set}; add element ${set} { ${shape} }`;
 }
 
 /** Fails unless the epoch is still `epoch`, and raises it; to more than `above` if that is higher. */
@@ -110,6 +126,8 @@ export function shut(names: SystemNames, epoch: number, ofWiring: readonly strin
 /** Deleting an element that is not there fails the whole transaction: that is what makes an old one harmless. */
 function epochStep(names: SystemNames, from: number, to: number): string {
   const epoch = `${registerFamily} ${names.table} epoch`;
+  // Somebody took the epoch away: what makes it anew fails if another daemon has done so.
+  if (from === 0) return `create element ${epoch} { ${Math.max(1, to)} }`;
   return `delete element ${epoch} { ${from} }; add element ${epoch} { ${to} }`;
 }
 
@@ -118,14 +136,25 @@ export function standingOf(names: SystemNames, sets: readonly NftSet[] | undefin
   if (sets === undefined) return absent;
   const board = (name: string): BoardName | null =>
     boardNames.find((one) => elementsOf(sets, name).includes(names.card(one, "service"))) ?? null;
+  const holder = board("holder") ?? board("held");
+  const epoch = Number(elementsOf(sets, "epoch")[0] ?? 0);
+  const [shape] = elementsOf(sets, "shape");
+  const damage = damageOf(board("holder"), board("held"), epoch);
   return {
     present: true,
-    holder: board("holder"),
+    holder,
     draining: board("draining"),
-    epoch: Number(elementsOf(sets, "epoch")[0] ?? 0),
+    epoch,
     digest: Number(elementsOf(sets, "rules")[0] ?? 0),
+    ...(shape === undefined ? {} : { shape: Number(shape) }),
+    ...(damage === undefined ? {} : { damage }),
     sets,
   };
+}
+
+function damageOf(holder: BoardName | null, held: BoardName | null, epoch: number): string | undefined {
+  if (epoch === 0) return "somebody took the epoch out of the service's rules";
+  return holder === held ? undefined : "somebody took the board in service out of the service's rules";
 }
 
 /** None if there is no such set. */

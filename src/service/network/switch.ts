@@ -9,13 +9,14 @@ import { TwinboardError } from "../../errors.ts";
 import { writeFileAtomically } from "../../system/files.ts";
 import { cards } from "../../system/ip.ts";
 import type { SystemNames } from "../../system/names.ts";
-import { deleteTable, familiesWith, loadRules, NftSession } from "../../system/nft.ts";
+import { deleteTable, familiesWith, loadRules, type NftObject, NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
 import type { DrainOptions, DrainResult, Service, ServiceCondition, Trouble } from "../service.ts";
 import {
   absent,
   digestOf,
   nextEpoch,
+  noteShape,
   registerFamily,
   type Standing,
   shut,
@@ -23,23 +24,31 @@ import {
   tablesFile,
   takeover,
 } from "./register.ts";
-import type { Wiring } from "./wiring.ts";
+import { followsHolder, shapeOf } from "./shape.ts";
+import type { Wiring, WiringTable } from "./wiring.ts";
 
 /** How often a transaction is made anew when another daemon's came between reading and writing. */
 const maxEpochTries = 5;
+/** Troubles are asked for all the time, and a look at all rules costs some milliseconds. */
+const defaultRulesLookMs = 10_000;
 
 export class NetworkSwitch implements Service {
   readonly pastHost: boolean;
   readonly #names: SystemNames;
   readonly #stateDirectory: string;
   readonly #wiring: Wiring;
+  readonly #rulesLookMs: number;
   readonly #nft = new NftSession();
   /** Boards whose host side this daemon has made. */
   readonly #attached = new Set<BoardName>();
+  /** When the rules were last seen to be what was loaded. */
+  #wholeAtMs: number | undefined;
   /** The standing from which `prepare` prepared a takeover; whatever raises the epoch after it makes that takeover fail. */
   #prepared: { readonly to: BoardName; readonly from: Standing } | undefined;
 
-  constructor(names: SystemNames, stateDirectory: string, wiring: Wiring) {
+  /** @param rulesLookMs how old a look at the rules may be. */
+  constructor(names: SystemNames, stateDirectory: string, wiring: Wiring, rulesLookMs = defaultRulesLookMs) {
+    this.#rulesLookMs = rulesLookMs;
     this.#names = names;
     this.#stateDirectory = stateDirectory;
     this.#wiring = wiring;
@@ -53,10 +62,8 @@ export class NetworkSwitch implements Service {
     await this.#wiring.checkHost(standing, signal);
     const tables = await this.#wiring.tables();
     // The fence stands before the host passes on anything, and before any card can come up.
-    if (!standing.present || standing.digest !== digestOf(this.#names, tables)) {
-      const present = await familiesWith(this.#names.table);
-      await this.#load(tablesFile(this.#names, tables, standing, present), signal);
-    }
+    const isOurs = standing.present && standing.digest === digestOf(this.#names, tables);
+    if (!isOurs || !(await this.#isWhole(standing, tables))) await this.#replace(standing, tables, signal);
     await this.#wiring.open(signal);
     const found = await cards();
     for (const board of boardNames) if (found.has(this.#card(board))) await this.attach(board, signal);
@@ -168,12 +175,19 @@ export class NetworkSwitch implements Service {
   async troubles(): Promise<readonly Trouble[]> {
     const standing = await this.#read();
     if (!standing.present) return [];
+    const damage = standing.damage ?? (await this.#change(standing));
     const found = await this.#wiring.troubles(standing, this.#nft);
-    return found.map((trouble) => ({ service: "network", ...trouble }));
+    const ofRules = damage === undefined ? [] : [{ what: damage, mendable: true }];
+    return [...ofRules, ...found].map((trouble) => ({ service: "network", ...trouble }));
   }
 
   async mend(signal: AbortSignal): Promise<void> {
-    if ((await this.#read()).present) await this.#wiring.mend(signal);
+    const standing = await this.#read();
+    if (!standing.present) return;
+    const tables = await this.#wiring.tables();
+    if (!(await this.#isWhole(standing, tables))) await this.#replace(standing, tables, signal);
+    this.#wholeAtMs = undefined;
+    await this.#wiring.mend(signal);
   }
 
   wireObstacle(board: BoardName): Promise<string | null> {
@@ -230,6 +244,37 @@ export class NetworkSwitch implements Service {
       detail: `to board ${to}: epoch ${from.epoch} was expected, ${now.epoch} is there`,
       cause,
     });
+  }
+
+  /** What somebody changed in the rules, as a sentence; looked for now and then. */
+  async #change(standing: Standing): Promise<string | undefined> {
+    const now = performance.now();
+    if (this.#wholeAtMs !== undefined && now - this.#wholeAtMs < this.#rulesLookMs) return undefined;
+    const whole = await this.#isWhole(standing, await this.#wiring.tables());
+    this.#wholeAtMs = whole ? now : undefined;
+    return whole ? undefined : `somebody changed the rules of table ${this.#names.table}`;
+  }
+
+  /** Whether the tables are what was loaded, besides what takeovers change. */
+  async #isWhole(standing: Standing, tables: readonly WiringTable[]): Promise<boolean> {
+    if (standing.damage !== undefined || standing.shape === undefined) return false;
+    const listings = await this.#listings(tables);
+    return standing.shape === shapeOf(tables, listings) && followsHolder(tables, listings, standing.holder);
+  }
+
+  async #listings(tables: readonly WiringTable[]): Promise<Record<string, readonly NftObject[]>> {
+    const listings: Record<string, readonly NftObject[]> = {};
+    for (const family of new Set([registerFamily, ...tables.map((table) => table.family)]))
+      listings[family] = await this.#nft.readTable(family, this.#names.table);
+    return listings;
+  }
+
+  /** Makes the tables, or makes them anew in one transaction, without a change of holder. */
+  async #replace(standing: Standing, tables: readonly WiringTable[], signal: AbortSignal): Promise<void> {
+    const present = await familiesWith(this.#names.table);
+    await this.#load(tablesFile(this.#names, tables, standing, present), signal);
+    const shape = shapeOf(tables, await this.#listings(tables));
+    await this.#nft.change(noteShape(this.#names, Math.max(1, standing.epoch), shape));
   }
 
   async #load(text: string, signal: AbortSignal): Promise<void> {

@@ -21,6 +21,10 @@ export interface WiringTable {
   readonly rules: string;
   /** Sets and maps that takeovers change, with what is in them while things stand so. */
   readonly elements: (standing: Standing) => string;
+  /** More sets and maps that change, and begin empty. */
+  readonly changing?: readonly string[];
+  /** Of sets and maps that takeovers change, by name: the text of an element that each has while `holder` holds, whatever else it has. */
+  readonly follows?: (holder: BoardName) => Readonly<Record<string, string>>;
 }
 
 export interface DrainOrder extends DrainOptions {

@@ -52,6 +52,12 @@ export async function open(
   else await openHost(settings);
 }
 
+/** Settings of which one is 1 where packets of the family are passed on from the uplink. */
+export function switchesOf(family: Family["name"], uplink: string, ipv6Switch: Ipv6Switch): string[] {
+  if (family === "ipv4") return [forwarding(uplink)];
+  return ipv6Switch === "card" ? [forceForwarding(uplink), hostForwarding] : [hostForwarding];
+}
+
 /** From a board's card to the uplink; the setting goes with the card. Repeatable. Errors: `command-failed`. */
 export async function openCard(family: Family["name"], card: string, ipv6Switch: Ipv6Switch): Promise<void> {
   if (family === "ipv4") await writeSetting(forwarding(card), "1");

@@ -13,7 +13,7 @@ import { families, familyOf, ipv4 } from "../network/family.ts";
 import { refuseAnyIdentity } from "../network/identity.ts";
 import { elementsOf, type Standing } from "../network/register.ts";
 import { HostSettings } from "../network/settings.ts";
-import type { DrainOrder, Wiring, WiringTable } from "../network/wiring.ts";
+import type { DrainOrder, Wiring, WiringTable, WiringTrouble } from "../network/wiring.ts";
 import type { DrainResult } from "../service.ts";
 import { drainFlows } from "./drain.ts";
 import { elements, shut, takeover } from "./elements.ts";
@@ -22,6 +22,7 @@ import { listenersInTheWay } from "./listeners-in-the-way.ts";
 import { linkedFamilies, portsOf, type RoutedPlan } from "./plan.ts";
 import { askedFromPorts } from "./probe-ports.ts";
 import { rulesFor } from "./rules.ts";
+import { stateOf } from "./troubles.ts";
 
 export class RoutedWiring implements Wiring {
   readonly families = ["inet"] as const;
@@ -51,7 +52,15 @@ export class RoutedWiring implements Wiring {
   async tables(): Promise<WiringTable[]> {
     const plan = this.#plan;
     const rules = rulesFor(plan, await this.#opened());
-    return [{ family: "inet", rules, elements: (standing) => elements(plan, standing) }];
+    const changing = linkedFamilies(plan).flatMap(({ family: { suffix } }) => [
+      `asker${suffix}`,
+      `asker_port${suffix}`,
+    ]);
+    const follows = (holder: BoardName): Record<string, string> =>
+      Object.fromEntries(
+        linkedFamilies(plan).map(({ family, links }) => [`board${family.suffix}`, links[holder]]),
+      );
+    return [{ family: "inet", rules, elements: (standing) => elements(plan, standing), changing, follows }];
   }
 
   async open(): Promise<void> {
@@ -111,12 +120,14 @@ export class RoutedWiring implements Wiring {
     return shut(this.#plan, board);
   }
 
-  troubles(): Promise<[]> {
-    return Promise.resolve([]);
+  async troubles({ holder }: Standing): Promise<readonly WiringTrouble[]> {
+    return (await stateOf(this.#plan, holder, await this.#ipv6Switch())).troubles;
   }
 
-  mend(): Promise<void> {
-    return Promise.resolve();
+  async mend(): Promise<void> {
+    const { hasUplink, detached } = await stateOf(this.#plan, null, await this.#ipv6Switch());
+    if (hasUplink) await this.open();
+    for (const board of detached) await this.attach(board);
   }
 
   async drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult> {

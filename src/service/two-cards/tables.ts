@@ -1,7 +1,7 @@
 /** The tables of a service on two cards. Pure. */
 import { boardNames } from "../../board/board.ts";
 import type { Link } from "../../system/links.ts";
-import { gateElements, gateFamily, gateRules, strayRules } from "../network/gate.ts";
+import { gateElements, gateFamily, gateFollows, gateRules, strayRules } from "../network/gate.ts";
 import { identitySets } from "../network/identity.ts";
 import { registerFamily } from "../network/register.ts";
 import type { WiringTable } from "../network/wiring.ts";
@@ -23,6 +23,7 @@ export function twoCardsTables(plan: TwoCardsPlan, found: ReadonlyMap<string, Li
       family: gateFamily,
       rules: gateRules(names, identity, { standbyAsks: doubles, strangers: "expected" }),
       elements: ({ holder }) => gateElements(names, holder),
+      follows: (holder) => gateFollows(names, holder),
     },
   ];
 }
