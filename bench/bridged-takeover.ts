@@ -57,7 +57,11 @@ async function bridgedTakeover({ options, signal, say }: BenchRun): Promise<Benc
   await using frames =
     framesPerSecond === 0
       ? undefined
-      : await FrameTraffic.make(outside, lab.boards, { to: serviceMac, everyUs: 1e6 / framesPerSecond });
+      : await FrameTraffic.make(outside, lab.boards, {
+          to: serviceMac,
+          everyUs: 1e6 / framesPerSecond,
+          urgent: true,
+        });
   const target = { host: serviceAddresses[family], port };
   const order = { count: read.takeovers, everyMs: read.everyMs, afterwards: "fence" } as const;
   await frames?.start();

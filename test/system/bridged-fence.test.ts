@@ -178,6 +178,47 @@ test("what the old holder had heard it may still answer while it lingers, and no
   assert.ok(!heard.some(({ payload }) => payload.startsWith("1a")));
 });
 
+test("whose a frame is, is said once, as it comes in, and a takeover between its copies changes nothing of it", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await bridgedLab("turn");
+  const daemon = lab.daemon();
+  await daemon.setUp(signal);
+  await daemon.handOver("a", signal);
+  await using there = await Wire.on(lab.namespaces.outside, link.card);
+  await using onA = await Wire.on(lab.boards.a, insideCard);
+  await using onB = await Wire.on(lab.boards.b, insideCard);
+  const from = await macOf(lab.namespaces.outside, link.card);
+  const say = async (payload: string): Promise<void> => {
+    for (const to of [serviceMac, "ff:ff:ff:ff:ff:ff"])
+      await there.say({ from, to, etherType: etherTypes.experimental, payload, vlan: null });
+  };
+  const turn = async (board: "a" | "b"): Promise<void> => {
+    const map = `bridge ${lab.names.table} turn`;
+    const words = `flush map ${map}; add element ${map} { 0 : goto turn_${board} }`;
+    await printed(lab.namespaces.device, "nft", [words]);
+  };
+  const two = async (wire: Wire, payload: string): Promise<string[]> => {
+    const payloads: string[] = [];
+    await wire.until((frame) => {
+      if (frame.etherType === etherTypes.experimental) payloads.push(frame.payload.slice(0, 2));
+      return payloads.filter((one) => one === payload).length === 2;
+    });
+    return payloads;
+  };
+  // As if the transaction came between the frame's turn and its copies: then the sets of the ports say another board than its mark.
+  await turn("b");
+  await say("0b");
+  assert.deepEqual(await two(onB, "0b"), ["0b", "0b"]);
+  await turn("a");
+  await say("0a");
+  assert.deepEqual(await two(onA, "0a"), ["0a", "0a"], "the board whose turn it was not heard neither");
+  await daemon.handOver("b", signal);
+  await say("1b");
+  assert.deepEqual(await two(onB, "1b"), ["1b", "1b"]);
+});
+
 test("the host's own clients reach the holder alone, and what they send to it does not leave the host", {
   skip,
   signal,

@@ -12,10 +12,12 @@ const signal = AbortSignal.timeout(200_000);
 const changed = /^somebody changed the rules of table/;
 /** What is done to table `TABLE`, what is told, and whether the service goes on without a mend. */
 const harms: readonly (readonly [what: string, told: RegExp, goesOn: boolean])[] = [
-  ["flush set bridge TABLE rx", changed, false],
+  ["flush set bridge TABLE rx", changed, true],
+  ["flush map bridge TABLE turn", changed, true],
+  ["insert rule bridge TABLE hear_turn drop", changed, false],
   ["flush set bridge TABLE tx", changed, false],
   ["flush chain bridge TABLE hear", changed, true],
-  ["insert rule bridge TABLE admit drop", changed, false],
+  ["insert rule bridge TABLE admit drop", changed, true],
   ["flush set bridge TABLE boards", changed, false],
   ["flush table inet TABLE", changed, true],
   ["flush set inet TABLE holder", /took the board in service out/, true],

@@ -13,6 +13,8 @@ const kind = { standbyAsks: "neighbours", strangers: "told" } as const;
 
 test("a takeover states both sides of the gate as a whole, and the kernel ends the old board's linger", () => {
   assert.deepEqual(gateTakeover(names, "a", "b", { speaksMs: 20, hearsMs: 0 }), [
+    `flush map ${at("turn")}`,
+    `add element ${at("turn")} { 0 : goto turn_b }`,
     `flush set ${at("rx")}`,
     `add element ${at("rx")} { ${cardB} }`,
     `flush set ${at("late")}`,
@@ -35,8 +37,11 @@ test("nobody lingers who did not hold, for no time, or who holds again", () => {
 
 test("shut, the gate is open for the holder alone, or for nobody", () => {
   const flushed = ["rx", "late", "tx"].map((name) => `flush set ${at(name)}`);
-  assert.deepEqual(gateShut(names, null), flushed);
+  const turn = `flush map ${at("turn")}`;
+  assert.deepEqual(gateShut(names, null), [turn, ...flushed]);
   assert.deepEqual(gateShut(names, "a"), [
+    turn,
+    `add element ${at("turn")} { 0 : goto turn_a }`,
     flushed[0],
     `add element ${at("rx")} { ${cardA} }`,
     flushed[1],

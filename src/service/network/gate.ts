@@ -17,6 +17,14 @@ export const gateFamily = "bridge";
  */
 const priority = -200;
 
+/**
+ * Bits of a frame's mark in which stands whose it is. It is said once, as the frame comes in: a frame for all ports is copied for each, and
+ * a takeover between two copies would make both boards hear it, or neither. The bits are no one's before and after the bridge.
+ */
+const turnBits = { a: 0x4000_0000, b: 0x8000_0000 } as const satisfies Record<BoardName, number>;
+const turnMask = hex(turnBits.a | turnBits.b);
+const unturned = `meta mark set meta mark & ${hex(~(turnBits.a | turnBits.b))}`;
+
 /** For how long after a takeover the old board may still speak, and hear what is for it alone. The kernel ends it, whatever becomes of the daemon. */
 export interface Linger {
   readonly speaksMs: number;
@@ -35,15 +43,23 @@ const strangerTimeoutMs = 60_000;
 /** Sets that takeovers change, as they are while things stand so. */
 export function gateElements(names: SystemNames, holder: BoardName | null): string {
   const cards = cardsOf(names, holder);
-  return ["rx", "tx", "late"]
-    .map((name) => set(name, "ifname", name === "late" ? [] : cards, "flags timeout; "))
-    .join("\n");
+  return [
+    ...["rx", "tx", "late"].map((name) =>
+      set(name, "ifname", name === "late" ? [] : cards, "flags timeout; "),
+    ),
+    `map turn { type mark : verdict; ${holder === null ? "" : `elements = { ${turnOf(holder)} }; `}}`,
+  ].join("\n");
+}
+
+/** The map's one key is the mark's bits, which are none yet. */
+function turnOf(holder: BoardName): string {
+  return `0 : goto turn_${holder}`;
 }
 
 /** As `WiringTable.follows`. */
 export function gateFollows(names: SystemNames, holder: BoardName): Record<string, string> {
   const card = names.card(holder, "service");
-  return { rx: card, tx: card };
+  return { rx: card, tx: card, turn: `turn_${holder}` };
 }
 
 /** What a takeover changes in the gate. One that comes while an earlier one's old board lingers ends that one's lingering. */
@@ -54,7 +70,10 @@ export function gateTakeover(
   { speaksMs, hearsMs }: Linger,
 ): string[] {
   const old = from === to ? null : from;
+  const turn = `${gateFamily} ${names.table} turn`;
   return [
+    `flush map ${turn}`,
+    ...(to === null ? [] : [`add element ${turn} { ${turnOf(to)} }`]),
     ...side(names, "rx", to, null, 0),
     ...side(names, "late", null, old, hearsMs),
     ...side(names, "tx", to, old, speaksMs),
@@ -112,10 +131,16 @@ set strangers { type ifname; size 64; flags dynamic,timeout; }
 chain speak {
   type filter hook prerouting priority -300; policy accept;
   iifname != @boards ether saddr ${mac} ${strangers === "told" ? remembered : ""} drop
+  iifname != @boards jump choose
   iifname != @boards ${doubles === undefined ? "accept" : "goto outside"}
   iifname @tx accept
   goto ask
 }
+chain choose {
+  ${unturned}
+  meta mark & ${turnMask} vmap @turn
+}
+${boardNames.map((board) => `chain turn_${board} { meta mark set meta mark | ${hex(turnBits[board])}; }`).join("\n")}
 chain ask {
   ether saddr != ${mac} drop
   ${doubles === undefined ? askNeighbours(identity) : askDouble(asks)}
@@ -126,9 +151,19 @@ chain hear {
   type filter hook forward priority ${priority}; policy accept;
   ${doubles === undefined ? "" : heardByDouble}
   iifname @boards oifname @boards drop
-  oifname @boards goto admit
+  oifname @boards goto hear_turn
   # no port is known for the boards' address, so it goes to all
   ether daddr ${mac} drop
+  ${unturned}
+}
+chain hear_turn {
+${boardNames.map((board) => `  meta mark & ${turnMask} == ${hex(turnBits[board])} oifname { ${cardsOf(names, board).join(", ")} } accept`).join("\n")}
+  meta mark & ${turnMask} != 0 goto aside
+  goto admit
+}
+chain host {
+  type filter hook input priority ${priority - 2}; policy accept;
+  ${unturned}
 }
 chain hear_host {
   type filter hook output priority ${priority}; policy accept;
@@ -137,6 +172,9 @@ chain hear_host {
 }
 chain admit {
   oifname @rx accept
+  goto aside
+}
+chain aside {
   oifname @late ether daddr ${mac} accept
   ${doubles === undefined ? admitAnswers(mac) : ""}
   drop
@@ -152,6 +190,10 @@ chain strays {
   type filter hook prerouting priority raw; policy accept;
   iifname @cards drop
 }`;
+
+function hex(bits: number): string {
+  return `0x${(bits >>> 0).toString(16).padStart(8, "0")}`;
+}
 
 function admitAnswers(mac: string): string {
   return `oifname != @asked drop
