@@ -16,6 +16,16 @@ const signal = AbortSignal.timeout(150_000);
 const port = 7000;
 const families = ["ipv4", "ipv6"] as const;
 
+/** What is heard until it was heard twice: by the boards' address, and by everybody's. */
+async function two(wire: Wire, payload: string): Promise<string[]> {
+  const payloads: string[] = [];
+  await wire.until((frame) => {
+    if (frame.etherType === etherTypes.experimental) payloads.push(frame.payload.slice(0, 2));
+    return payloads.filter((one) => one === payload).length === 2;
+  });
+  return payloads;
+}
+
 test("of a noisy board that does not hold nothing is seen outside, on the host or on the other board, and it hears nothing of the work", {
   skip,
   signal,
@@ -198,14 +208,6 @@ test("whose a frame is, is said once, as it comes in, and a takeover between its
     const map = `bridge ${lab.names.table} turn`;
     const words = `flush map ${map}; add element ${map} { 0 : goto turn_${board} }`;
     await printed(lab.namespaces.device, "nft", [words]);
-  };
-  const two = async (wire: Wire, payload: string): Promise<string[]> => {
-    const payloads: string[] = [];
-    await wire.until((frame) => {
-      if (frame.etherType === etherTypes.experimental) payloads.push(frame.payload.slice(0, 2));
-      return payloads.filter((one) => one === payload).length === 2;
-    });
-    return payloads;
   };
   // As if the transaction came between the frame's turn and its copies: then the sets of the ports say another board than its mark.
   await turn("b");
