@@ -8,12 +8,17 @@
  */
 import { UsageError } from "../demo/foreground.ts";
 
+/** What stands for the boards: light stand-ins, or real machines. The value of `--boards`, where a bench can have both. */
+export const boardKinds = ["namespace", "qemu"] as const;
+export type BoardKind = (typeof boardKinds)[number];
+
 /** An option of one bench, always a string on the command line: `--count 10`. */
 export interface BenchOption {
   /** What stands for its value in the help: `N`. */
   readonly value: string;
   readonly meaning: string;
-  readonly default: string;
+  /** One for each kind of board, where they differ; `null`: the option says nothing with these boards, and is refused. */
+  readonly default: string | Readonly<Record<BoardKind, string | null>>;
 }
 
 export interface BenchResult {
@@ -26,7 +31,7 @@ export interface BenchResult {
 }
 
 export interface BenchRun {
-  /** A value for each option, the default where none was given. */
+  /** A value for each option that goes with the boards asked for, the default where none was given. */
   readonly options: Readonly<Record<string, string>>;
   /** Aborts on Ctrl-C; the bench then takes down what it made, and rejects. */
   readonly signal: AbortSignal;
@@ -40,7 +45,7 @@ export interface Bench {
   readonly summary: string;
   /** By name, without the dashes; `json` and `help` are taken. */
   readonly options: Readonly<Record<string, BenchOption>>;
-  /** Network namespaces, rules and boards need it. */
+  /** Network namespaces and rules need it; machines always do. */
   readonly needsRoot: boolean;
   /** Errors: `UsageError` for an option's value, before anything is done. */
   run(run: BenchRun): Promise<BenchResult>;

@@ -31,6 +31,14 @@ test("--help of one tells its options with their defaults", async () => {
   assert.match(stdout.toString(), /--json FILE/);
 });
 
+test("a default that depends on the boards is told for both", async () => {
+  const { stdout } = await bench("serial-takeover", "--help");
+  assert.match(stdout.toString(), /--takeovers N .*\(200; 10 with --boards qemu\)/);
+  assert.match(stdout.toString(), /--port KIND .*\(virtio; with --boards qemu alone\)/);
+  const { stdout: other } = await bench("udp-takeover", "--help");
+  assert.match(other.toString(), /--every MS .*\(500; not with --boards qemu\)/);
+});
+
 for (const [what, args, words] of [
   ["a bench that is not there", ["no-such"], /there is no bench no-such; there are .*upgrades-in-a-row/],
   ["a file of the folder that is none", ["main"], /there is no bench main/],
@@ -48,9 +56,24 @@ for (const [what, args, words] of [
   ],
   ["boards that are none", ["upgrades-in-a-row", "--boards", "vax"], /--boards is qemu, not "vax"/],
   [
-    "machines under takeovers",
-    ["bridged-takeover", "--boards", "qemu"],
-    /--boards qemu is not supported yet by this bench, only namespace/,
+    "boards that are neither",
+    ["bridged-takeover", "--boards", "vax"],
+    /--boards is namespace or qemu, not "vax"/,
+  ],
+  [
+    "a pace of machines, which take as long as they take",
+    ["udp-takeover", "--boards", "qemu", "--every", "500"],
+    /--every does not go with --boards qemu/,
+  ],
+  [
+    "traffic beside the commit of machines",
+    ["commit", "--boards", "qemu", "--rate", "5"],
+    /--rate does not go with --boards qemu/,
+  ],
+  [
+    "a rate of the line of stand-ins",
+    ["serial-takeover", "--rate", "2000"],
+    /--rate does not go with --boards namespace/,
   ],
   [
     "a kind of flow that is none",

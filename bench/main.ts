@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { asRoot, inForeground, UsageError } from "../demo/foreground.ts";
 import { tableLines } from "../src/cli/format.ts";
-import type { Bench } from "./bench.ts";
+import type { Bench, BenchOption } from "./bench.ts";
 
 const ours = new Set(["main", "bench"]);
 const names = globSync("*.ts", { cwd: import.meta.dirname })
@@ -37,10 +37,36 @@ async function listOfBenches(): Promise<string> {
 function helpOf({ name, summary, options }: Bench): string {
   const own = Object.entries(options).map(([option, { value, meaning, default: standard }]) => [
     `  --${option} ${value}`,
-    `${meaning} (${standard})`,
+    `${meaning} (${defaultText(standard)})`,
   ]);
   const rows = [...own, ["  --json FILE", "writes the figures as one object"]];
   return `${name}: ${summary}\n\n${tableLines(rows).join("\n")}`;
+}
+
+function defaultText(standard: BenchOption["default"]): string {
+  if (typeof standard === "string") return standard;
+  const { namespace, qemu } = standard;
+  if (namespace === null) return `${qemu}; with --boards qemu alone`;
+  return `${namespace}; ${qemu === null ? "not with" : `${qemu} with`} --boards qemu`;
+}
+
+type Values = Readonly<Record<string, string | undefined>>;
+
+/** A value for each option that goes with the boards asked for. Errors: `UsageError` for one that does not. */
+function optionsOf({ options }: Bench, values: Values): Record<string, string> {
+  const usualBoards = options["boards"]?.default;
+  const boards = values["boards"] ?? (typeof usualBoards === "string" ? usualBoards : "");
+  const found: Record<string, string> = {};
+  for (const [name, { default: standard }] of Object.entries(options)) {
+    // Of boards that are none the bench itself knows.
+    const usual = typeof standard === "string" ? standard : standard[boards as keyof typeof standard];
+    const given = values[name];
+    if (usual === null && given !== undefined)
+      throw new UsageError(`--${name} does not go with --boards ${boards}`);
+    const value = given ?? usual;
+    if (value !== undefined && value !== null) found[name] = value;
+  }
+  return found;
 }
 
 async function main(args: readonly string[], signal: AbortSignal): Promise<number> {
@@ -63,12 +89,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     say(helpOf(bench));
     return 0;
   }
-  const given = Object.entries(bench.options).map(([option, { default: standard }]) => [
-    option,
-    (values as Record<string, string | undefined>)[option] ?? standard,
-  ]);
-  const options = Object.fromEntries(given) as Record<string, string>;
-  return await measure(bench, options, values.json, signal);
+  return await measure(bench, optionsOf(bench, values as Values), values.json, signal);
 }
 
 async function measure(
@@ -77,7 +98,8 @@ async function measure(
   json: string | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  if (bench.needsRoot && process.getuid?.() !== 0) return asRoot();
+  const needsRoot = bench.needsRoot || options["boards"] === "qemu";
+  if (needsRoot && process.getuid?.() !== 0) return asRoot();
   const { figures, table, complaints } = await bench.run({ options, signal, say });
   for (const line of ["", ...tableLines(table)]) say(line);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(figures, null, 2)}\n`);

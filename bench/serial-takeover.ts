@@ -1,32 +1,50 @@
 /** A serial line of 3 Mbaud, both ways without a pause, while it is moved to and fro between the boards. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { UsageError } from "../demo/foreground.ts";
 import type { LineService } from "../src/service/line/line-service.ts";
 import { LineLab } from "../test/fixtures/line/lab.ts";
 import { Traffic, type TrafficResult } from "../test/fixtures/line/traffic.ts";
 import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
+import { serialMachines } from "./takeover/line-machines.ts";
+import { boardsOption, oneOf, readBoards, readMachineOptions, takeoverOptions } from "./takeover/options.ts";
 
 /** 3,000,000 baud, ten bits a byte. */
 const bytesPerSecond = 300_000;
 /** From one takeover to the next: sixteen thousand bytes each way. */
 const everyMs = 50;
 
+const shared = takeoverOptions({ takeovers: 200, everyMs, windowHalfMs: 1 });
+
 export const bench: Bench = {
   name: "serial-takeover",
   summary:
     "takeovers of a serial line at 300 kB/s each way: bytes lost, doubled or reordered, and the longest gap",
   options: {
-    takeovers: { value: "N", meaning: "takeovers, 1 to 10000", default: "200" },
-    boards: { value: "KIND", meaning: "namespace: light stand-ins", default: "namespace" },
+    boards: boardsOption,
+    takeovers: { ...shared.takeovers, meaning: "takeovers to and fro, 1 to 10000" },
+    window: { ...shared.window, default: { namespace: null, qemu: "250" } },
+    rate: {
+      value: "N",
+      meaning: "bytes a second each way, 100 to 1000000",
+      default: { namespace: null, qemu: String(bytesPerSecond) },
+    },
+    port: {
+      value: "KIND",
+      meaning: "what the boards see: virtio or tty, which an emulated machine reads at 2000 bytes a second",
+      default: { namespace: null, qemu: "virtio" },
+    },
   },
   needsRoot: false,
   run: serialTakeover,
 };
 
 async function serialTakeover({ options, signal, say }: BenchRun): Promise<BenchResult> {
+  const boards = readBoards(options);
   const takeovers = wholeNumber(options, "takeovers", 1, 10_000);
-  if (options["boards"] !== "namespace")
-    throw new UsageError(`--boards is namespace, not ${JSON.stringify(options["boards"])}`);
+  if (boards === "qemu") {
+    const rate = wholeNumber(options, "rate", 100, 1_000_000);
+    const port = oneOf(options, "port", ["virtio", "tty"]);
+    return await serialMachines(bench.name, { ...readMachineOptions(options), rate, port }, { signal, say });
+  }
   await using lab = await LineLab.make();
   const pty = await lab.plug();
   const service = await lab.begin("a", signal);
@@ -91,6 +109,7 @@ function resultOf(
     commitP50Ms: commits.quantileMs(0.5),
     commitP99Ms: commits.quantileMs(0.99),
     late,
+    boards: "namespace",
   };
   const complaints = (["failed", "lost", "doubled", "reordered"] as const)
     .filter((key) => figures[key] > 0)

@@ -4,34 +4,34 @@ import type { ConnectionResult } from "../test/fixtures/traffic/connections.ts";
 import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
 import { connectionFigures, failuresIn, underConnections } from "./takeover/connections.ts";
 import { notZero, takeoverResult } from "./takeover/figures.ts";
-import { machineLab, takeOverMachines } from "./takeover/machines.ts";
+import { routedMachines, takeOverMachines } from "./takeover/machines.ts";
 import {
   familyOption,
-  oneOf,
+  readBoards,
   readFamily,
+  readMachineOptions,
   readTakeoverOptions,
-  type TakeoverOptions,
   takeoverOptions,
 } from "./takeover/options.ts";
 import { type TakeoversDone, takeOver } from "./takeover/take-over.ts";
 
 /** Nothing is cut: what began before a takeover may still be under way. */
 const drainMs = 600_000;
-/** A rollback of machines, at most. */
-const rollbackMs = 60_000;
 
-type Order = TakeoverOptions & { readonly family: FamilyName; readonly rate: number };
+interface Order {
+  readonly family: FamilyName;
+  readonly rate: number;
+}
 
 export const bench: Bench = {
   name: "tcp-takeover",
   summary: "new TCP connections while the service is taken over to and fro: which fail",
   options: {
     ...takeoverOptions({ takeovers: 40, everyMs: 500, windowHalfMs: 25 }),
-    boards: { value: "KIND", meaning: "what stands for the boards: namespace or qemu", default: "namespace" },
     rate: {
       value: "N",
       meaning: "connections a second, 1 to 20000; 0: as many as can be",
-      default: "2000",
+      default: { namespace: "2000", qemu: "50" },
     },
     family: familyOption,
   },
@@ -40,14 +40,10 @@ export const bench: Bench = {
 };
 
 async function tcpTakeover({ options, ...run }: BenchRun): Promise<BenchResult> {
-  const boards = oneOf(options, "boards", ["namespace", "qemu"]);
-  const order = {
-    ...readTakeoverOptions(options),
-    rate: wholeNumber(options, "rate", 0, 20_000),
-    family: readFamily(options),
-  };
+  const boards = readBoards(options);
+  const order = { rate: wholeNumber(options, "rate", 0, 20_000), family: readFamily(options) };
   const under = boards === "qemu" ? underMachines : underStandIns;
-  const [done, result] = await under(order, run);
+  const [done, result] = await under(options, order, run);
   const traffic = connectionFigures(result);
   const more = {
     boards,
@@ -69,27 +65,34 @@ async function tcpTakeover({ options, ...run }: BenchRun): Promise<BenchResult> 
 
 type Run = Omit<BenchRun, "options">;
 
-async function underStandIns(order: Order, run: Run): Promise<[TakeoversDone, ConnectionResult]> {
-  const { family, takeovers: count, everyMs } = order;
-  await using lab = await RoutedLab.make("bench-tcp", { families: [family], drainMs });
+async function underStandIns(
+  options: BenchRun["options"],
+  order: Order,
+  run: Run,
+): Promise<[TakeoversDone, ConnectionResult]> {
+  const { takeovers: count, everyMs, ...read } = readTakeoverOptions(options);
+  await using lab = await RoutedLab.make("bench-tcp", { families: [order.family], drainMs });
   const daemon = lab.daemon();
   await daemon.setUp(run.signal);
   await daemon.handOver("a", run.signal);
   return await underConnections(
     lab.namespaces,
-    order,
+    { ...read, ...order },
     async () => await takeOver(daemon, lab.namespaces.device, { count, everyMs }, run),
   );
 }
 
 /** In the demo's lab, which has the same address as the routed one's. */
-async function underMachines(order: Order, run: Run): Promise<[TakeoversDone, ConnectionResult]> {
-  const { windowHalfMs, takeovers: count } = order;
-  run.say("building and installing two versions");
-  await using lab = await machineLab(run.signal);
+async function underMachines(
+  options: BenchRun["options"],
+  order: Order,
+  run: Run,
+): Promise<[TakeoversDone, ConnectionResult]> {
+  const { takeovers: count, ...read } = readMachineOptions(options);
+  await using lab = await routedMachines([], run);
   return await underConnections(
     lab.namespaces,
-    { ...order, mostMs: count * rollbackMs },
-    async () => await takeOverMachines(lab, { count, windowHalfMs }, run),
+    { ...read, ...order },
+    async () => await takeOverMachines(lab, { count, windowHalfMs: read.windowHalfMs }, run),
   );
 }

@@ -24,18 +24,19 @@ export async function demoImages(log: (line: string) => void): Promise<BuiltImag
   return await buildImages({ versions: Object.values(versions), cacheDirectory, log });
 }
 
-/** Builds an image of one version and writes its bundle; the bundle alone is left in `directory`. Returns its path. */
+/** Builds an image and writes its bundle; the bundle alone is left in `directory`. Returns its path. */
 export async function ownBundle(
-  version: string,
+  software: string | ImageVersion,
   signing: SigningKey,
   directory: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const of = { versions: [{ version }], cacheDirectory, rootfsDirectory: directory, log: () => undefined };
-  const [image] = await buildImages(of);
-  if (image === undefined) throw new Error(`no image of version ${version} was built`);
-  const bundle = await demoBundle(image, signing, directory, signal);
-  await rm(image.images.rootfs);
+  const image = typeof software === "string" ? { version: software } : software;
+  const of = { versions: [image], cacheDirectory, rootfsDirectory: directory, log: () => undefined };
+  const [built] = await buildImages(of);
+  if (built === undefined) throw new Error(`no image of version ${image.version} was built`);
+  const bundle = await demoBundle(built, signing, directory, signal);
+  await rm(built.images.rootfs);
   return bundle;
 }
 

@@ -28,6 +28,8 @@ const configFile = "demo.yaml";
 const downTimeoutMs = 60_000;
 
 export interface Lab extends AsyncDisposable {
+  /** The system's name: this process's own, so that two labs do not meet on one host. */
+  readonly system: string;
   readonly namespaces: Namespaces;
   readonly signing: SigningKey;
   /** Where bundles and everything else of this lab lie; removed with it. */
@@ -65,14 +67,16 @@ export async function openLab(signal: AbortSignal, settings: Partial<LabSettings
   await chmod(directory, 0o755);
   const signing = await makeSigningKey(directory);
   const config = join(directory, configFile);
+  const system = `demo-${process.pid}-${await processStartTicks(process.pid)}`;
   const write = async (changes: Partial<LabSettings>): Promise<void> =>
-    await writeFile(config, await configuration(directory, signing, { ...usual, ...settings, ...changes }));
+    await writeFile(config, configuration(system, directory, signing, { ...usual, ...settings, ...changes }));
   await write({});
   const socket = join(directory, "twinboard.sock");
   const log = join(directory, "daemon.log");
   const device = partial.use(await Device.start(namespaces.device, { config, socket, log }, signal));
   const made = partial.move();
   return {
+    system,
     namespaces,
     signing,
     directory,
@@ -111,13 +115,13 @@ async function removeLeftovers(device: Namespace): Promise<void> {
   }
 }
 
-/** The system's name is this process's own, so that two demos do not meet on one host. */
-async function configuration(
+function configuration(
+  system: string,
   directory: string,
   signing: SigningKey,
   { probation, bootTimeout, attempts, services }: LabSettings,
-): Promise<string> {
-  return `system: demo-${process.pid}-${await processStartTicks(process.pid)}
+): string {
+  return `system: ${system}
 compatible: ${compatible}
 state-directory: ${directory}/state
 trust: { keyring: ${signing.keyring} }

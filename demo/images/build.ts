@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeFileAtomically } from "../../src/system/files.ts";
 import { debianPackages, kernelPackage } from "./debian.ts";
+import { echoesDigest } from "./echoes.ts";
 import { buildInitrd } from "./initrd.ts";
 import { buildRootfs, type ImageVersion } from "./rootfs.ts";
 
@@ -76,9 +77,10 @@ export async function buildImages(options: {
   const packageNames = rootfsPackages.map((name) => basename(packages[name] ?? ""));
   const built: BuiltImage[] = [];
   for (const image of versions) {
+    const added = image.echoes === true ? [await echoesDigest()] : [];
     const rootfs = await made(
       `rootfs-${image.version}`,
-      [image, packageNames],
+      [image, packageNames, ...added],
       async (target) => await buildRootfs(image, packages, `${target}.stage`, target),
       rootfsDirectory,
     );

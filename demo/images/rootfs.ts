@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { run } from "../../src/system/process.ts";
 import { compileClock } from "./clock.ts";
 import type { UnpackedPackages } from "./debian.ts";
+import { addEchoes } from "./echoes.ts";
 
 export interface ImageVersion {
   /** `IMAGE_VERSION`, and what the page, `/healthz` and each answer's `Image-Version` say. */
@@ -12,6 +13,8 @@ export interface ImageVersion {
   readonly unhealthyAfterSeconds?: number;
   /** A defect: a word of nginx's configuration is misspelt, so it does not start, and the board never says READY. */
   readonly misspelt?: boolean;
+  /** It also answers the tests' numbered datagrams, numbered frames and questions over its serial lines, by its board's letter. */
+  readonly echoes?: boolean;
 }
 
 const slowFileBytes = 1024 * 1024;
@@ -47,6 +50,7 @@ export async function buildRootfs(
   const programs = (await readdir(kit)).filter((name) => !name.includes("."));
   for (const program of programs) await copyProgram(join(kit, program), stage, `usr/sbin/${program}`);
   await compileClock(join(stage, "usr/sbin/twinboard-clock"));
+  if (image.echoes === true) await addEchoes(stage);
   await writeFile(join(stage, "srv/www/slow"), slowFile());
   if (image.unhealthyAfterSeconds !== undefined) await writeHook(image.unhealthyAfterSeconds, stage);
   await rm(target, { force: true });
