@@ -1,11 +1,9 @@
 /** A board that is an OCI container. */
-import { createHash } from "node:crypto";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { type CpuGroup, makeCpuGroup, setCpuPriority } from "../../system/cgroup.ts";
-import type { SystemNames } from "../../system/names.ts";
 import type {
   Board,
   BoardCondition,
@@ -17,14 +15,15 @@ import type {
   BoardUsage,
   HookName,
 } from "../board.ts";
-import type { BoardIdentity } from "../qemu/command-line.ts";
 import { ConsoleLog } from "../qemu/console.ts";
 import { ConsoleAttachment } from "../qemu/console-attachment.ts";
 import { ConsoleSeat } from "../qemu/console-seat.ts";
 import { requirePrograms } from "../qemu/programs.ts";
+import { awaitContainer, startFailed } from "./awaited-container.ts";
 import { ContainerCards } from "./container-cards.ts";
 import { ContainerDevices } from "./container-devices.ts";
 import { ContainerGroup } from "./container-group.ts";
+import { type ContainerBoardOptions, firstIdOf } from "./container-options.ts";
 import {
   type ContainerProcess,
   findContainer,
@@ -35,36 +34,12 @@ import {
 import { ContainerWatch } from "./container-watch.ts";
 import { runHook } from "./hooks.ts";
 import { launch, neededPrograms } from "./launch.ts";
-import { lockedExitCode, recordFiles } from "./launch-script.ts";
-import { idCount } from "./oci-spec.ts";
-import type { RuntimeName } from "./runtime.ts";
+import { recordFiles } from "./launch-script.ts";
 
-export interface ContainerBoardOptions {
-  readonly name: BoardName;
-  readonly names: SystemNames;
-  readonly memoryBytes: number;
-  readonly cpus: number;
-  /** Cores of the host that the board may use; all of them if it is left out. */
-  readonly cores?: readonly number[];
-  readonly runtime: RuntimeName;
-  readonly identity: BoardIdentity;
-  /** Where the console is kept. */
-  readonly stateDirectory: string;
-  /** How long a board that says that it lives may be silent, 2 s at least; without it nobody minds. */
-  readonly watchdogMs?: number | undefined;
-  /** *unpack*: the root file system is unpacked into memory, as where it cannot be mounted. */
-  readonly rootfs?: "mount" | "unpack";
-}
-
-const startTimeoutMs = 60_000;
 const stopTimeoutMs = 30_000;
 const openTimeoutMs = 5000;
 const monitorTimeoutMs = 2000;
 const pollMs = 5;
-/** Where ranges of ids begin that no user of a host has: below the sign bit, above what systems give to people. */
-const firstRange = 0x7000_0000;
-const ranges = 4096;
-
 export class ContainerBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
@@ -214,7 +189,10 @@ export class ContainerBoard implements Board {
         stderrPath: this.#stderrPath,
         way: rootfs ?? "mount",
       });
-      await this.#awaitStart(start.instance, exit, signal);
+      const find = async () => await this.#trace();
+      const lastWords = async () => await this.#lastWords();
+      const stop = async () => await this.stop(AbortSignal.timeout(stopTimeoutMs));
+      await awaitContainer({ instance: start.instance, exit, find, lastWords, stop }, signal);
     } finally {
       await console.close();
     }
@@ -353,29 +331,6 @@ export class ContainerBoard implements Board {
       throw new TwinboardError("board-not-running", { detail: `board ${this.name} is ${state}` });
   }
 
-  /** Errors: `board-start-failed`; the signal's reason. */
-  async #awaitStart(instance: string, exit: Promise<number | null>, signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(startTimeoutMs)]);
-    let code: number | null | undefined;
-    void exit.then(
-      (found) => (code = found ?? -1),
-      () => (code = -1),
-    );
-    for (;;) {
-      const trace = await this.#trace();
-      // One that has ended again was started; what it ended of is told by the watch.
-      if (trace?.process.instance === instance) return;
-      if (code === lockedExitCode) throw startFailed("another process of this board is being started");
-      if (code !== undefined) throw startFailed(`exit code ${code}: ${await this.#lastWords()}`);
-      if (deadline.aborted) {
-        await this.stop(AbortSignal.timeout(stopTimeoutMs));
-        signal.throwIfAborted();
-        throw startFailed(`no container within ${startTimeoutMs} ms: ${await this.#lastWords()}`);
-      }
-      await sleep(pollMs);
-    }
-  }
-
   /** Of the runtime and of the script. */
   async #lastWords(): Promise<string> {
     const paths = [join(this.#records, recordFiles.runtimeLog), this.#stderrPath];
@@ -386,14 +341,4 @@ export class ContainerBoard implements Board {
 
 function identityOf({ pid, startTicks, instance }: ContainerProcess): ContainerProcess {
   return { pid, startTicks, instance };
-}
-
-/** The same for each run, and another for each board of each system. */
-function firstIdOf(id: string): number {
-  const number = createHash("sha256").update(id).digest().readUInt16BE(0) % ranges;
-  return firstRange + number * idCount;
-}
-
-function startFailed(detail: string): TwinboardError {
-  return new TwinboardError("board-start-failed", { detail });
 }
