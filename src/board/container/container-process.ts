@@ -27,8 +27,8 @@ export interface Trace {
   readonly end?: ContainerEnd;
 }
 
-/** The launch script writes down an end in this time. */
-const lastWordMs = 1000;
+/** The launch script writes down an end in this time, once the runtime has cleared away; on a busy host it waits for its turn. */
+const lastWordMs = 5000;
 const pollMs = 5;
 
 /** What is left or runs of the container that was started last; `undefined` if there is nothing. */

@@ -49,10 +49,7 @@ export class ContainerWatch {
 
   /** Begins to look. Repeatable. */
   begin(): void {
-    if (this.#timer === undefined) {
-      this.#timer = setInterval(() => void this.look(), intervalMs);
-      this.#timer.unref();
-    }
+    this.#timer ??= setInterval(() => void this.look(), intervalMs);
     if (this.#changes === undefined) {
       try {
         this.#changes = watch(this.#options.records, { persistent: false }, () => this.#soon());
