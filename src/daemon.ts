@@ -197,7 +197,9 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
   const pair = both(await boardsOf(config, user, log));
   return {
     boards: pair,
-    slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
+    slots: both(
+      (name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes, boards.kind),
+    ),
     service: serviceOf(config, user, pair),
     delivery: new LocalDelivery({
       directory: stateDirectory,
