@@ -20,7 +20,7 @@ test("a system of containers is installed, upgraded and rolled back, also over a
   const machines = await readFile(file, "utf8");
   await writeFile(file, machines.replace("kind: qemu, accelerator: auto", "kind: container"));
   await lab.device.restartDaemon(signal);
-  const images = await containerImages();
+  const images = await containerImages(lab.directory);
   const bundleOf = async (version: string): Promise<string> => {
     const image = { version, images, kernelArguments: `test.version=${version}` };
     return await demoBundle(
