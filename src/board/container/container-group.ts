@@ -19,6 +19,8 @@ export interface Hierarchies {
 const pollMs = 2;
 const freezeTimeoutMs = 5000;
 const killTimeoutMs = 10_000;
+/** Helpers that were killed end when they get a turn, which on a busy host is not at once. */
+const removeTries = 500;
 
 /** The trees that are mounted (proc(5), /proc/PID/mountinfo). */
 export async function findHierarchies(mountInfo = "/proc/self/mountinfo"): Promise<Hierarchies> {
@@ -152,7 +154,7 @@ export class ContainerGroup {
     for (const root of roots)
       for (const part of ["board", "host", ""]) {
         const path = join(root, this.#name, part);
-        for (let tries = 0; tries < 50; tries += 1) {
+        for (let tries = 0; tries < removeTries; tries += 1) {
           const code = await rmdir(path).then(
             () => "",
             (error: NodeJS.ErrnoException) => error.code,
