@@ -2,7 +2,7 @@
 import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { run } from "../../src/system/process.ts";
-import { compileClock } from "./clock.ts";
+import { compileClock, compileDatagram } from "./clock.ts";
 import type { UnpackedPackages } from "./debian.ts";
 
 export interface ImageVersion {
@@ -47,6 +47,7 @@ export async function buildRootfs(
   const programs = (await readdir(kit)).filter((name) => !name.includes("."));
   for (const program of programs) await copyProgram(join(kit, program), stage, `usr/sbin/${program}`);
   await compileClock(join(stage, "usr/sbin/twinboard-clock"));
+  await compileDatagram(join(stage, "usr/sbin/twinboard-datagram"));
   await writeFile(join(stage, "srv/www/slow"), slowFile());
   if (image.unhealthyAfterSeconds !== undefined) await writeHook(image.unhealthyAfterSeconds, stage);
   await rm(target, { force: true });

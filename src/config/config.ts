@@ -87,7 +87,9 @@ export interface Config extends LeasedConfig {
   readonly stateDirectory: string;
   readonly trust: { readonly keyring: string; readonly formats: readonly "verity"[] };
   readonly boards: {
-    readonly kind: "qemu";
+    readonly kind: "qemu" | "container";
+    /** What runs containers. */
+    readonly runtime: "auto" | "crun" | "runc";
     readonly accelerator: "auto" | "kvm" | "tcg";
     readonly memoryBytes: number;
     readonly cpus: number;
@@ -217,7 +219,8 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       formats: document.trust["bundle-formats"] ?? ["verity"],
     },
     boards: {
-      kind: "qemu",
+      kind: boards.kind ?? "qemu",
+      runtime: boards.runtime ?? "auto",
       accelerator: boards.accelerator ?? "auto",
       memoryBytes: boards.memory,
       cpus: boards.cpus ?? 1,

@@ -162,7 +162,8 @@ export const documentSchema = section({
     "key-purpose": later("key-purpose").optional(),
   }),
   boards: section({
-    kind: choice(["qemu"], ["container"]).optional(),
+    kind: choice(["qemu", "container"], []).optional(),
+    runtime: choice(["auto", "crun", "runc"], []).optional(),
     accelerator: choice(["auto", "kvm", "tcg"], []).optional(),
     memory: size("256MiB", 32 * mebi, 1024 * 1024 * mebi),
     cpus: whole(1, 64).optional(),
