@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createApi } from "./api/api.ts";
 import { consoleUpgrade } from "./api/console-upgrade.ts";
 import { listen } from "./api/listen.ts";
+import type { Placed } from "./api/schemas.ts";
 import type { BoardName } from "./board/board.ts";
 import { chooseAccelerator } from "./board/qemu/accelerator.ts";
 import { QemuBoard } from "./board/qemu/qemu-board.ts";
@@ -18,6 +19,7 @@ import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
 import { identityOf } from "./composition/identity.ts";
 import { boardDevices, letGoOfFormer } from "./composition/leased.ts";
+import { placeAgain, placementOf } from "./composition/placement.ts";
 import { serviceOf } from "./composition/service.ts";
 import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
@@ -133,7 +135,8 @@ async function serveApi({ system, config, boards, log }: Served, socket: string,
     await takeAllDown({ system, config, boards }, signal);
     taken.resolve("down");
   };
-  const { fetch } = createApi(system, { down, closing: end.signal, version });
+  const place = async (): Promise<Placed> => await placeAgain(system, config, end.signal);
+  const { fetch } = createApi(system, { down, place, closing: end.signal, version });
   const server = await listen(socket, fetch, consoleUpgrade(system, end.signal));
   narrate(system, log, end.signal).catch((error: unknown) =>
     log("error", "the journal is no longer logged", { reason: String(error) }),
@@ -198,7 +201,7 @@ async function removeRunDirectory({ system }: Config): Promise<void> {
 }
 
 async function partsOf(config: Config, log: Log): Promise<Parts> {
-  const { stateDirectory, boards, network, trust, placement, upgrade } = config;
+  const { stateDirectory, boards, network, trust, upgrade } = config;
   const names = systemNames(config.system);
   const user = await findUser(boards.user);
   if (user === undefined) throw new TwinboardError("internal", { detail: "the user is gone" });
@@ -209,14 +212,13 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
     acceleratorCache(config),
   );
   log("info", "accelerator", { accelerator, reason });
-  const board = (name: BoardName): QemuBoard => {
-    const cores = placement.cores[name];
-    return new QemuBoard({
+  const board = (name: BoardName): QemuBoard =>
+    new QemuBoard({
       name,
       names,
       memoryBytes: boards.memoryBytes,
       cpus: boards.cpus,
-      ...(cores === undefined ? {} : { cores }),
+      placement: placementOf(config, name),
       accelerator,
       user,
       identity: identityOf(network, names, name),
@@ -226,7 +228,6 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       devices: boardDevices(config),
       cans: config.cans,
     });
-  };
   const pair = both(board);
   return {
     boards: pair,

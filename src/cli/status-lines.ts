@@ -4,8 +4,14 @@ import { bytesText, cpuText, durationText, tableLines } from "./format.ts";
 
 const none = "–";
 
+/** Of its other threads too where these have others. */
+function coresText({ cores, emulator }: Status["boards"]["a"]["confinement"]): string {
+  const own = cores ?? "all";
+  return (emulator ?? "all") === own ? own : `${own}, emulator ${emulator ?? "all"}`;
+}
+
 function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number): string[] {
-  const { role, version, slot, usage, dormantSince, dormantCpuNs } = board;
+  const { role, version, slot, usage, dormantSince, dormantCpuNs, confinement } = board;
   const dormant =
     dormantSince === null || dormantCpuNs === null
       ? undefined
@@ -17,6 +23,7 @@ function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number):
     slot ?? "empty",
     dormant ?? (usage === null ? none : cpuText(usage.cpuNs)),
     usage === null ? none : bytesText(usage.residentBytes),
+    coresText(confinement),
   ];
 }
 
@@ -37,10 +44,12 @@ export function statusLines(status: Status, nowMs: number): string[] {
   ];
   if (stuck !== null) lines.push(`STUCK (${stuck.code}): ${stuck.reason}`);
   for (const { service, what } of troubles) lines.push(`TROUBLE with ${service}: ${what}`);
+  for (const name of ["a", "b"] as const)
+    for (const lack of boards[name].confinement.lacks) lines.push(`BOARD ${name.toUpperCase()}: ${lack}`);
   lines.push(
     "",
     ...tableLines([
-      ["board", "role", "version", "slot", "processor", "memory"],
+      ["board", "role", "version", "slot", "processor", "memory", "cores"],
       boardRow("a", boards.a, nowMs),
       boardRow("b", boards.b, nowMs),
     ]),

@@ -61,7 +61,7 @@ describe("QEMU machines", { concurrency: 1 }, () => {
       await board.tearDown(signal);
       await assert.rejects(stat(path), { code: "ENOENT" });
     },
-    { cores: [0] },
+    { placement: { cores: [0], emulator: null } },
   );
 
   on("the host-only card is reached by its link-local address alone", async ({ board, software }, signal) => {

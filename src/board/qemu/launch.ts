@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { constants, type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { TwinboardError } from "../../errors.ts";
+import { coreListText } from "../../system/core-list.ts";
 import { passableDevice } from "../../system/pci.ts";
 import type { BoardStart } from "../board.ts";
 import type { MachineUser } from "./board-directories.ts";
@@ -26,7 +27,7 @@ export interface Launch {
   /** The record directory, which exists. */
   readonly records: string;
   readonly user: MachineUser;
-  /** Cores that the board may use; all if empty. */
+  /** Cores that its first thread may use, and all that this begins; all if empty. */
   readonly cores: readonly number[];
   /** Directory of the board's control group, if the host has one. */
   readonly groupPath: string | undefined;
@@ -92,7 +93,7 @@ function wrap(options: Launch, groups: string[], vfioGroup: string, words: reado
     ["--mount", "--propagation", "slave"],
     ["sh", "-c", launchScript, "twinboard-board"],
     scriptArguments({ ...user, directory, groupPath, fileBlocks, vfioGroup }),
-    ...(cores.length > 0 ? ["taskset", "-c", cores.join(",")] : []),
+    ...(cores.length > 0 ? ["taskset", "-c", coreListText(cores)] : []),
     ["setpriv", "--reuid", String(user.uid), "--regid", String(user.gid), ...groups],
     ["--inh-caps", "-all", "--ambient-caps", "-all", "--bounding-set", "-all", "--no-new-privs"],
     qemuProgram,

@@ -7,10 +7,12 @@ import type { SystemNames } from "../../system/names.ts";
 import type {
   Board,
   BoardCondition,
+  BoardConfinement,
   BoardConsole,
   BoardDevice,
   BoardEvent,
   BoardName,
+  BoardPlacement,
   BoardStart,
   BoardUsage,
   HookName,
@@ -32,12 +34,13 @@ import { launch, neededPrograms } from "./launch.ts";
 import { processFile } from "./launch-script.ts";
 import type { BoardLine } from "./line-ports.ts";
 import { MachineCards } from "./machine-cards.ts";
+import { machineCondition } from "./machine-condition.ts";
 import { MachineDevices } from "./machine-devices.ts";
 import { MachineMarks } from "./machine-marks.ts";
+import { MachinePlacement } from "./machine-placement.ts";
 import {
   endMachineProcess,
   findMachineProcess,
-  isAlive,
   type MachineProcess,
   machineUsage,
 } from "./machine-process.ts";
@@ -52,8 +55,8 @@ export interface QemuBoardOptions {
   readonly names: SystemNames;
   readonly memoryBytes: number;
   readonly cpus: number;
-  /** Cores of the host that the board may use; all of them if it is left out. */
-  readonly cores?: readonly number[];
+  /** Until `place` says otherwise; all cores if it is left out. */
+  readonly placement?: BoardPlacement;
   readonly accelerator: Accelerator;
   /** Whom QEMU runs as. */
   readonly user: MachineUser;
@@ -70,7 +73,7 @@ export interface QemuBoardOptions {
 }
 
 const stopTimeoutMs = 60_000;
-const statusTimeoutMs = 1000;
+const tendTimeoutMs = 5000;
 
 export class QemuBoard implements Board {
   readonly name: BoardName;
@@ -85,6 +88,7 @@ export class QemuBoard implements Board {
   readonly #cards: MachineCards;
   readonly #watch: MachineWatch;
   readonly #sleep: MachineSleep;
+  readonly #placement: MachinePlacement;
   readonly #seat: ConsoleSeat;
   readonly #devices: MachineDevices;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
@@ -102,6 +106,7 @@ export class QemuBoard implements Board {
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
     this.#marks = new MachineMarks(this.#records);
     this.#cards = new MachineCards(options);
+    this.#placement = new MachinePlacement(options.placement ?? { cores: null, emulator: null });
     this.#seat = new ConsoleSeat(name);
     this.#devices = new MachineDevices({
       nodes: names.deviceNode(""),
@@ -121,7 +126,10 @@ export class QemuBoard implements Board {
         if (event.type === "died") this.#seat.clear();
         for (const listener of this.#listeners) listener(event);
       },
-      tend: () => this.#console.trim(),
+      tend: async (machine) => {
+        await this.#console.trim();
+        await this.#placement.mend(machine, AbortSignal.timeout(tendTimeoutMs));
+      },
       watchdogMs: options.watchdogMs,
     });
     this.#sleep = new MachineSleep({ marks: this.#marks, cards: this.#cards, watch: this.#watch });
@@ -145,6 +153,10 @@ export class QemuBoard implements Board {
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
     await this.#cards.setUp(signal);
     this.#cpuGroup = await makeCpuGroup(this.#groupName);
+    const machine = await this.#machine();
+    // The configuration may be another than when it was started. What the kernel refuses is told by `confinement`.
+    if (machine !== undefined)
+      await this.#placement.apply(machine, signal).catch(() => signal.throwIfAborted());
     this.#watch.begin();
   }
 
@@ -158,19 +170,7 @@ export class QemuBoard implements Board {
   }
 
   async inspect(): Promise<BoardCondition> {
-    const machine = await this.#machine();
-    if (machine === undefined) return { state: "off" };
-    if (await this.#marks.isDormant(machine)) return { state: "dormant", ...machine };
-    const death = await this.#marks.death(machine);
-    if (death !== undefined) return { state: "dead", ...machine, reason: death.detail };
-    // A QEMU that cannot be asked is, as far as the kernel tells, a process that runs.
-    const signal = AbortSignal.timeout(statusTimeoutMs);
-    const status = await this.#watch
-      .session(machine, signal)
-      .then((session) => session.runState(signal))
-      .catch(() => ({ state: "running" as const }));
-    if (status.state === "dead") return { ...status, ...machine, reason: status.reason };
-    return (await isAlive(machine)) ? { ...status, ...machine } : { state: "off" };
+    return await machineCondition(await this.#machine(), this.#marks, this.#watch);
   }
 
   async usage(): Promise<BoardUsage | undefined> {
@@ -195,7 +195,7 @@ export class QemuBoard implements Board {
     await this.#cards.open(signal);
     await this.#marks.clear();
     await this.setPriority(start.priority ?? "background");
-    const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
+    const { name, names, memoryBytes, cpus, accelerator, identity, user } = this.#options;
     const { watchdogMs, devices, cans, lines } = this.#options;
     const { instance, kernelArguments } = start;
     const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
@@ -212,13 +212,14 @@ export class QemuBoard implements Board {
         directory: this.#directory,
         records: this.#records,
         user,
-        cores,
+        cores: this.#placement.launchCores,
         groupPath: this.#cpuGroup?.path,
         console,
         stderrPath: this.#stderrPath,
       });
       const stop = async (): Promise<void> => await this.stop(AbortSignal.timeout(stopTimeoutMs));
       await awaitStart({ instance, exit, find, attach, lastWords, stop }, signal);
+      await this.#placement.apply(await this.#machine(), signal);
     } finally {
       await console.close();
     }
@@ -261,6 +262,15 @@ export class QemuBoard implements Board {
   async setPriority(priority: "background" | "service"): Promise<void> {
     this.#cpuGroup ??= await makeCpuGroup(this.#groupName);
     await setCpuPriority(this.#cpuGroup, priority);
+  }
+
+  async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
+    this.#placement.want(placement);
+    await this.#placement.apply(await this.#machine(), signal);
+  }
+
+  async confinement(): Promise<BoardConfinement> {
+    return await this.#placement.of(await this.#machine());
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
