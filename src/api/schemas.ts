@@ -86,6 +86,10 @@ const boardStatusSchema = z
           .nullable()
           .describe("Cores of the host that its virtual processors may use, such as 2-3; null: all"),
         emulator: z.string().nullable().describe("The same of its other threads"),
+        sharePercent: z
+          .number()
+          .nullable()
+          .describe("Its share of a processor that both boards want; 0: the idle class; null: not held back"),
         lacks: lines.describe("What the host does not do for the board as it should, as sentences"),
       })
       .describe("How the host holds the board, by the kernel's account"),

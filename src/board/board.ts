@@ -66,6 +66,11 @@ export interface BoardConfinement {
   readonly cores: string | null;
   /** The same of its other threads. */
   readonly emulator: string | null;
+  /**
+   * Its share of a processor that both boards want, in percent of a full one. 0: it runs when nobody else does. A board in the background
+   * that gets next to nothing is raised, so that it comes to an end. `null`: the host has no way to hold it back.
+   */
+  readonly sharePercent: number | null;
   /** What is asked for and not so, as sentences for people; nothing if all is well. */
   readonly lacks: readonly string[];
 }

@@ -220,7 +220,14 @@ export class SimulatedBoard implements Board {
 
   confinement(): Promise<BoardConfinement> {
     const { cores, emulator } = this.#world.placements.get(this.name) ?? { cores: null, emulator: null };
-    return Promise.resolve({ cores: listOf(cores), emulator: listOf(emulator ?? cores), lacks: [] });
+    const priority = this.#world.priorities.get(this.name);
+    const sharePercent = priority === undefined ? null : priority === "service" ? 100 : 0;
+    return Promise.resolve({
+      cores: listOf(cores),
+      emulator: listOf(emulator ?? cores),
+      sharePercent,
+      lacks: [],
+    });
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {

@@ -10,6 +10,12 @@ function coresText({ cores, emulator }: Status["boards"]["a"]["confinement"]): s
   return (emulator ?? "all") === own ? own : `${own}, emulator ${emulator ?? "all"}`;
 }
 
+/** Of a processor that both boards want. */
+function shareText({ sharePercent }: Status["boards"]["a"]["confinement"]): string {
+  if (sharePercent === null) return none;
+  return sharePercent === 0 ? "idle class" : sharePercent === 100 ? "full" : `${sharePercent} %`;
+}
+
 function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number): string[] {
   const { role, version, slot, usage, dormantSince, dormantCpuNs, confinement } = board;
   const dormant =
@@ -24,6 +30,7 @@ function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number):
     dormant ?? (usage === null ? none : cpuText(usage.cpuNs)),
     usage === null ? none : bytesText(usage.residentBytes),
     coresText(confinement),
+    shareText(confinement),
   ];
 }
 
@@ -49,7 +56,7 @@ export function statusLines(status: Status, nowMs: number): string[] {
   lines.push(
     "",
     ...tableLines([
-      ["board", "role", "version", "slot", "processor", "memory", "cores"],
+      ["board", "role", "version", "slot", "processor", "memory", "cores", "share"],
       boardRow("a", boards.a, nowMs),
       boardRow("b", boards.b, nowMs),
     ]),

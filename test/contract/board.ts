@@ -52,8 +52,14 @@ export function boardContract(
         await rejects(board.start(software(), signal), "board-start-failed");
         assert.deepEqual(await board.inspect(), running, "a second instance leaves the first alone");
         for (const _ of [1, 2]) assert.deepEqual(await board.ready(signal), { version: start.version });
-        for (const priority of ["service", "service", "background"] as const)
+        for (const priority of ["service", "service", "background"] as const) {
           await board.setPriority(priority);
+          const { sharePercent } = await board.confinement();
+          // How small a small share is, the host's kernel says.
+          assert.ok(
+            sharePercent === null || (priority === "service" ? sharePercent === 100 : sharePercent < 5),
+          );
+        }
         for (const _ of [1, 2]) await board.pause(signal);
         assert.deepEqual(await board.inspect(), { ...running, state: "dormant" });
         await board.start(start, signal);
@@ -287,7 +293,7 @@ export function boardContract(
   });
 }
 
-function placed({ cores, emulator, lacks }: BoardConfinement): BoardConfinement {
+function placed({ cores, emulator, lacks }: BoardConfinement): Omit<BoardConfinement, "sharePercent"> {
   return { cores, emulator, lacks };
 }
 

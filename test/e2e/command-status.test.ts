@@ -113,14 +113,14 @@ test("status tells on which cores the boards run, and what the host does not do 
   const lacks = ["2 threads may use other cores than configured (worker)"];
   daemon.system.changes = {
     boards: {
-      a: { ...boards.a, confinement: { cores: "2-3", emulator: "0", lacks } },
-      b: { ...boards.b, confinement: { cores: "1", emulator: "1", lacks: [] } },
+      a: { ...boards.a, confinement: { cores: "2-3", emulator: "0", sharePercent: 100, lacks } },
+      b: { ...boards.b, confinement: { cores: "1", emulator: "1", sharePercent: 0, lacks: [] } },
     },
   };
   const { stdout } = await runCommand(["status", "--socket", daemon.socket]);
   assert.match(stdout, /\nBOARD A: 2 threads may use other cores than configured \(worker\)\n/);
-  assert.match(stdout, /^a .* 2-3, emulator 0$/m);
-  assert.match(stdout, /^b .* 1$/m);
+  assert.match(stdout, /^a .* 2-3, emulator 0 {2}full$/m);
+  assert.match(stdout, /^b .* 1 {16}idle class$/m);
 });
 
 test("place tells where the boards are now, and what waits for the daemon's next start; or why not", async () => {

@@ -1,5 +1,8 @@
 /** Real machines on the cores that they are given: every thread, apart where that is asked for, and put back when it strays. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { machineDirectory, recordDirectory } from "../../src/board/qemu/board-directories.ts";
@@ -45,6 +48,23 @@ async function pidOf({ board }: QemuSubject): Promise<number> {
   assert.ok(condition.state !== "off");
   return condition.pid;
 }
+
+void test("a machine that takes more memory than it may: what it died of is told", {
+  skip,
+  timeout: 90_000,
+}, async ({ signal }) => {
+  await using subject = await makeQemuSubject({ memoryLimitBytes: 48 * 1024 * 1024 });
+  const { board, software } = subject;
+  const death = Promise.withResolvers<string>();
+  board.subscribe((event) => {
+    if (event.type === "died") death.resolve(event.detail);
+  });
+  await board.setUp(signal);
+  if ((await board.confinement()).lacks.some((lack) => lack.startsWith("its memory is not limited"))) return;
+  // It may end before it can be asked anything.
+  board.start(software(), signal).catch((error: Error) => death.resolve(error.message));
+  assert.match(await death.promise, /the kernel killed it, which wanted more memory than .* \(48 MiB;/);
+});
 
 describe("placement of QEMU machines", { concurrency: 1 }, () => {
   on(
@@ -118,4 +138,57 @@ describe("placement of QEMU machines", { concurrency: 1 }, () => {
     const [lack] = (await board.confinement()).lacks;
     assert.match(lack ?? "", /threads may use other cores than configured .*4000/);
   });
+
+  on("a machine that leaves its control group is brought back", async ({ board, software }, signal) => {
+    await board.start(software(), signal);
+    const { path } = board.priority ?? {};
+    const condition = await board.inspect();
+    if (path === undefined || condition.state === "off") return;
+    await writeFile(join(path, "../cgroup.procs"), String(condition.pid));
+    assert.match((await board.confinement()).lacks.join(), /\d+ threads are outside its control group/);
+    while ((await board.confinement()).lacks.length > 0) await sleep(100, undefined, { signal });
+    const inside = await readFile(join(path, "cgroup.procs"), "utf8");
+    assert.match(inside, new RegExp(`^${condition.pid}$`, "m"));
+  });
+
+  on(
+    "a board boots beside one that saturates its core: it is raised from the idle class, and has all of it from the takeover on",
+    async ({ board, software }, signal) => {
+      await board.place({ cores: [two ?? 0], emulator: null }, signal);
+      const other = spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
+      await run("taskset", ["-a", "-p", "-c", String(two), String(other.pid)], { signal });
+      try {
+        const starting = board.start(software(), signal);
+        const seen = new Set<number | null>();
+        let started = false;
+        void starting.then(
+          () => (started = true),
+          () => (started = true),
+        );
+        for (let ready = false; !ready; await sleep(200, undefined, { signal })) {
+          seen.add((await board.confinement()).sharePercent);
+          if (started) ready = await isReady(board);
+        }
+        await starting;
+        if ((await board.confinement()).sharePercent === null) return;
+        assert.ok(
+          [...seen].some((percent) => percent !== null && percent >= 10),
+          `seen: ${[...seen].join()}`,
+        );
+        await board.setPriority("service");
+        assert.equal((await board.confinement()).sharePercent, 100);
+        await board.setPriority("background");
+        assert.equal((await board.confinement()).sharePercent, 0);
+      } finally {
+        other.kill("SIGKILL");
+      }
+    },
+  );
 });
+
+async function isReady(board: QemuSubject["board"]): Promise<boolean> {
+  return await board.ready(AbortSignal.timeout(500)).then(
+    () => true,
+    () => false,
+  );
+}

@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
-import { type CpuGroup, makeCpuGroup, removeCpuGroup, setCpuPriority } from "../../system/cgroup.ts";
+import type { CpuGroup } from "../../system/cgroup.ts";
 import type { SystemNames } from "../../system/names.ts";
 import type {
   Board,
@@ -30,14 +30,14 @@ import { type Accelerator, type BoardIdentity, type CanController, consolePipe }
 import { ConsoleLog } from "./console.ts";
 import { ConsoleAttachment } from "./console-attachment.ts";
 import { ConsoleSeat } from "./console-seat.ts";
-import { launch, neededPrograms } from "./launch.ts";
+import { launch, machineLimitBytes, neededPrograms } from "./launch.ts";
 import { processFile } from "./launch-script.ts";
 import type { BoardLine } from "./line-ports.ts";
 import { MachineCards } from "./machine-cards.ts";
 import { machineCondition } from "./machine-condition.ts";
+import { MachineConfinement } from "./machine-confinement.ts";
 import { MachineDevices } from "./machine-devices.ts";
 import { MachineMarks } from "./machine-marks.ts";
-import { MachinePlacement } from "./machine-placement.ts";
 import {
   endMachineProcess,
   findMachineProcess,
@@ -54,6 +54,8 @@ export interface QemuBoardOptions {
   readonly name: BoardName;
   readonly names: SystemNames;
   readonly memoryBytes: number;
+  /** Most that the board's process may take of the host; what it needs if it is left out. */
+  readonly memoryLimitBytes?: number;
   readonly cpus: number;
   /** Until `place` says otherwise; all cores if it is left out. */
   readonly placement?: BoardPlacement;
@@ -73,7 +75,6 @@ export interface QemuBoardOptions {
 }
 
 const stopTimeoutMs = 60_000;
-const tendTimeoutMs = 5000;
 
 export class QemuBoard implements Board {
   readonly name: BoardName;
@@ -81,18 +82,16 @@ export class QemuBoard implements Board {
   readonly #options: QemuBoardOptions;
   readonly #directory: string;
   readonly #records: string;
-  readonly #groupName: string;
   readonly #console: ConsoleLog;
   readonly #stderrPath: string;
   readonly #marks: MachineMarks;
   readonly #cards: MachineCards;
   readonly #watch: MachineWatch;
   readonly #sleep: MachineSleep;
-  readonly #placement: MachinePlacement;
+  readonly #confinement: MachineConfinement;
   readonly #seat: ConsoleSeat;
   readonly #devices: MachineDevices;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
-  #cpuGroup: CpuGroup | undefined;
 
   constructor(options: QemuBoardOptions) {
     const { name, names, stateDirectory } = options;
@@ -101,12 +100,13 @@ export class QemuBoard implements Board {
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
     this.#directory = machineDirectory(names, name);
     this.#records = recordDirectory(names, name);
-    this.#groupName = `twinboard-${names.system}-${name}`;
     this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
     this.#marks = new MachineMarks(this.#records);
     this.#cards = new MachineCards(options);
-    this.#placement = new MachinePlacement(options.placement ?? { cores: null, emulator: null });
+    const groupName = `twinboard-${names.system}-${name}`;
+    const { placement, cpus, memoryLimitBytes = machineLimitBytes(options) } = options;
+    this.#confinement = new MachineConfinement({ groupName, placement, cpus, memoryLimitBytes });
     this.#seat = new ConsoleSeat(name);
     this.#devices = new MachineDevices({
       nodes: names.deviceNode(""),
@@ -128,7 +128,7 @@ export class QemuBoard implements Board {
       },
       tend: async (machine) => {
         await this.#console.trim();
-        await this.#placement.mend(machine, AbortSignal.timeout(tendTimeoutMs));
+        await this.#confinement.tend(machine);
       },
       watchdogMs: options.watchdogMs,
     });
@@ -137,7 +137,7 @@ export class QemuBoard implements Board {
 
   /** By what means `setPriority` works on this host, once the board was set up. */
   get priority(): CpuGroup | undefined {
-    return this.#cpuGroup;
+    return this.#confinement.cpu;
   }
 
   /** How the board's clock was set when it woke last, if this daemon woke it. */
@@ -152,11 +152,7 @@ export class QemuBoard implements Board {
     await makeRecordDirectory(names, name);
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
     await this.#cards.setUp(signal);
-    this.#cpuGroup = await makeCpuGroup(this.#groupName);
-    const machine = await this.#machine();
-    // The configuration may be another than when it was started. What the kernel refuses is told by `confinement`.
-    if (machine !== undefined)
-      await this.#placement.apply(machine, signal).catch(() => signal.throwIfAborted());
+    await this.#confinement.setUp(await this.#machine(), signal);
     this.#watch.begin();
   }
 
@@ -165,7 +161,7 @@ export class QemuBoard implements Board {
     await this.release();
     const { name, names, user } = this.#options;
     await this.#cards.tearDown(signal);
-    await removeCpuGroup(this.#groupName);
+    await this.#confinement.remove();
     await removeDirectories(names, name, user);
   }
 
@@ -212,14 +208,14 @@ export class QemuBoard implements Board {
         directory: this.#directory,
         records: this.#records,
         user,
-        cores: this.#placement.launchCores,
-        groupPath: this.#cpuGroup?.path,
+        cores: this.#confinement.placement.launchCores,
+        groupPaths: this.#confinement.groupPaths,
         console,
         stderrPath: this.#stderrPath,
       });
       const stop = async (): Promise<void> => await this.stop(AbortSignal.timeout(stopTimeoutMs));
       await awaitStart({ instance, exit, find, attach, lastWords, stop }, signal);
-      await this.#placement.apply(await this.#machine(), signal);
+      await this.#confinement.placement.apply(await this.#machine(), signal);
     } finally {
       await console.close();
     }
@@ -253,6 +249,8 @@ export class QemuBoard implements Board {
     this.#seat.clear();
     if (machine !== undefined) {
       this.#watch.expectEnd(machine);
+      // In the idle class of a core that is saturated even a killed process does not end.
+      await this.#confinement.setPriority("service").catch(() => undefined);
       await endMachineProcess(machine, signal);
     }
     await rm(join(this.#records, processFile), { force: true });
@@ -260,17 +258,16 @@ export class QemuBoard implements Board {
   }
 
   async setPriority(priority: "background" | "service"): Promise<void> {
-    this.#cpuGroup ??= await makeCpuGroup(this.#groupName);
-    await setCpuPriority(this.#cpuGroup, priority);
+    await this.#confinement.setPriority(priority);
   }
 
   async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
-    this.#placement.want(placement);
-    await this.#placement.apply(await this.#machine(), signal);
+    this.#confinement.placement.want(placement);
+    await this.#confinement.placement.apply(await this.#machine(), signal);
   }
 
   async confinement(): Promise<BoardConfinement> {
-    return await this.#placement.of(await this.#machine());
+    return await this.#confinement.of(await this.#machine());
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
@@ -344,6 +341,6 @@ export class QemuBoard implements Board {
 
   async #lastWords(): Promise<string> {
     const text = await readFile(this.#stderrPath, "utf8").catch(() => "");
-    return text.trim().slice(-1000) || "it said nothing";
+    return (await this.#confinement.death()) ?? (text.trim().slice(-1000) || "it said nothing");
   }
 }
