@@ -43,6 +43,15 @@ async function threads(pid: number): Promise<{ readonly processors: string[]; re
   };
 }
 
+/** Of version 1, the cores of its cpuset; what is expected anyway where there is none. */
+async function cpusetOf(pid: number, { name }: QemuSubject["board"]): Promise<string> {
+  const groups = await readFile(`/proc/${pid}/cgroup`, "utf8");
+  const path = /^\d+:cpuset:(.*)$/m.exec(groups)?.[1];
+  if (path === undefined) return coreListText([one ?? 0, two ?? 0]);
+  assert.ok(path.endsWith(`-${name}`), path);
+  return (await readFile(join("/sys/fs/cgroup/cpuset", path, "cpuset.cpus"), "utf8")).trim();
+}
+
 async function pidOf({ board }: QemuSubject): Promise<number> {
   const condition = await board.inspect();
   assert.ok(condition.state !== "off");
@@ -78,6 +87,7 @@ describe("placement of QEMU machines", { concurrency: 1 }, () => {
       assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(one)] });
       await board.place({ cores: [one ?? 0], emulator: [two ?? 0] }, signal);
       assert.deepEqual(await threads(pid), { processors: [String(one)], others: [String(two)] });
+      assert.equal(await cpusetOf(pid, board), coreListText([one ?? 0, two ?? 0]), "its cpuset has both");
       await board.pause(signal);
       await board.place({ cores: [two ?? 0], emulator: null }, signal);
       assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(two)] });

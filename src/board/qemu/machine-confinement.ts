@@ -9,6 +9,7 @@ import {
   setCpuShare,
   threadsOutside,
 } from "../../system/cgroup.ts";
+import { makeCpuset, removeCpuset } from "../../system/cpuset-group.ts";
 import { LeastShare } from "../../system/least-share.ts";
 import {
   type MemoryGroup,
@@ -38,6 +39,8 @@ export class MachineConfinement {
   readonly #memoryLimitBytes: number;
   #cpu: CpuGroup | undefined;
   #memory: MemoryGroup | undefined;
+  /** Directory of its cpuset; without one affinity alone holds it. */
+  #cpuset: string | undefined;
   /** Why a thread could not be put back into its group. */
   #escape: string | undefined;
 
@@ -55,7 +58,9 @@ export class MachineConfinement {
 
   /** Of the groups that a machine is to be started in: those that the host has. */
   get groupPaths(): readonly string[] {
-    return [...new Set([this.#cpu?.path, this.#memory?.path].filter((path) => path !== undefined))];
+    return [
+      ...new Set([this.#cpu?.path, this.#memory?.path, this.#cpuset].filter((path) => path !== undefined)),
+    ];
   }
 
   /** Makes the groups, and puts a machine that runs where it belongs. Repeatable. Errors: the signal's reason. */
@@ -64,16 +69,33 @@ export class MachineConfinement {
     if (machine === undefined) await this.remove().catch(() => undefined);
     this.#cpu = await makeCpuGroup(this.#groupName);
     this.#memory = await makeMemoryGroup(this.#groupName, this.#memoryLimitBytes);
-    if (machine === undefined) return;
-    await this.#bringBack(machine);
     // The configuration may be another than when it was started. What the kernel refuses is told by `of`.
-    await this.placement.apply(machine, signal).catch(() => signal.throwIfAborted());
+    await this.#applyPlacement(machine, signal).catch(() => signal.throwIfAborted());
+  }
+
+  /** From now on, and for each later start. Errors: `command-failed`; the signal's reason. */
+  async place(
+    placement: BoardPlacement,
+    machine: MachineProcess | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.placement.want(placement);
+    await this.#applyPlacement(machine, signal);
+  }
+
+  /** The cpuset first: it bounds what affinity can be. */
+  async #applyPlacement(machine: MachineProcess | undefined, signal: AbortSignal): Promise<void> {
+    this.#cpuset = (await makeCpuset(this.#groupName, this.placement.all)) ?? this.#cpuset;
+    if (machine !== undefined) await this.#bringBack(machine);
+    await this.placement.apply(machine, signal);
   }
 
   /** Of no machine that runs. Repeatable. */
   async remove(): Promise<void> {
     await removeCpuGroup(this.#groupName);
     await removeMemoryGroup(this.#groupName);
+    await removeCpuset(this.#groupName);
+    this.#cpuset = undefined;
   }
 
   /** Why the kernel ended the last machine, if it did. */

@@ -27,6 +27,12 @@ export class MachinePlacement {
     return this.#wanted.emulator ?? this.#wanted.cores ?? [];
   }
 
+  /** Of all of its threads together; `null`: all that there are. */
+  get all(): readonly number[] | null {
+    const { cores, emulator } = this.#wanted;
+    return cores === null ? null : [...new Set([...cores, ...(emulator ?? [])])];
+  }
+
   want(wanted: BoardPlacement): void {
     this.#wanted = wanted;
   }

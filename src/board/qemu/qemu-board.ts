@@ -262,8 +262,7 @@ export class QemuBoard implements Board {
   }
 
   async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
-    this.#confinement.placement.want(placement);
-    await this.#confinement.placement.apply(await this.#machine(), signal);
+    await this.#confinement.place(placement, await this.#machine(), signal);
   }
 
   async confinement(): Promise<BoardConfinement> {
