@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createApi } from "./api/api.ts";
 import { consoleUpgrade } from "./api/console-upgrade.ts";
 import { listen } from "./api/listen.ts";
+import type { Placed } from "./api/schemas.ts";
 import type { BoardName } from "./board/board.ts";
 import { compareVersions } from "./bundle/version.ts";
 import { findingsOn } from "./check.ts";
@@ -16,6 +17,7 @@ import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
 import { acceleratorCache, boardsOf } from "./composition/boards.ts";
 import { letGoOfFormer } from "./composition/leased.ts";
+import { placeAgain } from "./composition/placement.ts";
 import { serviceOf } from "./composition/service.ts";
 import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
@@ -126,7 +128,8 @@ async function serveApi({ system, config, boards, log }: Served, socket: string,
     await takeAllDown({ system, config, boards }, signal);
     taken.resolve("down");
   };
-  const { fetch } = createApi(system, { down, closing: end.signal, version });
+  const place = async (): Promise<Placed> => await placeAgain(system, config, end.signal);
+  const { fetch } = createApi(system, { down, place, closing: end.signal, version });
   const server = await listen(socket, fetch, consoleUpgrade(system, end.signal));
   narrate(system, log, end.signal).catch((error: unknown) =>
     log("error", "the journal is no longer logged", { reason: String(error) }),

@@ -6,7 +6,7 @@ import { containerFindings } from "../board/container/host.ts";
 import { chooseRuntime } from "../board/container/runtime.ts";
 import { chooseAccelerator } from "../board/qemu/accelerator.ts";
 import type { MachineUser } from "../board/qemu/board-directories.ts";
-import { groupFinding, machineFindings } from "../board/qemu/host.ts";
+import { groupFinding, machineFindings, memoryGroupFinding } from "../board/qemu/host.ts";
 import { QemuBoard } from "../board/qemu/qemu-board.ts";
 import type { Config } from "../config/config.ts";
 import type { Finding } from "../system/finding.ts";
@@ -14,6 +14,7 @@ import type { Log } from "../system/log.ts";
 import { systemNames } from "../system/names.ts";
 import { identityOf } from "./identity.ts";
 import { boardDevices } from "./leased.ts";
+import { placementOf } from "./placement.ts";
 
 type MakeBoard = (name: BoardName) => Board;
 
@@ -33,7 +34,7 @@ export async function boardFindings(
   acceleratorCache?: string,
 ): Promise<Finding[]> {
   return boards.kind === "container"
-    ? [...(await containerFindings(boards.runtime, signal)), await groupFinding()]
+    ? [...(await containerFindings(boards.runtime, signal)), await groupFinding(), await memoryGroupFinding()]
     : await machineFindings(boards.accelerator, signal, acceleratorCache);
 }
 
@@ -64,7 +65,7 @@ async function containersOf(config: Config, log: Log): Promise<MakeBoard> {
 }
 
 async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<MakeBoard> {
-  const { boards, placement, network, stateDirectory, system } = config;
+  const { boards, network, stateDirectory, system } = config;
   const { accelerator, reason } = await chooseAccelerator(
     boards.accelerator,
     AbortSignal.timeout(probeTimeoutMs),
@@ -72,14 +73,13 @@ async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<
   );
   log("info", "accelerator", { accelerator, reason });
   const names = systemNames(system);
-  return (name) => {
-    const cores = placement.cores[name];
-    return new QemuBoard({
+  return (name) =>
+    new QemuBoard({
       name,
       names,
       memoryBytes: boards.memoryBytes,
       cpus: boards.cpus,
-      ...(cores === undefined ? {} : { cores }),
+      placement: placementOf(config, name),
       accelerator,
       user,
       identity: identityOf(network, names, name),
@@ -89,5 +89,4 @@ async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<
       devices: boardDevices(config),
       cans: config.cans,
     });
-  };
 }

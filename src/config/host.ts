@@ -4,7 +4,9 @@ import { totalmem } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { findUser } from "../system/accounts.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
+import { hostCores } from "../system/host-cores.ts";
 import type { Config } from "./config.ts";
+import { placementFindings } from "./placement-findings.ts";
 
 /** Program → the Debian package that brings it. */
 const programs: Readonly<Record<string, string>> = {
@@ -48,7 +50,7 @@ export async function hostFindings(config: Config, serving: boolean): Promise<Fi
     await memoryFinding(config, serving),
     await roomFinding(config),
     await userFinding(config),
-    ...(await coreFindings(config)),
+    ...placementFindings(config, await hostCores()),
   ];
 }
 
@@ -146,37 +148,6 @@ async function nearest(directory: string): Promise<string> {
   for (let at = directory; at !== dirname(at); at = dirname(at))
     if (await allows(at, constants.F_OK)) return at;
   return "/";
-}
-
-async function coreFindings({ placement, file }: Config): Promise<Finding[]> {
-  const online = parseCores(await readFile("/sys/devices/system/cpu/online", "utf8").catch(() => ""));
-  const findings: Finding[] = [];
-  for (const [board, cores] of Object.entries(placement.cores)) {
-    const where = `placement.cores.${board}`;
-    const missing = cores.filter((core) => !online.has(core));
-    if (online.size === 0) findings.push(unseen(where, "this host does not tell its cores", "see lscpu"));
-    else if (missing.length === 0) findings.push(fine(where, `the host has ${cores.join(", ")}`));
-    else
-      findings.push(
-        lacking(
-          where,
-          "config-invalid",
-          `${file}: ${where}: this host has no core ${missing.join(", ")}`,
-          `it has ${[...online].join(", ")}`,
-        ),
-      );
-  }
-  return findings;
-}
-
-/** A list as the kernel prints it (cpuset(7), "List format"): `0-2,4`. */
-export function parseCores(text: string): ReadonlySet<number> {
-  const cores = new Set<number>();
-  for (const part of text.trim().split(",")) {
-    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part) ?? [];
-    for (let core = Number(from); core <= Number(to); core += 1) cores.add(core);
-  }
-  return cores;
 }
 
 async function allows(path: string, mode: number): Promise<boolean> {

@@ -43,7 +43,7 @@ test("a good file becomes a plain configuration with every default", () => {
       user: "nobody",
       watchdogMs: null,
     },
-    placement: { cores: {} },
+    placement: { cores: {}, emulator: {} },
     network: {
       mode: "routed",
       uplink: "up0",
@@ -87,7 +87,7 @@ test("the example of the documents is good, and names every section", () => {
   assert.ok("config" in result, JSON.stringify(result));
   const [web] = result.config.services;
   assert.equal(web !== undefined && "insidePort" in web ? web.insidePort : null, 8080);
-  assert.deepEqual(result.config.placement.cores, { a: [1], b: [1] });
+  assert.deepEqual(result.config.placement, { cores: { a: [1], b: [2, 3] }, emulator: { b: [0] } });
 });
 
 /** Each row: what is replaced in the good file, by what, and the mistakes that must be named, line and column included. */

@@ -3,6 +3,7 @@ import { access } from "node:fs/promises";
 import { TwinboardError } from "../../errors.ts";
 import { lookForCpuGroups } from "../../system/cgroup.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
+import { lookForMemoryGroups } from "../../system/memory-group.ts";
 import { run } from "../../system/process.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { type Accelerator, qemuProgram } from "./command-line.ts";
@@ -17,6 +18,7 @@ export async function machineFindings(
     await acceleratorFinding(accelerator, signal, cachePath),
     await tapFinding(signal),
     await groupFinding(),
+    await memoryGroupFinding(),
   ];
 }
 
@@ -80,5 +82,19 @@ export async function groupFinding(): Promise<Finding> {
     where,
     `${tree}: a board that boots yields by ${way} only: ${reason}`,
     "use Linux 5.15 or later",
+  );
+}
+
+/** Whether the memory of boards is limited. */
+export async function memoryGroupFinding(): Promise<Finding> {
+  const where = "/sys/fs/cgroup";
+  if (process.geteuid?.() !== 0)
+    return unseen(where, "whether a board's memory can be limited was not tried", "run this as root");
+  const found = await lookForMemoryGroups();
+  if (found.path !== undefined) return fine(where, `a board's memory is limited by ${found.limitFile}`);
+  return doubtful(
+    where,
+    `a board's memory is not limited: ${found.reason}`,
+    "mount cgroup2 with its memory controller (kernel argument cgroup_enable=memory), where the daemon can write to it",
   );
 }
