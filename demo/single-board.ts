@@ -6,8 +6,8 @@
  */
 import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
+import type { BoardIdentity } from "../src/board/identity.ts";
 import { chooseAccelerator } from "../src/board/qemu/accelerator.ts";
-import type { BoardIdentity } from "../src/board/qemu/command-line.ts";
 import { QemuBoard } from "../src/board/qemu/qemu-board.ts";
 import type { SignedBundle } from "../src/bundle/bundle.ts";
 import { readSignedBundle } from "../src/bundle/read.ts";

@@ -4,9 +4,10 @@ import type { Board, BoardName } from "../board/board.ts";
 import { ContainerBoard } from "../board/container/container-board.ts";
 import { containerFindings } from "../board/container/host.ts";
 import { chooseRuntime } from "../board/container/runtime.ts";
+import { groupFindings } from "../board/groups-finding.ts";
 import { chooseAccelerator } from "../board/qemu/accelerator.ts";
 import type { MachineUser } from "../board/qemu/board-directories.ts";
-import { groupFinding, machineFindings, memoryGroupFinding } from "../board/qemu/host.ts";
+import { machineFindings } from "../board/qemu/host.ts";
 import { QemuBoard } from "../board/qemu/qemu-board.ts";
 import type { Config } from "../config/config.ts";
 import type { Finding } from "../system/finding.ts";
@@ -34,7 +35,7 @@ export async function boardFindings(
   acceleratorCache?: string,
 ): Promise<Finding[]> {
   return boards.kind === "container"
-    ? [...(await containerFindings(boards.runtime, signal)), await groupFinding(), await memoryGroupFinding()]
+    ? [...(await containerFindings(boards.runtime, signal)), ...(await groupFindings())]
     : await machineFindings(boards.accelerator, signal, acceleratorCache);
 }
 

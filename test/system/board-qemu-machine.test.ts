@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { BoardEvent } from "../../src/board/board.ts";
 import { chooseAccelerator, detectAccelerator, refusalOfGuest } from "../../src/board/qemu/accelerator.ts";
 import { machineDirectory } from "../../src/board/qemu/board-directories.ts";
-import { consoleHardLimitBytes } from "../../src/board/qemu/console.ts";
+import { consoleHardLimitBytes } from "../../src/board/console.ts";
 import type { QemuBoard, QemuBoardOptions } from "../../src/board/qemu/qemu-board.ts";
 import { orAborted } from "../../src/system/abort.ts";
 import { run } from "../../src/system/process.ts";

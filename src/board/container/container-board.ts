@@ -15,10 +15,10 @@ import type {
   BoardUsage,
   HookName,
 } from "../board.ts";
-import { ConsoleLog } from "../qemu/console.ts";
-import { ConsoleAttachment } from "../qemu/console-attachment.ts";
-import { ConsoleSeat } from "../qemu/console-seat.ts";
-import { requirePrograms } from "../qemu/programs.ts";
+import { ConsoleLog } from "../console.ts";
+import { ConsoleAttachment } from "../console-attachment.ts";
+import { ConsoleSeat } from "../console-seat.ts";
+import { requirePrograms } from "../programs.ts";
 import { awaitContainer, startFailed } from "./awaited-container.ts";
 import { ContainerCards } from "./container-cards.ts";
 import { ContainerDevices } from "./container-devices.ts";

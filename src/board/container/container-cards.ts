@@ -7,7 +7,7 @@ import type { SystemNames } from "../../system/names.ts";
 import { addNamespace, deleteNamespace, ipIn, namespaces, writeSettingIn } from "../../system/netns.ts";
 import { createVeth, deleteVeth, openCards, shutCards } from "../../system/veth.ts";
 import type { BoardName } from "../board.ts";
-import type { BoardIdentity } from "../qemu/command-line.ts";
+import type { BoardIdentity } from "../identity.ts";
 
 export interface ContainerCardsOptions {
   readonly name: BoardName;

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardName } from "../board.ts";
-import type { BoardIdentity } from "../qemu/command-line.ts";
+import type { BoardIdentity } from "../identity.ts";
 import { idCount } from "./oci-spec.ts";
 import type { RuntimeName } from "./runtime.ts";
 

@@ -4,7 +4,7 @@ import { access, constants, type FileHandle, mkdir, open, writeFile } from "node
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
 import type { BoardStart } from "../board.ts";
-import { consoleHardLimitBytes } from "../qemu/console.ts";
+import { consoleHardLimitBytes } from "../console.ts";
 import { launchScript, recordFiles, scriptArguments } from "./launch-script.ts";
 import { type Container, ociSpec } from "./oci-spec.ts";
 import type { RuntimeName } from "./runtime.ts";

@@ -5,7 +5,7 @@
  */
 import { open, rm, truncate } from "node:fs/promises";
 import { readFileIfThere, writeFileAtomically } from "../../system/files.ts";
-import { type GuestMessage, GuestMessageReader } from "../qemu/guest-message.ts";
+import { type GuestMessage, GuestMessageReader } from "../guest-message.ts";
 
 /** What the board's last messages come to. */
 export interface SaidState {

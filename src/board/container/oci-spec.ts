@@ -1,7 +1,7 @@
 /** The container that a board is, as the runtime's configuration (OCI runtime specification). Pure. */
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardName } from "../board.ts";
-import type { BoardIdentity, CardAddress } from "../qemu/command-line.ts";
+import type { BoardIdentity, CardAddress } from "../identity.ts";
 import { seccompProfile } from "./seccomp.ts";
 
 export interface Container {

@@ -13,7 +13,7 @@ import {
   qemuProgram,
   translationCacheBytes,
 } from "./command-line.ts";
-import { consoleHardLimitBytes } from "./console.ts";
+import { consoleHardLimitBytes } from "../console.ts";
 import { launchScript, scriptArguments } from "./launch-script.ts";
 
 /** Resident bytes of QEMU besides the board's memory and the translation cache. */

@@ -7,7 +7,7 @@ import type { MachineMarks } from "./machine-marks.ts";
 import { isAlive, kernelCommandLineOf, type MachineProcess } from "./machine-process.ts";
 import type { MachineSockets } from "./machine-sockets.ts";
 import { type Death, Session } from "./session.ts";
-import { Watchdog } from "./watchdog.ts";
+import { Watchdog } from "../watchdog.ts";
 
 export interface MachineWatchOptions {
   readonly sockets: MachineSockets;

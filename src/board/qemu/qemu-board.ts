@@ -17,6 +17,7 @@ import type {
   BoardUsage,
   HookName,
 } from "../board.ts";
+import type { BoardIdentity } from "../identity.ts";
 import { awaitStart, startFailed } from "./awaited-start.ts";
 import type { ClockSetting } from "./board-clock.ts";
 import {
@@ -26,10 +27,10 @@ import {
   recordDirectory,
   removeDirectories,
 } from "./board-directories.ts";
-import { type Accelerator, type BoardIdentity, type CanController, consolePipe } from "./command-line.ts";
-import { ConsoleLog } from "./console.ts";
-import { ConsoleAttachment } from "./console-attachment.ts";
-import { ConsoleSeat } from "./console-seat.ts";
+import { type Accelerator, type CanController, consolePipe } from "./command-line.ts";
+import { ConsoleLog } from "../console.ts";
+import { ConsoleAttachment } from "../console-attachment.ts";
+import { ConsoleSeat } from "../console-seat.ts";
 import { launch, machineLimitBytes, neededPrograms } from "./launch.ts";
 import { processFile } from "./launch-script.ts";
 import type { BoardLine } from "./line-ports.ts";
@@ -47,7 +48,7 @@ import {
 import { MachineSleep } from "./machine-sleep.ts";
 import { MachineSockets } from "./machine-sockets.ts";
 import { MachineWatch } from "./machine-watch.ts";
-import { requirePrograms } from "./programs.ts";
+import { requirePrograms } from "../programs.ts";
 import type { Session } from "./session.ts";
 
 export interface QemuBoardOptions {
