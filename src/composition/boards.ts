@@ -45,24 +45,22 @@ export function acceleratorCache({ stateDirectory }: Config): string {
 }
 
 async function containersOf(config: Config, log: Log): Promise<MakeBoard> {
-  const { boards, placement, network, stateDirectory, system } = config;
+  const { boards, network, stateDirectory, system } = config;
   const { name: runtime, version } = await chooseRuntime(boards.runtime, AbortSignal.timeout(probeTimeoutMs));
   log("info", "runtime", { runtime, version });
   const names = systemNames(system);
-  return (name) => {
-    const cores = placement.cores[name];
-    return new ContainerBoard({
+  return (name) =>
+    new ContainerBoard({
       name,
       names,
       memoryBytes: boards.memoryBytes,
       cpus: boards.cpus,
-      ...(cores === undefined ? {} : { cores }),
+      placement: placementOf(config, name),
       runtime,
       identity: identityOf(network, names, name),
       stateDirectory,
       watchdogMs: boards.watchdogMs ?? undefined,
     });
-  };
 }
 
 async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<MakeBoard> {

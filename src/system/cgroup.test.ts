@@ -99,9 +99,16 @@ test("threads outside a group are counted, in either version", async () => {
   const [first = "", ...others] = threads;
   const files = { "one/tasks": `${threads.join("\n")}\n`, "two/cgroup.threads": `${first}\n` };
   await inTree(files, async (root) => {
-    assert.ok((await threadsOutside(join(root, "two"), process.pid)) >= others.length);
-    assert.ok((await threadsOutside(join(root, "one"), process.pid)) < threads.length);
-    assert.equal(await threadsOutside(join(root, "three"), process.pid), 0);
+    const outside = async (...groups: string[]): Promise<number[]> =>
+      await threadsOutside(
+        groups.map((group) => join(root, group)),
+        [process.pid],
+      );
+    assert.ok((await outside("two")).length >= others.length);
+    assert.ok((await outside("two")).every((pid) => pid === process.pid));
+    assert.ok((await outside("one")).length < threads.length);
+    assert.ok((await outside("two", "one")).length < threads.length);
+    assert.deepEqual(await outside("three"), []);
     await joinGroup(join(root, "one"), 42);
     assert.equal(await readFile(join(root, "one/cgroup.procs"), "utf8"), "42");
   });

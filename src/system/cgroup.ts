@@ -5,6 +5,7 @@
 import { access, constants, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
+import { processStartTicks } from "./host.ts";
 
 /** How a board is kept out of the other's way, best first; `none`: this host offers no way, and both get equal shares. */
 export type PriorityWay = "cpu.idle" | "cpu.weight" | "cpu.shares" | "none";
@@ -81,16 +82,31 @@ export async function cpuShare({ path }: CpuGroup): Promise<number | undefined> 
   return undefined;
 }
 
-/** Threads of a process that are not in the group, whose directory this is; 0 also if the process is gone. */
-export async function threadsOutside(path: string, pid: number): Promise<number> {
+/**
+ * Threads of these processes that are in none of these groups, whose directories are given: the process of each. None of a process that is
+ * gone, and none where there are no such groups.
+ */
+export async function threadsOutside(paths: readonly string[], pids: readonly number[]): Promise<number[]> {
+  // First the threads and then the groups: one that begins in between is missed, and not taken for one that has left.
+  const threads: [pid: number, thread: string][] = [];
+  for (const pid of pids)
+    for (const thread of await readdir(`/proc/${pid}/task`).catch(() => [])) threads.push([pid, thread]);
+  const members = (await Promise.all(paths.map(threadsIn))).filter((group) => group !== undefined);
+  if (members.length === 0) return [];
+  const inside = new Set(members.flat());
+  const outside: number[] = [];
+  for (const [pid, thread] of threads)
+    // One that has ended meanwhile is in none.
+    if (!inside.has(thread) && (await processStartTicks(Number(thread))) !== undefined) outside.push(pid);
+  return outside;
+}
+
+async function threadsIn(path: string): Promise<string[] | undefined> {
   for (const file of ["tasks", "cgroup.threads"]) {
     const text = await readFile(join(path, file), "utf8").catch(() => undefined);
-    if (text === undefined) continue;
-    const inside = new Set(text.split("\n"));
-    const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
-    return threads.filter((thread) => !inside.has(thread)).length;
+    if (text !== undefined) return text.split("\n");
   }
-  return 0;
+  return undefined;
 }
 
 /** Puts a process with all its threads into the group. Repeatable. */

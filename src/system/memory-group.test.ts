@@ -50,6 +50,8 @@ test("version 1: below the daemon's own group, whose limit holds for the boards 
     const group = await makeMemoryGroup("board", 1000, places);
     assert.equal(group.path, join(places.root, "memory/device/board"));
     assert.equal(await memoryKills(group), 2);
+    const top = await makeMemoryGroup("board", 1000, { ...places, level: "top" });
+    assert.equal(top.path, undefined, "nothing is made where the tree has no top to make it in");
   });
 });
 

@@ -13,6 +13,8 @@ export type MemoryGroup =
 interface Places {
   readonly root?: string;
   readonly proc?: string;
+  /** Where version 1 has the group: below the daemon's own, as if left out, or at the top of the tree. */
+  readonly level?: "own" | "top";
 }
 
 /** Makes the group `name` with a limit, or sets the limit of the one that is there. Repeatable. */
@@ -68,6 +70,7 @@ export async function memoryKills(group: MemoryGroup): Promise<number> {
 async function findHome({
   root = "/sys/fs/cgroup",
   proc = "/proc",
+  level = "own",
 }: Places): Promise<{ directory: string; limitFile: "memory.max" | "memory.limit_in_bytes" } | undefined> {
   for (const unified of [root, join(root, "unified")]) {
     const controllers = await readFile(join(unified, "cgroup.controllers"), "utf8").catch(() => "");
@@ -77,7 +80,8 @@ async function findHome({
   for (const line of groups.split("\n")) {
     const [, controllers = "", own = "/"] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (!controllers.split(",").includes("memory")) continue;
-    for (const directory of [join(root, "memory", own), join(root, "memory")]) {
+    const top = join(root, "memory");
+    for (const directory of level === "top" ? [top] : [join(top, own), top]) {
       // A group that lies outside this namespace is not below the mount.
       const seen = await readFile(join(directory, "memory.limit_in_bytes"), "utf8").catch(() => undefined);
       if (seen !== undefined) return { directory, limitFile: "memory.limit_in_bytes" };

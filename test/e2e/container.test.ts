@@ -1,7 +1,5 @@
 /** Boards that are containers, by the real daemon: installed, upgraded, rolled back, and found again after a crash of the daemon. */
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
 import { demoBundle } from "../../demo/bundles.ts";
 import { openLab } from "../../demo/lab.ts";
@@ -15,20 +13,11 @@ test("a system of containers is installed, upgraded and rolled back, also over a
   skip: await whyNoContainers(),
   timeout: 200_000,
 }, async ({ signal }) => {
-  await using lab = await openLab(signal, { probation: "1s" });
-  const file = join(lab.directory, "demo.yaml");
-  const machines = await readFile(file, "utf8");
-  await writeFile(file, machines.replace("kind: qemu, accelerator: auto", "kind: container"));
-  await lab.device.restartDaemon(signal);
+  await using lab = await openLab(signal, { kind: "container", probation: "1s" });
   const images = await containerImages(lab.directory);
   const bundleOf = async (version: string): Promise<string> => {
     const image = { version, images, kernelArguments: `test.version=${version}` };
-    return await demoBundle(
-      image as unknown as Parameters<typeof demoBundle>[0],
-      lab.signing,
-      lab.directory,
-      signal,
-    );
+    return await demoBundle(image, lab.signing, lab.directory, signal);
   };
   /** What the outside gets of the service. */
   const answer = async (): Promise<string> => {

@@ -3,26 +3,31 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
-import { type CpuGroup, makeCpuGroup, setCpuPriority } from "../../system/cgroup.ts";
+import type { CpuGroup } from "../../system/cgroup.ts";
 import type {
   Board,
   BoardCondition,
+  BoardConfinement,
   BoardConsole,
   BoardDevice,
   BoardEvent,
   BoardName,
+  BoardPlacement,
   BoardStart,
   BoardUsage,
   HookName,
 } from "../board.ts";
+import type { Confinement } from "../confinement.ts";
 import { ConsoleLog } from "../console.ts";
 import { ConsoleAttachment } from "../console-attachment.ts";
 import { ConsoleSeat } from "../console-seat.ts";
 import { requirePrograms } from "../programs.ts";
 import { awaitContainer, startFailed } from "./awaited-container.ts";
 import { ContainerCards } from "./container-cards.ts";
+import { containerConfinement } from "./container-confinement.ts";
 import { ContainerDevices } from "./container-devices.ts";
 import { ContainerGroup } from "./container-group.ts";
+import { ContainerGroups } from "./container-groups.ts";
 import { type ContainerBoardOptions, firstIdOf } from "./container-options.ts";
 import {
   type ContainerProcess,
@@ -40,6 +45,7 @@ const stopTimeoutMs = 30_000;
 const openTimeoutMs = 5000;
 const monitorTimeoutMs = 2000;
 const pollMs = 5;
+
 export class ContainerBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
@@ -48,6 +54,8 @@ export class ContainerBoard implements Board {
   readonly #records: string;
   readonly #firstId: number;
   readonly #group: ContainerGroup;
+  readonly #groups: ContainerGroups;
+  readonly #confinement: Confinement;
   readonly #cards: ContainerCards;
   readonly #devices: ContainerDevices;
   readonly #console: ConsoleLog;
@@ -55,7 +63,6 @@ export class ContainerBoard implements Board {
   readonly #seat: ConsoleSeat;
   readonly #watch: ContainerWatch;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
-  #cpuGroup: CpuGroup | undefined;
 
   constructor(options: ContainerBoardOptions) {
     const { name, names, stateDirectory } = options;
@@ -66,6 +73,8 @@ export class ContainerBoard implements Board {
     this.#records = join(names.runDirectory, `container-${name}`);
     this.#firstId = firstIdOf(this.#id);
     this.#group = new ContainerGroup(this.#id);
+    this.#groups = new ContainerGroups(this.#id, this.#group, options.memoryBytes);
+    this.#confinement = containerConfinement(this.#groups, this.#records, options.placement);
     this.#cards = new ContainerCards(options);
     this.#devices = new ContainerDevices({
       directory: names.deviceNode(`.board-${name}`),
@@ -85,6 +94,7 @@ export class ContainerBoard implements Board {
         for (const listener of this.#listeners) listener(event);
       },
       tend: async () => await this.#console.trim(),
+      care: async () => await this.#confinement.tend(),
       lastWords: async () => await this.#lastWords(),
       watchdogMs: options.watchdogMs,
     });
@@ -92,7 +102,7 @@ export class ContainerBoard implements Board {
 
   /** By what means `setPriority` works on this host, once the board was set up. */
   get priority(): CpuGroup | undefined {
-    return this.#cpuGroup;
+    return this.#groups.cpu;
   }
 
   async setUp(signal: AbortSignal): Promise<void> {
@@ -102,7 +112,7 @@ export class ContainerBoard implements Board {
     await mkdir(this.#records, { recursive: true, mode: 0o700 });
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
     await this.#cards.setUp(signal);
-    this.#cpuGroup = await makeCpuGroup(this.#id);
+    await this.#confinement.setUp(signal);
     this.#watch.begin();
   }
 
@@ -111,7 +121,7 @@ export class ContainerBoard implements Board {
     await this.release();
     await this.#cards.tearDown(signal);
     await this.#devices.tearDown();
-    await this.#group.remove();
+    await this.#confinement.remove();
     await rm(this.#records, { recursive: true, force: true });
   }
 
@@ -151,48 +161,27 @@ export class ContainerBoard implements Board {
     await this.#devices.setUp();
     await this.#watch.prepare();
     await this.setPriority(start.priority ?? "background");
-    const {
-      name,
-      names,
-      memoryBytes,
-      cpus,
-      cores = [],
-      identity,
-      watchdogMs,
-      runtime,
-      rootfs,
-    } = this.#options;
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({
-        container: {
-          name,
-          names,
-          memoryBytes,
-          cpus,
-          cores,
-          identity,
-          kernelArguments: start.kernelArguments,
-          watchdogMs,
-          firstId: this.#firstId,
-          groupPath: this.#group.path,
-        },
+        board: this.#options,
+        start,
         id: this.#id,
-        instance: start.instance,
-        runtime,
-        images: start.images,
+        firstId: this.#firstId,
+        group: this.#group,
+        groups: this.#groups,
+        cores: this.#confinement.placement.launchCores,
         records: this.#records,
         devices: this.#devices.directory,
         namespace: this.#cards.namespace,
-        groupPath: this.#cpuGroup?.path,
         console,
         stderrPath: this.#stderrPath,
-        way: rootfs ?? "mount",
       });
       const find = async () => await this.#trace();
       const lastWords = async () => await this.#lastWords();
       const stop = async () => await this.stop(AbortSignal.timeout(stopTimeoutMs));
       await awaitContainer({ instance: start.instance, exit, find, lastWords, stop }, signal);
+      await this.#confinement.placement.apply(signal);
     } finally {
       await console.close();
     }
@@ -237,6 +226,10 @@ export class ContainerBoard implements Board {
     const trace = await this.#trace();
     this.#seat.clear();
     if (trace !== undefined) this.#watch.expectEnd(trace.process);
+    // In the idle class of a core that is saturated even a killed process does not end.
+    if (trace?.alive === true || (await findMonitor(this.#records)) !== undefined)
+      await this.#confinement.setPriority("service").catch(() => undefined);
+    await this.#confinement.gather();
     await this.#group.kill(signal);
     // It still has to clear away what the runtime knows of the container.
     const deadline = performance.now() + monitorTimeoutMs;
@@ -247,8 +240,15 @@ export class ContainerBoard implements Board {
   }
 
   async setPriority(priority: "background" | "service"): Promise<void> {
-    this.#cpuGroup ??= await makeCpuGroup(this.#id);
-    await setCpuPriority(this.#cpuGroup, priority);
+    await this.#confinement.setPriority(priority);
+  }
+
+  async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
+    await this.#confinement.place(placement, signal);
+  }
+
+  async confinement(): Promise<BoardConfinement> {
+    return await this.#confinement.of();
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
@@ -260,8 +260,9 @@ export class ContainerBoard implements Board {
       throw new TwinboardError("hook-failed", {
         detail: `${hook}: the container's parent process was killed`,
       });
+    const cores = this.#confinement.placement.launchCores;
     return await runHook(
-      { hook, pid, monitor, runtime, id: this.#id, records: this.#records, group: this.#group },
+      { hook, pid, monitor, runtime, cores, id: this.#id, records: this.#records, group: this.#group },
       signal,
     );
   }
@@ -311,7 +312,12 @@ export class ContainerBoard implements Board {
   }
 
   async #trace(): Promise<Trace | undefined> {
-    return await findContainer(this.#records, this.#group);
+    const trace = await findContainer(this.#records);
+    if (trace?.end === undefined) return trace;
+    const death = await this.#confinement.death();
+    return death === undefined
+      ? trace
+      : { ...trace, end: { ...trace.end, detail: `${trace.end.detail}; ${death}` } };
   }
 
   /** Errors: `board-died`. */
@@ -335,7 +341,7 @@ export class ContainerBoard implements Board {
   async #lastWords(): Promise<string> {
     const paths = [join(this.#records, recordFiles.runtimeLog), this.#stderrPath];
     const texts = await Promise.all(paths.map((path) => readFile(path, "utf8").catch(() => "")));
-    return texts.join("\n").trim().slice(-1000) || "it said nothing";
+    return (await this.#confinement.death()) ?? (texts.join("\n").trim().slice(-1000) || "it said nothing");
   }
 }
 

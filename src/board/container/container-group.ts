@@ -6,12 +6,20 @@ import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
+import { coreListText } from "../../system/core-list.ts";
+
+interface Tree {
+  readonly root: string;
+  readonly version: 1 | 2;
+}
 
 export interface Hierarchies {
   /** Where processes can be frozen. */
-  readonly freezer: { readonly root: string; readonly version: 1 | 2 } | undefined;
+  readonly freezer: Tree | undefined;
   /** Where processor time is counted. */
-  readonly time: { readonly root: string; readonly version: 1 | 2 } | undefined;
+  readonly time: Tree | undefined;
+  /** Where cores are given. */
+  readonly cores: Tree | undefined;
   /** Of all trees. */
   readonly roots: readonly string[];
 }
@@ -36,12 +44,14 @@ export async function findHierarchies(mountInfo = "/proc/self/mountinfo"): Promi
     else for (const option of options.split(",")) controllers.set(option, point);
     roots.push(point);
   }
-  const of = (controller: string): Hierarchies["time"] => {
+  const of = (controller: string): Tree | undefined => {
     const first = controllers.get(controller);
     if (first !== undefined) return { root: first, version: 1 };
     return unified === undefined ? undefined : { root: unified, version: 2 };
   };
-  return { freezer: of("freezer"), time: of("cpuacct"), roots };
+  const cores = of("cpuset");
+  const hasCores = cores?.version === 1 || (cores !== undefined && (await handsDown(cores.root, "cpuset")));
+  return { freezer: of("freezer"), time: of("cpuacct"), cores: hasCores ? cores : undefined, roots };
 }
 
 export class ContainerGroup {
@@ -58,6 +68,16 @@ export class ContainerGroup {
     return `/${this.#name}/board`;
   }
 
+  /** Of the board, and of the container below it, in the tree of a controller; `undefined` if there is none. */
+  async directories(
+    controller: "freezer" | "time" | "cores",
+  ): Promise<{ readonly board: string; readonly container: string } | undefined> {
+    const tree = (await this.#trees())[controller];
+    return tree === undefined
+      ? undefined
+      : { board: join(tree.root, this.#name), container: join(tree.root, this.path) };
+  }
+
   /** Whether a process is in it, by the kernel's account (proc(5), /proc/PID/cgroup). */
   async holds(pid: number): Promise<boolean> {
     const text = await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "");
@@ -72,10 +92,46 @@ export class ContainerGroup {
 
   /** Nanoseconds since the board started; `undefined` if there is no group. */
   async processorTime(): Promise<number | undefined> {
-    const { time } = await this.#trees();
-    if (time === undefined) return undefined;
-    const directory = join(time.root, this.path);
-    if (time.version === 1) {
+    return await this.#timeOf((await this.directories("time"))?.container);
+  }
+
+  /** The same with its helpers, since the group was made, and the ids of all of them. `undefined` if there is no group. */
+  async load(): Promise<{ readonly cpuNs: number; readonly pids: readonly number[] } | undefined> {
+    const directory = (await this.directories("time"))?.board;
+    const cpuNs = await this.#timeOf(directory);
+    return cpuNs === undefined || directory === undefined
+      ? undefined
+      : { cpuNs, pids: await processesIn(directory) };
+  }
+
+  /** Whether its cores can be set, by the runtime or by `setCores`. */
+  async hasCores(): Promise<boolean> {
+    return (await this.#trees()).cores !== undefined;
+  }
+
+  /**
+   * `null`: all. Of a container that is there; nothing changes where there is none, or no such controller, nor by what the kernel refuses.
+   * Repeatable.
+   */
+  async setCores(cores: readonly number[] | null): Promise<void> {
+    const tree = (await this.#trees()).cores;
+    if (tree === undefined) return;
+    const { root, version } = tree;
+    const file = join(root, this.path, "cpuset.cpus");
+    if (version === 2) {
+      // Empty: those of the group above, also those that come later.
+      await tryWrite(file, cores === null ? "\n" : coreListText(cores));
+      return;
+    }
+    // A group here has what it was made with, and none more than the one above.
+    const all = await readFile(join(root, "cpuset.effective_cpus"), "utf8").catch(() => "");
+    await tryWrite(join(root, this.#name, "cpuset.cpus"), all);
+    await tryWrite(file, cores === null ? all : coreListText(cores));
+  }
+
+  async #timeOf(directory: string | undefined): Promise<number | undefined> {
+    if (directory === undefined) return undefined;
+    if ((await this.#trees()).time?.version === 1) {
       const text = await readFile(join(directory, "cpuacct.usage"), "utf8").catch(() => undefined);
       return text === undefined ? undefined : Number(text);
     }
@@ -148,13 +204,13 @@ export class ContainerGroup {
     for (const root of roots) for (const pid of await processesIn(join(root, this.#name, "host"))) kill(pid);
   }
 
-  /** Removes it from all trees; it must be empty. Repeatable. */
-  async remove(): Promise<void> {
+  /** Removes it from all trees; it must be empty, `tries` hundredths of a second from now at the latest. Repeatable. */
+  async remove(tries = removeTries): Promise<void> {
     const { roots } = await this.#trees();
     for (const root of roots)
       for (const part of ["board", "host", ""]) {
         const path = join(root, this.#name, part);
-        for (let tries = 0; tries < removeTries; tries += 1) {
+        for (let count = 0; count < tries; count += 1) {
           const code = await rmdir(path).then(
             () => "",
             (error: NodeJS.ErrnoException) => error.code,
@@ -190,6 +246,12 @@ export class ContainerGroup {
     this.#hierarchies ??= findHierarchies();
     return await this.#hierarchies;
   }
+}
+
+/** Whether the top of a tree of version 2 has a controller. */
+async function handsDown(root: string, controller: string): Promise<boolean> {
+  const controllers = await readFile(join(root, "cgroup.controllers"), "utf8").catch(() => "");
+  return controllers.split(/\s/).includes(controller);
 }
 
 /** Also those of groups below. */

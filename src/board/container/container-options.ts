@@ -1,7 +1,7 @@
 /** What a board that is a container is made of, and whose its users are on the host. */
 import { createHash } from "node:crypto";
 import type { SystemNames } from "../../system/names.ts";
-import type { BoardName } from "../board.ts";
+import type { BoardName, BoardPlacement } from "../board.ts";
 import type { BoardIdentity } from "../identity.ts";
 import { idCount } from "./oci-spec.ts";
 import type { RuntimeName } from "./runtime.ts";
@@ -11,8 +11,8 @@ export interface ContainerBoardOptions {
   readonly names: SystemNames;
   readonly memoryBytes: number;
   readonly cpus: number;
-  /** Cores of the host that the board may use; all of them if it is left out. */
-  readonly cores?: readonly number[];
+  /** Until `place` says otherwise; all cores if it is left out. */
+  readonly placement?: BoardPlacement;
   readonly runtime: RuntimeName;
   readonly identity: BoardIdentity;
   /** Where the console is kept. */

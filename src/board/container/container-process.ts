@@ -1,4 +1,5 @@
-/** The first process of a board's container, found again by any daemon: id, start time and control group must all agree. */
+/** The first process of a board's container, found again by any daemon: id, start time and its place in a namespace must all agree. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -32,10 +33,10 @@ const lastWordMs = 5000;
 const pollMs = 5;
 
 /** What is left or runs of the container that was started last; `undefined` if there is nothing. */
-export async function findContainer(records: string, group: ContainerGroup): Promise<Trace | undefined> {
-  const process = parseProcess(await readFileIfThere(join(records, recordFiles.process)));
+export async function findContainer(records: string): Promise<Trace | undefined> {
+  const process = await findRecorded(records);
   if (process === undefined) return undefined;
-  if (await isAlive(process, group)) return { process, alive: true };
+  if (await isAlive(process)) return { process, alive: true };
   const deadline = performance.now() + lastWordMs;
   for (;;) {
     const end = await readEnd(records, process);
@@ -46,11 +47,50 @@ export async function findContainer(records: string, group: ContainerGroup): Pro
   }
 }
 
-export async function isAlive(
-  { pid, startTicks }: ContainerProcess,
-  group: ContainerGroup,
-): Promise<boolean> {
-  return (await processStartTicks(pid)) === startTicks && (await group.holds(pid));
+/** The first process of a container that runs; nobody waits for what is known of one that has ended. */
+export async function findLiving(records: string): Promise<ContainerProcess | undefined> {
+  const process = await findRecorded(records);
+  return process !== undefined && (await isAlive(process)) ? process : undefined;
+}
+
+async function findRecorded(records: string): Promise<ContainerProcess | undefined> {
+  return parseProcess(await readFileIfThere(join(records, recordFiles.process)));
+}
+
+/** Not by its control group: from there somebody may have taken it. */
+async function isAlive({ pid, startTicks }: ContainerProcess): Promise<boolean> {
+  return (await processStartTicks(pid)) === startTicks && isFirst(pid);
+}
+
+/** Whether it is the first of a namespace of processes that is not this one (proc(5), `NSpid`). */
+function isFirst(pid: number): boolean {
+  try {
+    return /^NSpid:\t\d+\t(?:\d+\t)*1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Ids of all processes in the namespace of a container's first process, in this process's numbers, wherever somebody put them; without
+ * those that have ended. Reads what is memory of the kernel's, at once.
+ */
+export async function processesOf({ pid }: ContainerProcess): Promise<number[]> {
+  const own = namespaceOf(String(pid));
+  if (own === undefined) return [];
+  const pids: number[] = [];
+  for (const name of readdirSync("/proc"))
+    if (/^\d+$/.test(name) && namespaceOf(name) === own && (await processStartTicks(Number(name))) !== undefined)
+      pids.push(Number(name));
+  return pids;
+}
+
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Process id of the launch script, if it still is there. */

@@ -19,6 +19,8 @@ export interface ContainerWatchOptions {
   readonly tell: (event: BoardEvent) => void;
   /** Called with each look at a container that runs. */
   readonly tend: () => Promise<void>;
+  /** Called now and then, one at a time, also while none runs yet; what it takes delays nobody. */
+  readonly care: () => Promise<void>;
   /** What its runtime said last. */
   readonly lastWords: () => Promise<string>;
   readonly watchdogMs: number | undefined;
@@ -34,6 +36,7 @@ export class ContainerWatch {
   #timer: NodeJS.Timeout | undefined;
   #changes: FSWatcher | undefined;
   #again = false;
+  #caring = false;
   /** Whose words `#said` are. */
   #known: ContainerProcess | undefined;
   #said: SaidState = {};
@@ -49,7 +52,10 @@ export class ContainerWatch {
 
   /** Begins to look. Repeatable. */
   begin(): void {
-    this.#timer ??= setInterval(() => void this.look(), intervalMs);
+    this.#timer ??= setInterval(() => {
+      void this.look();
+      void this.#care();
+    }, intervalMs);
     if (this.#changes === undefined) {
       try {
         this.#changes = watch(this.#options.records, { persistent: false }, () => this.#soon());
@@ -114,6 +120,13 @@ export class ContainerWatch {
   /** Reads what is new. */
   async look(): Promise<void> {
     await this.#turns.take(async () => await this.#look()).catch(() => undefined);
+  }
+
+  async #care(): Promise<void> {
+    if (this.#caring) return;
+    this.#caring = true;
+    await this.#options.care().catch(() => undefined);
+    this.#caring = false;
   }
 
   #soon(): void {

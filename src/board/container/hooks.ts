@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { constants, lstat, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
+import { coreListText } from "../../system/core-list.ts";
 import type { HookName } from "../board.ts";
 import type { ContainerGroup } from "./container-group.ts";
 import { recordFiles } from "./launch-script.ts";
@@ -15,6 +16,8 @@ export interface HookCall {
   /** The launch script's process. */
   readonly monitor: number;
   readonly runtime: string;
+  /** Cores that it is to begin on; empty: all. */
+  readonly cores: readonly number[];
   readonly id: string;
   readonly records: string;
   readonly group: ContainerGroup;
@@ -27,7 +30,7 @@ let calls = 0;
  * Errors: `hook-failed`, `missing-program`; the signal's reason.
  */
 export async function runHook(call: HookCall, signal: AbortSignal): Promise<"done" | "absent"> {
-  const { hook, pid, monitor, runtime, id, records, group } = call;
+  const { hook, pid, monitor, runtime, cores, id, records, group } = call;
   signal.throwIfAborted();
   if (!(await isThere(pid, [...directory, hook]))) return "absent";
   calls += 1;
@@ -36,6 +39,7 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
   // The helper that hands the console on has the other end, unless it was killed.
   const output = await open(join(records, recordFiles.consoleOutput), flags).catch(() => undefined);
   const sink = output?.fd ?? "ignore";
+  const bounded = await group.hasCores();
   try {
     const program = `/${[...directory, hook].join("/")}`;
     const args = [
@@ -49,7 +53,10 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
     ];
     const status = await new Promise<number>((resolve, reject) => {
       // With the launch script's view of the host, in which the runtime made the container.
-      const child = spawn("nsenter", [`--mount=/proc/${monitor}/ns/mnt`, "--", runtime, ...args], {
+      // The container's group bounds it only where there is such a controller.
+      const pinned = cores.length === 0 || bounded ? [] : ["taskset", "-c", coreListText(cores)];
+      const entered = [`--mount=/proc/${monitor}/ns/mnt`, "--", ...pinned, runtime, ...args];
+      const child = spawn("nsenter", entered, {
         stdio: ["ignore", sink, sink],
       });
       const abort = (): void => {

@@ -35,18 +35,20 @@ export interface ScriptArguments {
   readonly upperBytes: number;
   /** Bytes that an image may take which has to be unpacked. */
   readonly unpackedBytes: number;
-  /** Directory of the board's control group for processor shares, or nothing. */
-  readonly groupPath: string;
+  /** Directories of the board's control groups that its helpers belong to, with colons between them; or nothing. */
+  readonly groupPaths: string;
   /** Blocks of 512 bytes that the console, and what the board said, may grow to (POSIX, ulimit). */
   readonly fileBlocks: number;
   readonly devices: string;
+  /** Cores that the runtime is to begin on, as a list; nothing: those that its group gives it. */
+  readonly cores: string;
   /** *mount*: by a loop device, or unpacked where that fails; *unpack*: unpacked. */
   readonly way: "mount" | "unpack";
 }
 
 export function scriptArguments(words: ScriptArguments): string[] {
-  const { runtime, id, instance, image, firstId, upperBytes, unpackedBytes, groupPath } = words;
-  const { fileBlocks, devices, way } = words;
+  const { runtime, id, instance, image, firstId, upperBytes, unpackedBytes, groupPaths } = words;
+  const { fileBlocks, devices, way, cores } = words;
   return [
     runtime,
     id,
@@ -55,10 +57,11 @@ export function scriptArguments(words: ScriptArguments): string[] {
     String(firstId),
     String(upperBytes),
     String(unpackedBytes),
-    groupPath,
+    groupPaths,
     String(fileBlocks),
     devices,
     way,
+    cores,
   ];
 }
 
@@ -71,9 +74,9 @@ export function scriptArguments(words: ScriptArguments): string[] {
  */
 export const launchScript = `set -e
 back=$PWD
-runtime=$1 id=$2 instance=$3 image=$4 first=$5 upper=$6 unpacked=$7 group=$8 blocks=$9
+runtime=$1 id=$2 instance=$3 image=$4 first=$5 upper=$6 unpacked=$7 groups=$8 blocks=$9
 shift 9
-devices=$1 way=$2
+devices=$1 way=$2 cores=$3
 : >>${recordFiles.lock}
 exec 9<${recordFiles.lock}
 flock -w 2 9 || exit ${lockedExitCode}
@@ -81,10 +84,13 @@ rm -rf ${recordFiles.process} ${recordFiles.ended} pid ${recordFiles.host} ${rec
 rm -f ${recordFiles.consoleInput} ${recordFiles.consoleOutput} ${recordFiles.notify}
 ticks() { sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20; }
 echo "$$ $(ticks $$)" >${recordFiles.monitor}
-if [ -n "$group" ]; then
-  mkdir -p "$group/host"
-  echo "$$" >"$group/host/cgroup.procs"
-fi
+before=$IFS
+IFS=:
+for group in $groups; do
+  mkdir -p "$group/host" || :
+  echo "$$" >"$group/host/cgroup.procs" || :
+done
+IFS=$before
 # crun takes a host with trees of both versions for one of version 1, and refuses where the second has controllers: it does not see that.
 [ "$runtime" != crun ] || [ ! -d /sys/fs/cgroup/freezer ] || umount /sys/fs/cgroup/unified 2>/dev/null || :
 "$runtime" --root "$back/${recordFiles.runtimeRoot}" delete --force "$id" 2>/dev/null || :
@@ -135,7 +141,7 @@ until [ -S ${recordFiles.notifySocket} ]; do
   [ "$tries" -gt 0 ] || exit 1
   sleep 0.01
 done
-"$runtime" --root "$back/${recordFiles.runtimeRoot}" --log "$back/${recordFiles.runtimeLog}" \\
+\${cores:+taskset -c "$cores"} "$runtime" --root "$back/${recordFiles.runtimeRoot}" --log "$back/${recordFiles.runtimeLog}" \\
   run --bundle "$back/${recordFiles.bundle}" --pid-file "$back/pid" "$id" <&4 >&5 2>&5 3<&- 4<&- 5<&- &
 job=$!
 while [ ! -s pid ] && kill -0 "$job" 2>/dev/null; do sleep 0.01; done

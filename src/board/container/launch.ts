@@ -3,11 +3,14 @@ import { spawn } from "node:child_process";
 import { access, constants, type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
+import { coreListText } from "../../system/core-list.ts";
 import type { BoardStart } from "../board.ts";
 import { consoleHardLimitBytes } from "../console.ts";
+import type { ContainerGroup } from "./container-group.ts";
+import type { ContainerGroups } from "./container-groups.ts";
+import type { ContainerBoardOptions } from "./container-options.ts";
 import { launchScript, recordFiles, scriptArguments } from "./launch-script.ts";
-import { type Container, ociSpec } from "./oci-spec.ts";
-import type { RuntimeName } from "./runtime.ts";
+import { ociSpec } from "./oci-spec.ts";
 
 export const neededPrograms = {
   cut: "coreutils",
@@ -17,27 +20,30 @@ export const neededPrograms = {
   nsenter: "util-linux",
   sed: "sed",
   socat: "socat",
+  taskset: "util-linux",
   tc: "iproute2",
   unshare: "util-linux",
   unsquashfs: "squashfs-tools",
 } as const;
 
 export interface ContainerLaunch {
-  readonly container: Container;
+  readonly board: ContainerBoardOptions;
+  readonly start: BoardStart;
   readonly id: string;
-  readonly instance: string;
-  readonly runtime: RuntimeName;
-  readonly images: BoardStart["images"];
+  /** The first of the host's user and group ids that the board's ids are. */
+  readonly firstId: number;
+  readonly group: ContainerGroup;
+  /** Made. */
+  readonly groups: ContainerGroups;
+  /** Cores that it is to have; empty: all. */
+  readonly cores: readonly number[];
   /** Exists. */
   readonly records: string;
   /** A directory for nodes of devices; exists. */
   readonly devices: string;
   readonly namespace: string;
-  /** Directory of the board's control group for processor shares, if the host has one. */
-  readonly groupPath: string | undefined;
   readonly console: FileHandle;
   readonly stderrPath: string;
-  readonly way: "mount" | "unpack";
 }
 
 /** Of a board's memory, what its root file system may take of it: the part that the board has written. */
@@ -45,30 +51,41 @@ const upperShare = 2;
 
 /** Starts it and returns its exit: the code if it ends while the daemon lives. Errors: `board-start-failed` (no image that can be read). */
 export async function launch(options: ContainerLaunch): Promise<{ readonly exit: Promise<number | null> }> {
-  const { container, images, records, namespace } = options;
-  const image = images["rootfs"];
+  const { board, start, group, groups, records, namespace } = options;
+  const image = start.images["rootfs"];
   if (image === undefined)
     throw new TwinboardError("board-start-failed", { detail: "there is no rootfs image" });
   await access(image, constants.R_OK).catch((cause: Error) => {
     throw new TwinboardError("board-start-failed", { detail: `rootfs: ${cause.message}`, cause });
   });
+  const bounded = await group.hasCores();
+  const spec = ociSpec({
+    ...board,
+    watchdogMs: board.watchdogMs,
+    kernelArguments: start.kernelArguments,
+    firstId: options.firstId,
+    groupPath: group.path,
+    cores: bounded ? options.cores : [],
+    memoryHome: groups.memoryHome,
+  });
   const bundle = join(records, recordFiles.bundle);
   await mkdir(bundle, { recursive: true, mode: 0o700 });
-  await writeFile(join(bundle, "config.json"), JSON.stringify(ociSpec(container), null, 1), { mode: 0o600 });
+  await writeFile(join(bundle, "config.json"), JSON.stringify(spec, null, 1), { mode: 0o600 });
   const stderr = await open(options.stderrPath, "w", 0o600);
   try {
     const words = scriptArguments({
-      runtime: options.runtime,
+      runtime: board.runtime,
       id: options.id,
-      instance: options.instance,
+      instance: start.instance,
       image,
-      firstId: container.firstId,
-      upperBytes: Math.floor(container.memoryBytes / upperShare),
-      unpackedBytes: container.memoryBytes,
-      groupPath: options.groupPath ?? "",
+      firstId: options.firstId,
+      upperBytes: Math.floor(board.memoryBytes / upperShare),
+      unpackedBytes: board.memoryBytes,
+      groupPaths: (await groups.helperPaths()).join(":"),
       fileBlocks: consoleHardLimitBytes / 512,
       devices: options.devices,
-      way: options.way,
+      way: board.rootfs ?? "mount",
+      cores: bounded ? "" : coreListText(options.cores),
     });
     const command = ["unshare", "-m", "--propagation", "private", "sh", "-c", launchScript, "sh", ...words];
     const child = spawn("nsenter", [`--net=/run/netns/${namespace}`, "--", ...command], {

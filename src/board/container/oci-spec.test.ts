@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { systemNames } from "../../system/names.ts";
+import { run } from "../../system/process.ts";
 import { endOf } from "./container-process.ts";
 import { type Container, ociSpec } from "./oci-spec.ts";
 import { isAtLeast } from "./runtime.ts";
@@ -8,9 +12,9 @@ import { isAtLeast } from "./runtime.ts";
 const container: Container = {
   name: "a",
   names: systemNames("gateway"),
-  memoryBytes: 128 * 1024 * 1024,
   cpus: 2,
   cores: [1, 3],
+  memoryHome: undefined,
   identity: {
     mac: "02:7b:00:00:00:1a",
     ipv4: { address: "10.231.0.2/29", gateway: "10.231.0.1" },
@@ -23,11 +27,12 @@ const container: Container = {
 };
 
 interface Spec {
+  readonly hooks?: { readonly createRuntime: { readonly path: string; readonly args: string[] }[] };
   readonly process: { readonly args: string[]; readonly env: string[]; readonly noNewPrivileges: boolean };
   readonly linux: {
     readonly namespaces: { readonly type: string }[];
     readonly uidMappings: object[];
-    readonly resources: { readonly memory: object; readonly cpu?: { readonly cpus: string } };
+    readonly resources: { readonly memory?: object; readonly cpu?: { readonly cpus: string } };
     readonly seccomp: { readonly architectures: string[] };
   };
 }
@@ -48,7 +53,7 @@ test("the container has a user namespace, its limits, and the identity that the 
   assert.deepEqual(linux.uidMappings, [{ containerID: 0, hostID: 1_900_000_000, size: 65_536 }]);
   assert.ok(linux.namespaces.some(({ type }) => type === "user"));
   assert.ok(linux.namespaces.every(({ type }) => type !== "network"));
-  assert.deepEqual(linux.resources.memory, { limit: 134_217_728 });
+  assert.equal(linux.resources.memory, undefined, "that is another group's");
   assert.equal(linux.resources.cpu?.cpus, "1,3");
   const arm = ociSpec(container, "arm64") as Spec;
   assert.deepEqual(arm.linux.seccomp.architectures, ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]);
@@ -58,6 +63,21 @@ test("without words of its own the image's init is run", () => {
   const { process, linux } = ociSpec({ ...container, kernelArguments: "quiet", cores: [] }) as Spec;
   assert.deepEqual(process.args, ["/sbin/init"]);
   assert.equal(linux.resources.cpu, undefined);
+});
+
+test("in version 1 the first process is moved to the group that limits its memory", async () => {
+  assert.equal((ociSpec(container) as Spec).hooks, undefined);
+  const directory = await mkdtemp(join(tmpdir(), "twinboard-move-"));
+  try {
+    await mkdir(join(directory, "board"));
+    await writeFile(join(directory, "board/cgroup.procs"), "42\n");
+    const [hook] = (ociSpec({ ...container, memoryHome: directory }) as Spec).hooks?.createRuntime ?? [];
+    assert.ok(hook !== undefined);
+    await run(hook.path, hook.args.slice(1));
+    assert.equal(await readFile(join(directory, "cgroup.procs"), "utf8"), "42\n");
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
 
 test("how a board's first process ended is what became of the board", () => {

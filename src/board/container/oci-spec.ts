@@ -1,4 +1,5 @@
 /** The container that a board is, as the runtime's configuration (OCI runtime specification). Pure. */
+import { coreListText } from "../../system/core-list.ts";
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardName } from "../board.ts";
 import type { BoardIdentity, CardAddress } from "../identity.ts";
@@ -7,10 +8,11 @@ import { seccompProfile } from "./seccomp.ts";
 export interface Container {
   readonly name: BoardName;
   readonly names: SystemNames;
-  readonly memoryBytes: number;
   readonly cpus: number;
-  /** Cores of the host that the board may use; all of them if it is empty. */
+  /** Cores of the host that its group is to have; all of them if it is empty. */
   readonly cores: readonly number[];
+  /** Directory of the group that limits its memory, in version 1: its processes are moved there before their first instruction. */
+  readonly memoryHome: string | undefined;
   readonly identity: BoardIdentity;
   readonly kernelArguments: string;
   readonly watchdogMs: number | undefined;
@@ -52,10 +54,10 @@ const capabilities = [
 ];
 
 export function ociSpec(container: Container, arch: string = process.arch): object {
-  const { names, name, memoryBytes, cores, groupPath, firstId } = container;
+  const { names, name, cores, memoryHome, groupPath, firstId } = container;
   const ids = [{ containerID: 0, hostID: firstId, size: idCount }];
   return {
-    ociVersion: "1.0.0",
+    ociVersion: "1.0.2",
     hostname: `board-${name}`,
     root: { path: places.root },
     process: {
@@ -70,6 +72,7 @@ export function ociSpec(container: Container, arch: string = process.arch): obje
       noNewPrivileges: true,
     },
     mounts: mounts(),
+    ...(memoryHome === undefined ? {} : { hooks: { createRuntime: [moveUp(memoryHome)] } }),
     annotations: { "twinboard.system": names.system, "twinboard.board": name },
     linux: {
       // Not the network: the container begins in the board's, which outlives it.
@@ -78,9 +81,9 @@ export function ociSpec(container: Container, arch: string = process.arch): obje
       gidMappings: ids,
       cgroupsPath: groupPath,
       resources: {
-        memory: { limit: memoryBytes },
+        // No limit of memory: who owns which controller, `container-groups.ts` says.
         pids: { limit: maxProcesses },
-        ...(cores.length === 0 ? {} : { cpu: { cpus: cores.join(",") } }),
+        ...(cores.length === 0 ? {} : { cpu: { cpus: coreListText(cores) } }),
         // A node opens only where the host made it: what the board makes itself is on file systems of its user namespace.
         devices: [{ allow: true, access: "rwm" }],
       },
@@ -99,6 +102,12 @@ export function ociSpec(container: Container, arch: string = process.arch): obje
       readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
     },
   };
+}
+
+/** Moves all that is in the container's group of a tree to the group above. What cannot be moved runs all the same, and is told later. */
+function moveUp(directory: string): object {
+  const script = 'for pid in $(cat "$1/board/cgroup.procs"); do echo "$pid" >"$1/cgroup.procs" || :; done';
+  return { path: "/bin/sh", args: ["sh", "-c", script, "sh", directory] };
 }
 
 /** As a kernel chooses it: `init=PATH`, and what follows `--` (kernel documentation, kernel-parameters). */

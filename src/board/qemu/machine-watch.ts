@@ -18,7 +18,7 @@ export interface MachineWatchOptions {
   readonly lastWords: () => Promise<string>;
   readonly tell: (event: BoardEvent) => void;
   /** Called with each look at a machine that runs. */
-  readonly tend: (machine: MachineProcess) => Promise<void>;
+  readonly tend: () => Promise<void>;
   /** For how long a board that says that it lives may be silent; `undefined`: for ever. */
   readonly watchdogMs: number | undefined;
 }
@@ -156,7 +156,7 @@ export class MachineWatch {
     const era = this.#era;
     const { marks, find, lastWords, tell, tend } = this.#options;
     const machine = await find();
-    if (machine !== undefined) await tend(machine).catch(() => undefined);
+    if (machine !== undefined) await tend().catch(() => undefined);
     const dormant = machine !== undefined && (await marks.isDormant(machine));
     if (era !== this.#era || (machine !== undefined && machine.instance === this.#ending)) return;
     const known = this.#known;

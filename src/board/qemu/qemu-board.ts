@@ -17,6 +17,7 @@ import type {
   BoardUsage,
   HookName,
 } from "../board.ts";
+import type { Confinement } from "../confinement.ts";
 import type { BoardIdentity } from "../identity.ts";
 import { awaitStart, startFailed } from "./awaited-start.ts";
 import type { ClockSetting } from "./board-clock.ts";
@@ -36,8 +37,9 @@ import { processFile } from "./launch-script.ts";
 import type { BoardLine } from "./line-ports.ts";
 import { MachineCards } from "./machine-cards.ts";
 import { machineCondition } from "./machine-condition.ts";
-import { MachineConfinement } from "./machine-confinement.ts";
+import { machineConfinement } from "./machine-confinement.ts";
 import { MachineDevices } from "./machine-devices.ts";
+import { MachineGroups } from "./machine-groups.ts";
 import { MachineMarks } from "./machine-marks.ts";
 import {
   endMachineProcess,
@@ -89,7 +91,8 @@ export class QemuBoard implements Board {
   readonly #cards: MachineCards;
   readonly #watch: MachineWatch;
   readonly #sleep: MachineSleep;
-  readonly #confinement: MachineConfinement;
+  readonly #groups: MachineGroups;
+  readonly #confinement: Confinement;
   readonly #seat: ConsoleSeat;
   readonly #devices: MachineDevices;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
@@ -105,9 +108,10 @@ export class QemuBoard implements Board {
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
     this.#marks = new MachineMarks(this.#records);
     this.#cards = new MachineCards(options);
-    const groupName = `twinboard-${names.system}-${name}`;
     const { placement, cpus, memoryLimitBytes = machineLimitBytes(options) } = options;
-    this.#confinement = new MachineConfinement({ groupName, placement, cpus, memoryLimitBytes });
+    this.#groups = new MachineGroups(`twinboard-${names.system}-${name}`, memoryLimitBytes);
+    const find = async (): Promise<MachineProcess | undefined> => await this.#machine();
+    this.#confinement = machineConfinement({ groups: this.#groups, placement, cpus, find });
     this.#seat = new ConsoleSeat(name);
     this.#devices = new MachineDevices({
       nodes: names.deviceNode(""),
@@ -127,9 +131,9 @@ export class QemuBoard implements Board {
         if (event.type === "died") this.#seat.clear();
         for (const listener of this.#listeners) listener(event);
       },
-      tend: async (machine) => {
+      tend: async () => {
         await this.#console.trim();
-        await this.#confinement.tend(machine);
+        await this.#confinement.tend();
       },
       watchdogMs: options.watchdogMs,
     });
@@ -138,7 +142,7 @@ export class QemuBoard implements Board {
 
   /** By what means `setPriority` works on this host, once the board was set up. */
   get priority(): CpuGroup | undefined {
-    return this.#confinement.cpu;
+    return this.#groups.cpu;
   }
 
   /** How the board's clock was set when it woke last, if this daemon woke it. */
@@ -153,7 +157,7 @@ export class QemuBoard implements Board {
     await makeRecordDirectory(names, name);
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
     await this.#cards.setUp(signal);
-    await this.#confinement.setUp(await this.#machine(), signal);
+    await this.#confinement.setUp(signal);
     this.#watch.begin();
   }
 
@@ -210,13 +214,13 @@ export class QemuBoard implements Board {
         records: this.#records,
         user,
         cores: this.#confinement.placement.launchCores,
-        groupPaths: this.#confinement.groupPaths,
+        groupPaths: this.#groups.paths,
         console,
         stderrPath: this.#stderrPath,
       });
       const stop = async (): Promise<void> => await this.stop(AbortSignal.timeout(stopTimeoutMs));
       await awaitStart({ instance, exit, find, attach, lastWords, stop }, signal);
-      await this.#confinement.placement.apply(await this.#machine(), signal);
+      await this.#confinement.placement.apply(signal);
     } finally {
       await console.close();
     }
@@ -263,11 +267,11 @@ export class QemuBoard implements Board {
   }
 
   async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
-    await this.#confinement.place(placement, await this.#machine(), signal);
+    await this.#confinement.place(placement, signal);
   }
 
   async confinement(): Promise<BoardConfinement> {
-    return await this.#confinement.of(await this.#machine());
+    return await this.#confinement.of();
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
