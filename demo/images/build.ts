@@ -11,7 +11,7 @@ import { type BoardKind, buildRootfs, type ImageVersion } from "./rootfs.ts";
 export interface BuiltImage {
   readonly version: string;
   /** Absolute paths, by image class of the manifest. A container boots the root file system alone. */
-  readonly images: { readonly rootfs: string; readonly kernel?: string; readonly initrd?: string };
+  readonly images: { readonly rootfs: string; readonly [name: string]: string };
   /** For `[meta.twinboard]` of the bundle. */
   readonly kernelArguments: string;
 }
