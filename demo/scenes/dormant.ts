@@ -28,8 +28,6 @@ export async function dormantBoard(lab: Lab, seconds: number, signal: AbortSigna
 
 /** A machine is one process; a container all those in the namespace of its first one, none of which ends while they sleep. */
 async function processesOf(pid: number): Promise<number[]> {
-  const namespaceOf = async (name: string): Promise<string> =>
-    await readlink(`/proc/${name}/ns/pid`).catch(() => "");
   const own = await namespaceOf(String(pid));
   if (own === (await namespaceOf("self"))) return [pid];
   const names = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
@@ -37,11 +35,11 @@ async function processesOf(pid: number): Promise<number[]> {
   return names.filter((_, index) => spaces[index] === own).map(Number);
 }
 
-async function measure(
-  pids: readonly number[],
-  seconds: number,
-  signal: AbortSignal,
-): Promise<DormantCost> {
+async function namespaceOf(process: string): Promise<string> {
+  return await readlink(`/proc/${process}/ns/pid`).catch(() => "");
+}
+
+async function measure(pids: readonly number[], seconds: number, signal: AbortSignal): Promise<DormantCost> {
   const sumOf = async (of: (pid: number) => Promise<number>): Promise<number> =>
     (await Promise.all(pids.map(of))).reduce((sum, value) => sum + value, 0);
   const startedAt = performance.now();

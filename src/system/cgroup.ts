@@ -95,8 +95,8 @@ export async function threadsOutside(paths: readonly string[], pids: readonly nu
   if (members.length === 0) return [];
   const inside = new Set(members.flat());
   const outside: number[] = [];
+  // One that has ended meanwhile is in none.
   for (const [pid, thread] of threads)
-    // One that has ended meanwhile is in none.
     if (!inside.has(thread) && (await processStartTicks(Number(thread))) !== undefined) outside.push(pid);
   return outside;
 }

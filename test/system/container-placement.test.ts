@@ -11,7 +11,11 @@ import { hostCores } from "../../src/system/host-cores.ts";
 import { run } from "../../src/system/process.ts";
 import { threadsOf } from "../../src/system/thread-affinity.ts";
 import { ConsoleShell } from "../fixtures/board/console-shell.ts";
-import { type ContainerSubject, makeContainerSubject, whyNoContainers } from "../fixtures/container/subject.ts";
+import {
+  type ContainerSubject,
+  makeContainerSubject,
+  whyNoContainers,
+} from "../fixtures/container/subject.ts";
 
 const { allowed } = await hostCores();
 const [one = 0, two] = allowed;
@@ -100,10 +104,10 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
         await board.setUp(signal);
         if ((await board.confinement()).sharePercent === null) return;
         const starting = board.start(start, signal);
-        let failed = false;
-        starting.catch(() => (failed = true));
+        const failed = new AbortController();
+        starting.catch(() => failed.abort());
         const seen = new Set<number | null>();
-        for (let now: number | null = 0; !failed && !(seen.has(10) && now === 100); ) {
+        for (let now: number | null = 0; !failed.signal.aborted && !(seen.has(10) && now === 100); ) {
           now = (await board.confinement()).sharePercent;
           seen.add(now);
           await sleep(100, undefined, { signal });
@@ -140,7 +144,8 @@ for (const runtime of ["crun", "runc"] as const)
           resolve(event.detail);
         });
       });
-    const told = /; the kernel killed a process of it, which wanted more memory than .* \(64 MiB; boards\.memory\)$/;
+    const told =
+      /; the kernel killed a process of it, which wanted more memory than .* \(64 MiB; boards\.memory\)$/;
     const atFirst = deathOf();
     await board.start({ ...software(), kernelArguments: "test.hog=1" }, signal);
     assert.match(await atFirst, told);

@@ -80,7 +80,11 @@ export async function processesOf({ pid }: ContainerProcess): Promise<number[]> 
   if (own === undefined) return [];
   const pids: number[] = [];
   for (const name of readdirSync("/proc"))
-    if (/^\d+$/.test(name) && namespaceOf(name) === own && (await processStartTicks(Number(name))) !== undefined)
+    if (
+      /^\d+$/.test(name) &&
+      namespaceOf(name) === own &&
+      (await processStartTicks(Number(name))) !== undefined
+    )
       pids.push(Number(name));
   return pids;
 }

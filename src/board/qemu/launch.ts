@@ -5,6 +5,7 @@ import { TwinboardError } from "../../errors.ts";
 import { coreListText } from "../../system/core-list.ts";
 import { passableDevice } from "../../system/pci.ts";
 import type { BoardStart } from "../board.ts";
+import { consoleHardLimitBytes } from "../console.ts";
 import type { MachineUser } from "./board-directories.ts";
 import {
   type Machine,
@@ -13,7 +14,6 @@ import {
   qemuProgram,
   translationCacheBytes,
 } from "./command-line.ts";
-import { consoleHardLimitBytes } from "../console.ts";
 import { launchScript, scriptArguments } from "./launch-script.ts";
 
 /** Resident bytes of QEMU besides the board's memory and the translation cache. */

@@ -18,7 +18,11 @@ import type {
   HookName,
 } from "../board.ts";
 import type { Confinement } from "../confinement.ts";
+import { ConsoleLog } from "../console.ts";
+import { ConsoleAttachment } from "../console-attachment.ts";
+import { ConsoleSeat } from "../console-seat.ts";
 import type { BoardIdentity } from "../identity.ts";
+import { requirePrograms } from "../programs.ts";
 import { awaitStart, startFailed } from "./awaited-start.ts";
 import type { ClockSetting } from "./board-clock.ts";
 import {
@@ -29,9 +33,6 @@ import {
   removeDirectories,
 } from "./board-directories.ts";
 import { type Accelerator, type CanController, consolePipe } from "./command-line.ts";
-import { ConsoleLog } from "../console.ts";
-import { ConsoleAttachment } from "../console-attachment.ts";
-import { ConsoleSeat } from "../console-seat.ts";
 import { launch, machineLimitBytes, neededPrograms } from "./launch.ts";
 import { processFile } from "./launch-script.ts";
 import type { BoardLine } from "./line-ports.ts";
@@ -50,7 +51,6 @@ import {
 import { MachineSleep } from "./machine-sleep.ts";
 import { MachineSockets } from "./machine-sockets.ts";
 import { MachineWatch } from "./machine-watch.ts";
-import { requirePrograms } from "../programs.ts";
 import type { Session } from "./session.ts";
 
 export interface QemuBoardOptions {
