@@ -181,7 +181,7 @@ export function boardContract(
         await board.ready(signal);
         await die(cause);
         const told = await orAborted(death.promise, signal);
-        assert.ok(told.type === "died" && told.cause === cause && told.detail !== "");
+        assert.ok(told.type === "died" && told.cause === cause && told.detail !== "", JSON.stringify(told));
         const essential = events
           .map(({ type }) => type)
           .filter((type) => type === "ready" || type === "died");

@@ -39,10 +39,11 @@ export async function findContainer(records: string): Promise<Trace | undefined>
   if (await isAlive(process)) return { process, alive: true };
   const deadline = performance.now() + lastWordMs;
   for (;;) {
+    // In this order: it writes the end down and is gone.
+    const monitor = await findMonitor(records);
     const end = await readEnd(records, process);
     if (end !== undefined) return { process, alive: false, end };
-    if (performance.now() > deadline || (await findMonitor(records)) === undefined)
-      return { process, alive: false };
+    if (performance.now() > deadline || monitor === undefined) return { process, alive: false };
     await sleep(pollMs);
   }
 }
