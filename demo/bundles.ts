@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createBundle } from "../src/bundle/create.ts";
 import { type BuiltImage, buildImages } from "./images/build.ts";
-import type { ImageVersion } from "./images/rootfs.ts";
+import type { BoardKind, ImageVersion } from "./images/rootfs.ts";
 import type { SigningKey } from "./signing-key.ts";
 
 export const compatible = "twinboard-demo";
@@ -20,8 +20,11 @@ export const versions = {
 const cacheDirectory = join(import.meta.dirname, "../.cache");
 
 /** Builds the images, or finds them in the cache. Needs no root. Errors: as `buildImages`. */
-export async function demoImages(log: (line: string) => void): Promise<BuiltImage[]> {
-  return await buildImages({ versions: Object.values(versions), cacheDirectory, log });
+export async function demoImages(
+  log: (line: string) => void,
+  kind: BoardKind = "qemu",
+): Promise<BuiltImage[]> {
+  return await buildImages({ versions: Object.values(versions), kind, cacheDirectory, log });
 }
 
 /** Builds an image and writes its bundle; the bundle alone is left in `directory`. Returns its path. */

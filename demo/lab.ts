@@ -16,6 +16,7 @@ import {
 import { type ServiceAddress, serviceAddresses } from "./addresses.ts";
 import { compatible } from "./bundles.ts";
 import { Device, program } from "./device.ts";
+import type { BoardKind } from "./images/rootfs.ts";
 import { makeSigningKey, type SigningKey } from "./signing-key.ts";
 
 export const drainMs = 8000;
@@ -34,6 +35,7 @@ export interface Lab extends AsyncDisposable {
   readonly signing: SigningKey;
   /** Where bundles and everything else of this lab lie; removed with it. */
   readonly directory: string;
+  readonly kind: BoardKind;
   readonly socket: string;
   readonly device: Device;
   /** Restarts the daemon with these settings changed; nobody who is served notices. */
@@ -44,6 +46,7 @@ export interface Lab extends AsyncDisposable {
 
 /** What differs from lab to lab, as the configuration takes it. */
 export interface LabSettings {
+  readonly kind: BoardKind;
   readonly probation: string;
   readonly bootTimeout: string;
   /** How often a board is booted before the story gives up. */
@@ -52,7 +55,13 @@ export interface LabSettings {
   readonly services: readonly string[];
 }
 
-const usual: LabSettings = { probation: "10s", bootTimeout: "60s", attempts: 2, services: [] };
+const usual: LabSettings = {
+  kind: "qemu",
+  probation: "10s",
+  bootTimeout: "60s",
+  attempts: 2,
+  services: [],
+};
 
 /** Makes the lab, and starts its daemon. What an earlier lab left whose process was killed is removed first. */
 export async function openLab(signal: AbortSignal, settings: Partial<LabSettings> = {}): Promise<Lab> {
@@ -80,6 +89,7 @@ export async function openLab(signal: AbortSignal, settings: Partial<LabSettings
     namespaces,
     signing,
     directory,
+    kind: settings.kind ?? usual.kind,
     socket,
     device,
     configure: async (changes, signal) => {
@@ -93,7 +103,7 @@ export async function openLab(signal: AbortSignal, settings: Partial<LabSettings
 
 async function keepLogs(directory: string): Promise<string> {
   const kept = await mkdtemp(join(tmpdir(), "twinboard-logs-"));
-  const wanted = /^(daemon\.log|state|journal|.*\.(console|qemu|jsonl|json))$/;
+  const wanted = /^(daemon\.log|state|journal|.*\.(console|qemu|container|jsonl|json))$/;
   await cp(directory, kept, {
     recursive: true,
     filter: (path) => path === directory || path.includes("/journal/") || wanted.test(basename(path)),
@@ -119,13 +129,13 @@ function configuration(
   system: string,
   directory: string,
   signing: SigningKey,
-  { probation, bootTimeout, attempts, services }: LabSettings,
+  { kind, probation, bootTimeout, attempts, services }: LabSettings,
 ): string {
   return `system: ${system}
 compatible: ${compatible}
 state-directory: ${directory}/state
 trust: { keyring: ${signing.keyring} }
-boards: { kind: qemu, accelerator: auto, memory: ${boardMemoryMiB}MiB }
+boards: { kind: ${kind}${kind === "qemu" ? ", accelerator: auto" : ""}, memory: ${boardMemoryMiB}MiB }
 network: { mode: routed, uplink: ${link.card} }
 services:
 ${[...serviceAddresses.map(serviceLine), ...services].join("\n")}

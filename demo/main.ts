@@ -1,5 +1,6 @@
 /**
- * `npm run demo [-- --keep] [--json FILE] [--html FILE]`: a live service moves from one real machine to another and nobody notices.
+ * `npm run demo [-- --boards qemu|container] [--keep] [--json FILE] [--html FILE]`: a live service moves from one real board to another and
+ * nobody notices.
  * Exit codes: 0 all as intended, 1 not, 64 usage, 130 ended by Ctrl-C.
  */
 import { once } from "node:events";
@@ -9,7 +10,8 @@ import { durationText, tableLines } from "../src/cli/format.ts";
 import { hosts, serviceAddress } from "./addresses.ts";
 import { type Bundles, demoBundles, demoImages, versions } from "./bundles.ts";
 import { program } from "./device.ts";
-import { asRoot, inForeground } from "./foreground.ts";
+import { asRoot, inForeground, UsageError } from "./foreground.ts";
+import type { BoardKind } from "./images/rootfs.ts";
 import { type Lab, openLab } from "./lab.ts";
 import { startLoad } from "./load/load.ts";
 import { fullLoad } from "./load/plans.ts";
@@ -36,6 +38,7 @@ const dormantSeconds = 10;
 const { first, good, bad, silent, corrected } = versions;
 
 interface Options {
+  readonly boards: BoardKind;
   readonly keep: boolean;
   readonly json: string | undefined;
   readonly html: string | undefined;
@@ -43,17 +46,26 @@ interface Options {
 
 function options(): Options {
   const { values } = parseArgs({
-    options: { keep: { type: "boolean" }, json: { type: "string" }, html: { type: "string" } },
+    options: {
+      boards: { type: "string" },
+      keep: { type: "boolean" },
+      json: { type: "string" },
+      html: { type: "string" },
+    },
   });
-  return { keep: values.keep ?? false, json: values.json, html: values.html };
+  const { boards = "qemu", keep = false, json, html } = values;
+  if (boards !== "qemu" && boards !== "container")
+    throw new UsageError(`there are no boards of the kind ${boards}: say qemu or container`);
+  return { boards, keep, json, html };
 }
 
-async function main({ keep, json, html }: Options, signal: AbortSignal): Promise<number> {
-  chapter("Set-up: images of five versions, from Debian's kernel, busybox and nginx");
-  const images = await demoImages((line) => say(`  ${line}`));
+async function main({ boards, keep, json, html }: Options, signal: AbortSignal): Promise<number> {
+  const sources = boards === "qemu" ? "kernel, busybox and nginx" : "busybox and nginx, for containers";
+  chapter(`Set-up: images of five versions, from Debian's ${sources}`);
+  const images = await demoImages((line) => say(`  ${line}`), boards);
   if (process.getuid?.() !== 0) return asRoot();
   say("  a throw-away signing key, and a lab of two network namespaces: the device, and the outside");
-  await using lab = await openLab(signal);
+  await using lab = await openLab(signal, { kind: boards });
   const bundles = await demoBundles(images, lab.signing, lab.directory, signal);
   const startedAt = performance.now();
   const { acts, records } = await play(lab, bundles, signal);
@@ -158,6 +170,6 @@ async function keepLab(lab: Lab, bundle: string, signal: AbortSignal): Promise<v
 
 await inForeground(
   "demo",
-  "usage: npm run demo [-- --keep] [--json FILE] [--html FILE]",
+  "usage: npm run demo [-- --boards qemu|container] [--keep] [--json FILE] [--html FILE]",
   async (signal) => await main(options(), signal),
 );

@@ -1,13 +1,16 @@
 /**
  * A device with one board that is upgraded the traditional way, as a process to be run in a network namespace:
- * `node single-board.ts OPTIONS`, OPTIONS a JSON object. It is made of the same parts: the same machine, the same slot and bundles.
+ * `node single-board.ts OPTIONS`, OPTIONS a JSON object. It is made of the same parts: the same board, the same slot and bundles.
  * Writes `{"ready": true}` once the first software is up; a line on stdin makes it stop, install and boot, and it writes when each was
  * done. Ends, and removes what it made, when stdin does.
  */
 import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
+import type { Board } from "../src/board/board.ts";
+import { ContainerBoard } from "../src/board/container/container-board.ts";
+import { chooseRuntime } from "../src/board/container/runtime.ts";
+import type { BoardIdentity } from "../src/board/identity.ts";
 import { chooseAccelerator } from "../src/board/qemu/accelerator.ts";
-import type { BoardIdentity } from "../src/board/qemu/command-line.ts";
 import { QemuBoard } from "../src/board/qemu/qemu-board.ts";
 import type { SignedBundle } from "../src/bundle/bundle.ts";
 import { readSignedBundle } from "../src/bundle/read.ts";
@@ -17,9 +20,11 @@ import { addAddress, pointTo } from "../src/system/ip.ts";
 import { systemNames } from "../src/system/names.ts";
 import { writeSetting } from "../src/system/sysctl.ts";
 import type { ServiceAddress } from "./addresses.ts";
+import type { BoardKind } from "./images/rootfs.ts";
 
 export interface SingleBoardOptions {
   readonly system: string;
+  readonly kind: BoardKind;
   readonly directory: string;
   readonly keyring: string;
   /** Paths of the bundles: what it starts with, and what comes. */
@@ -46,28 +51,26 @@ const nobody = { uid: 65_534, gid: 65_534 };
 const options = JSON.parse(process.argv[2] ?? "") as SingleBoardOptions;
 const { addresses, directory } = options;
 const names = systemNames(options.system, `${directory}/run`);
-const slot = new DirectorySlot(`${directory}/slot`, slotBytes);
+const slot = new DirectorySlot(`${directory}/slot`, slotBytes, options.kind);
 const card = names.card("a", "service");
 const deadline = (): AbortSignal => AbortSignal.timeout(limitMs);
 
-const { accelerator } = await chooseAccelerator("auto", deadline());
-/** Nothing else is to be spared: it has all of the processor's time from its first instruction on. */
-class OnlyBoard extends QemuBoard {
-  override async setPriority(): Promise<void> {
-    await super.setPriority("service");
-  }
-}
+const board = await makeBoard();
 
-const board = new OnlyBoard({
-  name: "a",
-  names,
-  memoryBytes: options.memoryBytes,
-  cpus: 1,
-  accelerator,
-  user: nobody,
-  identity: identity(),
-  stateDirectory: `${directory}/state`,
-});
+async function makeBoard(): Promise<Board> {
+  const made = {
+    name: "a",
+    names,
+    memoryBytes: options.memoryBytes,
+    cpus: 1,
+    identity: identity(),
+    stateDirectory: `${directory}/state`,
+  } as const;
+  if (options.kind === "container")
+    return new ContainerBoard({ ...made, runtime: (await chooseRuntime("auto", deadline())).name });
+  const { accelerator } = await chooseAccelerator("auto", deadline());
+  return new QemuBoard({ ...made, accelerator, user: nobody });
+}
 
 function identity(): BoardIdentity {
   const inside = addresses.map(({ family, address, gateway, prefix }) => [
@@ -87,7 +90,9 @@ async function write(software: SignedBundle): Promise<SlotContent> {
 }
 
 async function boot({ version, images, kernelArguments }: SlotContent): Promise<void> {
-  await board.start({ instance: randomUUID(), version, images, kernelArguments }, deadline());
+  // Nothing else is to be spared: it has all of the processor's time from its first instruction on.
+  const start = { instance: randomUUID(), version, images, kernelArguments, priority: "service" } as const;
+  await board.start(start, deadline());
   await board.ready(deadline());
 }
 

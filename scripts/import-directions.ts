@@ -61,6 +61,9 @@ export function importComplaints(root = "."): string[] {
     }
     for (const target of importsOf(resolve(src, file))) {
       const path = relative(src, target);
+      const [driver, other] = [driverOf(file), driverOf(path)];
+      if (driver !== undefined && other !== undefined && driver !== other)
+        complaints.push(`src/${file}: ${driver} must not import another driver, src/${path}`);
       const inside = path.split("/")[0] === file.split("/")[0] && allowed[file] === undefined;
       const ok =
         doors.includes("*") || inside || doors.some((door) => path === door || path.startsWith(`${door}/`));
@@ -68,6 +71,11 @@ export function importComplaints(root = "."): string[] {
     }
   }
   return complaints;
+}
+
+/** The driver of boards that a file is a part of, if it is. */
+function driverOf(path: string): string | undefined {
+  return /^board\/[^/]+(?=\/)/.exec(path)?.[0];
 }
 
 /** Absolute paths of the project's own files that a file imports. */

@@ -1,9 +1,9 @@
 /** `twinboard check`: what a configuration finds on this host, put together from what each driver needs of it. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { machineFindings } from "./board/qemu/host.ts";
 import { keyringFinding } from "./bundle/keyring.ts";
 import type { Check } from "./cli/check.ts";
+import { boardFindings } from "./composition/boards.ts";
 import { serviceFindings } from "./composition/service.ts";
 import { wayFindings } from "./composition/ways.ts";
 import type { Config } from "./config/config.ts";
@@ -34,12 +34,12 @@ export async function findingsOn(
   config: Config,
   options: { readonly serving: boolean; readonly acceleratorCache?: string },
 ): Promise<Finding[]> {
-  const { boards, trust } = config;
+  const { trust } = config;
   const signal = AbortSignal.timeout(limitMs);
   const looks: Record<string, () => Promise<Finding[]>> = {
     host: () => hostFindings(config, options.serving),
     "trust.keyring": async () => [await keyringFinding(trust.keyring, Date.now())],
-    boards: () => machineFindings(boards.accelerator, signal, options.acceleratorCache),
+    boards: () => boardFindings(config, signal, options.acceleratorCache),
     services: () => serviceFindings(config, signal),
   };
   const found = Object.entries(looks).map(async ([where, look]) => {

@@ -7,17 +7,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createApi } from "./api/api.ts";
 import { consoleUpgrade } from "./api/console-upgrade.ts";
 import { listen } from "./api/listen.ts";
+import type { Placed } from "./api/schemas.ts";
 import type { BoardName } from "./board/board.ts";
-import { chooseAccelerator } from "./board/qemu/accelerator.ts";
-import { QemuBoard } from "./board/qemu/qemu-board.ts";
 import { compareVersions } from "./bundle/version.ts";
 import { findingsOn } from "./check.ts";
 import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
-import { identityOf } from "./composition/identity.ts";
-import { boardDevices, letGoOfFormer } from "./composition/leased.ts";
+import { acceleratorCache, boardsOf } from "./composition/boards.ts";
+import { letGoOfFormer } from "./composition/leased.ts";
+import { placeAgain } from "./composition/placement.ts";
 import { serviceOf } from "./composition/service.ts";
 import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
@@ -47,7 +47,6 @@ const hookTimeoutMs = 10_000;
 /** How long answers that are under way may still take when the daemon stops. */
 const lastAnswersMs = 2000;
 const downTimeoutMs = 120_000;
-const probeTimeoutMs = 30_000;
 const maxSignatureBytes = 64 * 1024;
 /** A bundle's hash tree, signature and file system beside its images, generously. */
 const bundleOverheadBytes = 64 * 1024 * 1024;
@@ -96,10 +95,6 @@ async function requireHost(config: Config, log: Log): Promise<void> {
     if (severity !== "ok") log("warning", `${where}: ${what}`, { remedy });
 }
 
-function acceleratorCache({ stateDirectory }: Config): string {
-  return join(stateDirectory, "accelerator.json");
-}
-
 interface End extends Disposable {
   /** Aborts when the daemon is to end. */
   readonly signal: AbortSignal;
@@ -133,7 +128,8 @@ async function serveApi({ system, config, boards, log }: Served, socket: string,
     await takeAllDown({ system, config, boards }, signal);
     taken.resolve("down");
   };
-  const { fetch } = createApi(system, { down, closing: end.signal, version });
+  const place = async (): Promise<Placed> => await placeAgain(system, config, end.signal);
+  const { fetch } = createApi(system, { down, place, closing: end.signal, version });
   const server = await listen(socket, fetch, consoleUpgrade(system, end.signal));
   narrate(system, log, end.signal).catch((error: unknown) =>
     log("error", "the journal is no longer logged", { reason: String(error) }),
@@ -198,39 +194,15 @@ async function removeRunDirectory({ system }: Config): Promise<void> {
 }
 
 async function partsOf(config: Config, log: Log): Promise<Parts> {
-  const { stateDirectory, boards, network, trust, placement, upgrade } = config;
-  const names = systemNames(config.system);
+  const { stateDirectory, boards, trust, upgrade } = config;
   const user = await findUser(boards.user);
   if (user === undefined) throw new TwinboardError("internal", { detail: "the user is gone" });
-  const probe = AbortSignal.timeout(probeTimeoutMs);
-  const { accelerator, reason } = await chooseAccelerator(
-    boards.accelerator,
-    probe,
-    acceleratorCache(config),
-  );
-  log("info", "accelerator", { accelerator, reason });
-  const board = (name: BoardName): QemuBoard => {
-    const cores = placement.cores[name];
-    return new QemuBoard({
-      name,
-      names,
-      memoryBytes: boards.memoryBytes,
-      cpus: boards.cpus,
-      ...(cores === undefined ? {} : { cores }),
-      accelerator,
-      user,
-      identity: identityOf(network, names, name),
-      stateDirectory,
-      watchdogMs: boards.watchdogMs ?? undefined,
-      lines: config.lines,
-      devices: boardDevices(config),
-      cans: config.cans,
-    });
-  };
-  const pair = both(board);
+  const pair = both(await boardsOf(config, user, log));
   return {
     boards: pair,
-    slots: both((name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes)),
+    slots: both(
+      (name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes, boards.kind),
+    ),
     service: serviceOf(config, user, pair),
     delivery: new LocalDelivery({
       directory: stateDirectory,

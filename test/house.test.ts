@@ -51,11 +51,13 @@ test("an import that runs upwards, and a file outside the rooms, are found", (t)
     ["src/upgrade/story.ts", 'import { start } from "../board/qemu/start.ts";'],
     ["src/system/files.ts", 'import "../upgrade/story.ts";'],
     ["src/helpers/all.ts", ""],
+    ["src/board/container/start.ts", 'import { start } from "../qemu/start.ts";'],
   ] as const) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), content);
   }
   assert.deepEqual(importComplaints(root).toSorted(), [
+    "src/board/container/start.ts: board/container must not import another driver, src/board/qemu/start.ts",
     "src/helpers/all.ts: helpers is not a room of the house; add it to scripts/import-directions.ts",
     "src/system/files.ts: system must not import src/upgrade/story.ts",
     "src/upgrade/story.ts: upgrade must not import src/board/qemu/start.ts",

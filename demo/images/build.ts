@@ -7,17 +7,20 @@ import { writeFileAtomically } from "../../src/system/files.ts";
 import { debianPackages, kernelPackage } from "./debian.ts";
 import { echoesDigest } from "./echoes.ts";
 import { buildInitrd } from "./initrd.ts";
-import { buildRootfs, type ImageVersion } from "./rootfs.ts";
+import { type BoardKind, buildRootfs, type ImageVersion } from "./rootfs.ts";
 
 export interface BuiltImage {
   readonly version: string;
-  /** Absolute paths, by image class of the manifest. */
-  readonly images: { readonly kernel: string; readonly initrd: string; readonly rootfs: string };
+  /** Absolute paths, by image class of the manifest. A container boots the root file system alone. */
+  readonly images: { readonly rootfs: string; readonly [name: string]: string };
   /** For `[meta.twinboard]` of the bundle. */
   readonly kernelArguments: string;
 }
 
-export const kernelArguments = "console=ttyS0 quiet panic=0";
+const kernelArguments: Readonly<Record<BoardKind, string>> = {
+  qemu: "console=ttyS0 quiet panic=0",
+  container: "quiet",
+};
 
 const metaPackage = "linux-image-cloud-amd64";
 const rootfsPackages = [
@@ -37,18 +40,20 @@ const rootfsPackages = [
  */
 export async function buildImages(options: {
   readonly versions: readonly ImageVersion[];
+  /** Machines if it is left out. */
+  readonly kind?: BoardKind;
   readonly cacheDirectory: string;
   /** Where the root file systems go; in the cache if it is left out. */
   readonly rootfsDirectory?: string;
   readonly log: (line: string) => void;
 }): Promise<BuiltImage[]> {
-  const { versions, cacheDirectory, rootfsDirectory, log } = options;
+  const { versions, kind = "qemu", cacheDirectory, rootfsDirectory, log } = options;
   if (process.arch !== "x64")
     throw new Error(`the demo's images are for x86-64 hosts, this is ${process.arch}`);
-  const kernelName = await kernelPackage(metaPackage, cacheDirectory);
-  const packages = await debianPackages([kernelName, ...rootfsPackages], cacheDirectory, log);
+  const kernelName = kind === "qemu" ? await kernelPackage(metaPackage, cacheDirectory) : undefined;
+  const names = [...(kernelName === undefined ? [] : [kernelName]), ...rootfsPackages];
+  const packages = await debianPackages(names, cacheDirectory, log);
   const ours = await sourceDigest();
-  const kernelDirectory = packages[kernelName] ?? "";
   const directory = join(cacheDirectory, "images");
   await mkdir(directory, { recursive: true });
   /** Path of what `build` makes of these ingredients; made now if it is not there. */
@@ -69,22 +74,28 @@ export async function buildImages(options: {
     await rename(partial, target);
     return target;
   };
-  const kernel = join(kernelDirectory, "boot", kernelName.replace("linux-image", "vmlinuz"));
-  const initrd = await made("initrd", [basename(kernelDirectory)], async (target) => {
-    const busybox = join(packages["busybox-static"] ?? "", "bin/busybox");
-    await writeFileAtomically(target, await buildInitrd(kernelDirectory, busybox), 0o644);
-  });
+  /** What a machine boots besides: nothing of it in a container. */
+  const booted = async (name: string): Promise<{ readonly kernel: string; readonly initrd: string }> => {
+    const kernelDirectory = packages[name] ?? "";
+    const initrd = await made("initrd", [basename(kernelDirectory)], async (target) => {
+      const busybox = join(packages["busybox-static"] ?? "", "bin/busybox");
+      await writeFileAtomically(target, await buildInitrd(kernelDirectory, busybox), 0o644);
+    });
+    return { kernel: join(kernelDirectory, "boot", name.replace("linux-image", "vmlinuz")), initrd };
+  };
+  const besides = kernelName === undefined ? {} : await booted(kernelName);
   const packageNames = rootfsPackages.map((name) => basename(packages[name] ?? ""));
   const built: BuiltImage[] = [];
   for (const image of versions) {
     const added = image.echoes === true ? [await echoesDigest()] : [];
     const rootfs = await made(
       `rootfs-${image.version}`,
-      [image, packageNames, ...added],
-      async (target) => await buildRootfs(image, packages, `${target}.stage`, target),
+      [image, kind, packageNames, ...added],
+      async (target) => await buildRootfs(image, kind, packages, `${target}.stage`, target),
       rootfsDirectory,
     );
-    built.push({ version: image.version, images: { kernel, initrd, rootfs }, kernelArguments });
+    const { version } = image;
+    built.push({ version, images: { ...besides, rootfs }, kernelArguments: kernelArguments[kind] });
   }
   return built;
 }

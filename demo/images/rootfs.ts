@@ -1,10 +1,13 @@
-/** A board's root file system: busybox, nginx with its libraries, the kit, and the files below `rootfs/`. */
+/** A board's root file system: busybox, nginx with its libraries, the kit, and the files below `rootfs/`, in a container those below `container/` too. */
 import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { run } from "../../src/system/process.ts";
-import { compileClock } from "./clock.ts";
+import { compileClock, compileDatagram } from "./clock.ts";
 import type { UnpackedPackages } from "./debian.ts";
 import { addEchoes } from "./echoes.ts";
+
+/** What the boards are that boot an image. */
+export type BoardKind = "qemu" | "container";
 
 export interface ImageVersion {
   /** `IMAGE_VERSION`, and what the page, `/healthz` and each answer's `Image-Version` say. */
@@ -19,11 +22,16 @@ export interface ImageVersion {
 
 const slowFileBytes = 1024 * 1024;
 const kit = join(import.meta.dirname, "../../kit");
-const skeleton = join(import.meta.dirname, "rootfs");
+/** The later of a kind's directories takes the place of the earlier, file by file. */
+const skeletons: Readonly<Record<BoardKind, readonly string[]>> = {
+  qemu: ["rootfs"],
+  container: ["rootfs", "container"],
+};
 
 /** Writes the squashfs of one version to `target`; equal inputs give equal bytes. `stage` is a directory to work in. */
 export async function buildRootfs(
   image: ImageVersion,
+  kind: BoardKind,
   packages: UnpackedPackages,
   stage: string,
   target: string,
@@ -45,11 +53,13 @@ export async function buildRootfs(
     await mkdir(join(stage, directory), { recursive: true });
   await copyBusybox(join(packages["busybox-static"] ?? "", "bin/busybox"), stage);
   await copyNginx(packages, stage);
-  await copySkeleton(image.version, stage);
+  for (const name of skeletons[kind])
+    await copySkeleton(join(import.meta.dirname, name), image.version, stage);
   if (image.misspelt === true) await misspell(join(stage, "etc/nginx/nginx.conf"));
   const programs = (await readdir(kit)).filter((name) => !name.includes("."));
   for (const program of programs) await copyProgram(join(kit, program), stage, `usr/sbin/${program}`);
   await compileClock(join(stage, "usr/sbin/twinboard-clock"));
+  await compileDatagram(join(stage, "usr/sbin/twinboard-datagram"));
   if (image.echoes === true) await addEchoes(stage);
   await writeFile(join(stage, "srv/www/slow"), slowFile());
   if (image.unhealthyAfterSeconds !== undefined) await writeHook(image.unhealthyAfterSeconds, stage);
@@ -101,8 +111,8 @@ async function copyNginx(packages: UnpackedPackages, stage: string): Promise<voi
   await copyProgram(join(packages["libnginx-mod-stream"] ?? "", stream), stage, stream);
 }
 
-/** Copies `rootfs/`, with the version put in; below `etc/init.d` are programs. */
-async function copySkeleton(version: string, stage: string): Promise<void> {
+/** Copies a directory's files, with the version put in; below `etc/init.d` are programs. */
+async function copySkeleton(skeleton: string, version: string, stage: string): Promise<void> {
   for (const entry of await readdir(skeleton, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const from = join(entry.parentPath, entry.name);

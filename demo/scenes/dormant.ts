@@ -1,5 +1,5 @@
 /** What the dormant board costs, by the kernel's own account and without asking the daemon. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { otherBoard } from "../../src/board/board.ts";
 import type { Lab } from "../lab.ts";
@@ -7,7 +7,7 @@ import { say } from "../narrate.ts";
 
 export interface DormantCost {
   readonly seconds: number;
-  /** Processor time that all its threads together used meanwhile. */
+  /** Processor time that all threads of all its processes together used meanwhile. */
   readonly cpuNs: number;
   readonly residentBytes: number;
 }
@@ -18,7 +18,7 @@ export async function dormantBoard(lab: Lab, seconds: number, signal: AbortSigna
   const name = holder === null ? "a" : otherBoard(holder);
   const { role, pid } = boards[name];
   if (role !== "dormant" || pid === null) throw new Error(`board ${name} is ${role}, not dormant`);
-  const cost = await measure(pid, seconds, signal);
+  const cost = await measure(await processesOf(pid), seconds, signal);
   const mebibytes = (cost.residentBytes / 1024 ** 2).toFixed(0);
   say(
     `  board ${name}, process ${pid}: ${cost.cpuNs} ns in ${cost.seconds.toFixed(1)} s, ${mebibytes} MiB resident`,
@@ -26,16 +26,31 @@ export async function dormantBoard(lab: Lab, seconds: number, signal: AbortSigna
   return cost;
 }
 
-async function measure(pid: number, seconds: number, signal: AbortSignal): Promise<DormantCost> {
+/** A machine is one process; a container all those in the namespace of its first one, none of which ends while they sleep. */
+async function processesOf(pid: number): Promise<number[]> {
+  const own = await namespaceOf(String(pid));
+  if (own === (await namespaceOf("self"))) return [pid];
+  const names = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const spaces = await Promise.all(names.map(namespaceOf));
+  return names.filter((_, index) => spaces[index] === own).map(Number);
+}
+
+async function namespaceOf(process: string): Promise<string> {
+  return await readlink(`/proc/${process}/ns/pid`).catch(() => "");
+}
+
+async function measure(pids: readonly number[], seconds: number, signal: AbortSignal): Promise<DormantCost> {
+  const sumOf = async (of: (pid: number) => Promise<number>): Promise<number> =>
+    (await Promise.all(pids.map(of))).reduce((sum, value) => sum + value, 0);
   const startedAt = performance.now();
-  const before = await cpuNs(pid);
+  const before = await sumOf(cpuNs);
   await sleep(seconds * 1000, undefined, { signal });
-  const after = await cpuNs(pid);
+  const after = await sumOf(cpuNs);
   const elapsedMs = performance.now() - startedAt;
   return {
     seconds: Math.round(elapsedMs) / 1000,
     cpuNs: after - before,
-    residentBytes: await residentBytes(pid),
+    residentBytes: await sumOf(residentBytes),
   };
 }
 

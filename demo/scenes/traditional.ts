@@ -73,6 +73,7 @@ async function startDevice(
   const { system } = await lab.device.status(signal);
   const options: SingleBoardOptions = {
     system: `${system}-single`,
+    kind: lab.kind,
     directory,
     keyring: lab.signing.keyring,
     first,

@@ -10,7 +10,7 @@ import { consoleProtocol } from "./console-protocol.ts";
 import { errorBody, requestError } from "./error-body.ts";
 import { eventStream, logStream } from "./event-stream.ts";
 import * as routes from "./routes.ts";
-import { upgradeRequestSchema } from "./schemas.ts";
+import { type Placed, upgradeRequestSchema } from "./schemas.ts";
 import type { ServedSystem } from "./served-system.ts";
 import { receiveUpload } from "./upload.ts";
 
@@ -22,13 +22,15 @@ const bundleType = "application/octet-stream";
 export interface ApiOptions {
   /** Takes the system down; the daemon ends by itself afterwards. */
   readonly down: () => Promise<void>;
+  /** Moves the boards to where the configuration's file now says. Errors: `busy`, `config-invalid`, `command-failed`. */
+  readonly place: () => Promise<Placed>;
   /** Aborts when the daemon stops: ends every stream of events. */
   readonly closing: AbortSignal;
   readonly version: string;
 }
 
 /** The routes, bound to a system. Every error leaves as `{error: {code, kind, message, remedy, phase}}`. */
-export function createApi(system: ServedSystem, { down, closing, version }: ApiOptions) {
+export function createApi(system: ServedSystem, { down, place, closing, version }: ApiOptions) {
   const api = new OpenAPIHono<{ Bindings: HttpBindings }>({
     defaultHook: (result) => {
       if (result.success) return;
@@ -79,6 +81,7 @@ export function createApi(system: ServedSystem, { down, closing, version }: ApiO
     await down();
     return c.json({}, 200);
   });
+  api.openapi(routes.placeRoute, async (c) => c.json(await place(), 200));
   api.openapi(routes.storyRoute, async (c) => {
     const { id } = c.req.valid("param");
     const result = await system.result(id);

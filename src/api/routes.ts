@@ -7,6 +7,7 @@ import {
   begunSchema,
   errorSchema,
   logSchema,
+  placedSchema,
   statusSchema,
   storyResultSchema,
   upgradeRequestSchema,
@@ -68,6 +69,14 @@ export const downRoute = createRoute({
   path: "/v1/down",
   summary: "Stop the boards, remove what is ours from the host, and end the daemon",
   responses: { 200: done, default: refused },
+});
+
+export const placeRoute = createRoute({
+  method: "post",
+  path: "/v1/placement",
+  summary: "Read the configuration's placement again, and move the boards",
+  description: "Refused while a story is under way. Nothing else of the configuration is taken over.",
+  responses: { 200: json(placedSchema, "Where the boards are now"), default: refused },
 });
 
 const storyId = z.object({

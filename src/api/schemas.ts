@@ -79,6 +79,20 @@ const boardStatusSchema = z
     usage: z.object({ cpuNs: z.number(), residentBytes: z.number() }).nullable(),
     dormantSince: epochMs.nullable(),
     dormantCpuNs: z.number().nullable().describe("Processor time since it went dormant"),
+    confinement: z
+      .object({
+        cores: z
+          .string()
+          .nullable()
+          .describe("Cores of the host that its virtual processors may use, such as 2-3; null: all"),
+        emulator: z.string().nullable().describe("The same of its other threads"),
+        sharePercent: z
+          .number()
+          .nullable()
+          .describe("Its share of a processor that both boards want; 0: the idle class; null: not held back"),
+        lacks: lines.describe("What the host does not do for the board as it should, as sentences"),
+      })
+      .describe("How the host holds the board, by the kernel's account"),
   })
   .openapi("BoardStatus");
 
@@ -125,6 +139,20 @@ export const upgradeRequestSchema = z
   })
   .openapi("UpgradeRequest");
 
+const placementLists = z.object({
+  cores: z.string().nullable().describe("Of its virtual processors, such as 2-3; null: all"),
+  emulator: z.string().nullable().describe("Of its other threads; null: the same"),
+});
+
+export const placedSchema = z
+  .object({
+    boards: z.object({ a: placementLists, b: placementLists }),
+    otherChanges: z
+      .boolean()
+      .describe("The file says more than it did when the daemon started: that waits for its next start"),
+  })
+  .openapi("Placed");
+
 export const logSchema = z.object({ board, lines }).openapi("Log");
 
 export const begunSchema = z.object({ id: z.string().describe("Id of the story") }).openapi("Begun");
@@ -145,6 +173,7 @@ export type Status = z.infer<typeof statusSchema>;
 export type StoryResult = z.infer<typeof storyResultSchema>;
 export type JournalRecord = z.infer<typeof recordSchema>;
 export type Progress = z.infer<typeof progressSchema>;
+export type Placed = z.infer<typeof placedSchema>;
 export type Log = z.infer<typeof logSchema>;
 export type Begun = z.infer<typeof begunSchema>;
 export type ErrorBody = z.infer<typeof errorSchema>;

@@ -52,6 +52,29 @@ export interface BoardUsage {
   readonly residentBytes: number;
 }
 
+/** Which of the host's cores a board uses, by their numbers. */
+export interface BoardPlacement {
+  /** Of its virtual processors; `null`: all that the daemon may use. */
+  readonly cores: readonly number[] | null;
+  /** Of its other threads (emulation of devices, input and output); `null`: the same as `cores`. A board without such threads ignores it. */
+  readonly emulator: readonly number[] | null;
+}
+
+/** How the host holds a board, from /proc and control groups alone. */
+export interface BoardConfinement {
+  /** A list as the kernel prints it (`2-3`): what its virtual processors may use now, or will if it is off; `null`: all. */
+  readonly cores: string | null;
+  /** The same of its other threads. */
+  readonly emulator: string | null;
+  /**
+   * Its share of a processor that both boards want, in percent of a full one. 0: it runs when nobody else does. A board in the background
+   * that gets next to nothing is raised, so that it comes to an end. `null`: the host has no way to hold it back.
+   */
+  readonly sharePercent: number | null;
+  /** What is asked for and not so, as sentences for people; nothing if all is well. */
+  readonly lacks: readonly string[];
+}
+
 /** What a board says of its own accord; the listener is called in order, and must not throw. */
 export type BoardEvent =
   | { readonly type: "ready"; readonly version: string }
@@ -134,6 +157,13 @@ export interface Board {
 
   /** *background*: the board that serves does not feel it. *service*: full weight, from the takeover on. */
   setPriority(priority: "background" | "service"): Promise<void>;
+  /**
+   * Lets the board use these cores from now on, every thread of it, and at each later start. Also of a board that is dormant, which is not
+   * woken, or off. Errors: `command-failed` (the kernel refuses them: the board stays where it was, and the next start is on them).
+   */
+  place(placement: BoardPlacement, signal: AbortSignal): Promise<void>;
+  /** How the host holds the board; costs it nothing. */
+  confinement(): Promise<BoardConfinement>;
   /** Runs a hook inside the board; `absent` if the board has none of that name. Errors: `hook-failed`, the signal's reason. */
   runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent">;
 

@@ -1,12 +1,15 @@
 /** A board in memory, for tests of the story. The `SimulatedWorld` outlives the daemon; each daemon makes its own `SimulatedBoard` over it. */
 import { type ErrorCode, TwinboardError } from "../errors.ts";
+import { coreListText } from "../system/core-list.ts";
 import type {
   Board,
   BoardCondition,
+  BoardConfinement,
   BoardConsole,
   BoardDevice,
   BoardEvent,
   BoardName,
+  BoardPlacement,
   BoardStart,
   BoardUsage,
   HookName,
@@ -46,6 +49,7 @@ export class SimulatedWorld {
   readonly started: string[] = [];
   /** Every hook that was run, as `board hook`. */
   readonly hookRuns: string[] = [];
+  readonly placements = new Map<BoardName, BoardPlacement>();
   readonly priorities = new Map<BoardName, "background" | "service">();
   readonly #running = new Map<BoardName, RunningBoard>();
   readonly #consoles = { a: new SimulatedConsole(), b: new SimulatedConsole() };
@@ -209,6 +213,23 @@ export class SimulatedBoard implements Board {
     this.#world.priorities.set(this.name, priority);
   }
 
+  async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
+    await this.#meet("place", signal);
+    this.#world.placements.set(this.name, placement);
+  }
+
+  confinement(): Promise<BoardConfinement> {
+    const { cores, emulator } = this.#world.placements.get(this.name) ?? { cores: null, emulator: null };
+    const priority = this.#world.priorities.get(this.name);
+    const sharePercent = priority === undefined ? null : priority === "service" ? 100 : 0;
+    return Promise.resolve({
+      cores: listOf(cores),
+      emulator: listOf(emulator ?? cores),
+      sharePercent,
+      lacks: [],
+    });
+  }
+
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
     await this.#meet("runHook", signal);
     const board = this.#alive();
@@ -299,4 +320,8 @@ function untilAborted(signal: AbortSignal): Promise<never> {
     if (signal.aborted) reject(signal.reason as Error);
     else signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
   });
+}
+
+function listOf(cores: readonly number[] | null): string | null {
+  return cores === null ? null : coreListText(cores);
 }

@@ -5,7 +5,16 @@ import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { consoleProtocol } from "../api/console-protocol.ts";
 import type { Report, StoryList } from "../api/report-schemas.ts";
-import type { Begun, ErrorBody, JournalRecord, Log, Progress, Status, StoryResult } from "../api/schemas.ts";
+import type {
+  Begun,
+  ErrorBody,
+  JournalRecord,
+  Log,
+  Placed,
+  Progress,
+  Status,
+  StoryResult,
+} from "../api/schemas.ts";
 import { type ErrorCode, errorTable, TwinboardError } from "../errors.ts";
 import { parseEvents, type ServerEvent } from "./event-parser.ts";
 
@@ -92,6 +101,10 @@ export class Client {
 
   async cancel(): Promise<void> {
     await this.#ask({ method: "POST", path: "/v1/cancel" });
+  }
+
+  async place(): Promise<Placed> {
+    return (await this.#ask({ method: "POST", path: "/v1/placement" })) as Placed;
   }
 
   async down(): Promise<void> {

@@ -7,6 +7,7 @@ import { addConsole } from "./console.ts";
 import { addDown, type TakeDown } from "./down.ts";
 import { addHistory } from "./history.ts";
 import { addLogs } from "./logs.ts";
+import { addPlace } from "./place.ts";
 import { addRollback } from "./rollback.ts";
 import { addServe, type Serve } from "./serve.ts";
 import { addStatus } from "./status.ts";
@@ -52,6 +53,7 @@ export async function runProgram(
   addHistory(program);
   addRollback(program);
   addCancel(program);
+  addPlace(program);
   addLogs(program);
   addConsole(program);
   addDown(program, takeDown);

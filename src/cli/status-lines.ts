@@ -4,8 +4,20 @@ import { bytesText, cpuText, durationText, tableLines } from "./format.ts";
 
 const none = "–";
 
+/** Of its other threads too where these have others. */
+function coresText({ cores, emulator }: Status["boards"]["a"]["confinement"]): string {
+  const own = cores ?? "all";
+  return (emulator ?? "all") === own ? own : `${own}, emulator ${emulator ?? "all"}`;
+}
+
+/** Of a processor that both boards want. */
+function shareText({ sharePercent }: Status["boards"]["a"]["confinement"]): string {
+  if (sharePercent === null) return none;
+  return sharePercent === 0 ? "idle class" : sharePercent === 100 ? "full" : `${sharePercent} %`;
+}
+
 function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number): string[] {
-  const { role, version, slot, usage, dormantSince, dormantCpuNs } = board;
+  const { role, version, slot, usage, dormantSince, dormantCpuNs, confinement } = board;
   const dormant =
     dormantSince === null || dormantCpuNs === null
       ? undefined
@@ -17,6 +29,8 @@ function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number):
     slot ?? "empty",
     dormant ?? (usage === null ? none : cpuText(usage.cpuNs)),
     usage === null ? none : bytesText(usage.residentBytes),
+    coresText(confinement),
+    shareText(confinement),
   ];
 }
 
@@ -37,10 +51,12 @@ export function statusLines(status: Status, nowMs: number): string[] {
   ];
   if (stuck !== null) lines.push(`STUCK (${stuck.code}): ${stuck.reason}`);
   for (const { service, what } of troubles) lines.push(`TROUBLE with ${service}: ${what}`);
+  for (const name of ["a", "b"] as const)
+    for (const lack of boards[name].confinement.lacks) lines.push(`BOARD ${name.toUpperCase()}: ${lack}`);
   lines.push(
     "",
     ...tableLines([
-      ["board", "role", "version", "slot", "processor", "memory"],
+      ["board", "role", "version", "slot", "processor", "memory", "cores", "share"],
       boardRow("a", boards.a, nowMs),
       boardRow("b", boards.b, nowMs),
     ]),

@@ -1,6 +1,6 @@
 /** What a board's service card is told to be: its MAC address, addresses and gateways. */
 import type { BoardName } from "../board/board.ts";
-import type { BoardIdentity, CardAddress } from "../board/qemu/command-line.ts";
+import type { BoardIdentity, CardAddress } from "../board/identity.ts";
 import type {
   BoardAddresses,
   BridgedNetwork,

@@ -79,6 +79,14 @@ export interface CheckConfig {
   readonly failures: number;
 }
 
+/** Cores of the host; of a board that is not named: all. */
+export interface PlacementConfig {
+  /** Of a board's virtual processors, and of its other threads too unless `emulator` names theirs. */
+  readonly cores: Readonly<Partial<Record<"a" | "b", readonly number[]>>>;
+  /** Of the threads that emulate its devices and move its data. */
+  readonly emulator: Readonly<Partial<Record<"a" | "b", readonly number[]>>>;
+}
+
 export interface Config extends LeasedConfig {
   /** Absolute path of the file it came from. */
   readonly file: string;
@@ -87,7 +95,9 @@ export interface Config extends LeasedConfig {
   readonly stateDirectory: string;
   readonly trust: { readonly keyring: string; readonly formats: readonly "verity"[] };
   readonly boards: {
-    readonly kind: "qemu";
+    readonly kind: "qemu" | "container";
+    /** What runs containers. */
+    readonly runtime: "auto" | "crun" | "runc";
     readonly accelerator: "auto" | "kvm" | "tcg";
     readonly memoryBytes: number;
     readonly cpus: number;
@@ -98,7 +108,7 @@ export interface Config extends LeasedConfig {
     /** How long a board that says that it lives may be silent; `null`: nobody minds. */
     readonly watchdogMs: number | null;
   };
-  readonly placement: { readonly cores: Readonly<Partial<Record<"a" | "b", readonly number[]>>> };
+  readonly placement: PlacementConfig;
   readonly network: NetworkConfig;
   readonly services: readonly ServiceConfig[];
   /** Serial lines and streams. */
@@ -201,11 +211,16 @@ function identityAddress(text: string, gateway: string | undefined): IdentityAdd
   };
 }
 
+type Cores = NonNullable<NonNullable<ConfigDocument["placement"]>["cores"]>;
+
+function named({ a, b }: Cores = {}): PlacementConfig["cores"] {
+  return { ...(a === undefined ? {} : { a }), ...(b === undefined ? {} : { b }) };
+}
+
 /** Fills in the defaults. Relative paths are relative to the file. */
 export function toConfig(document: ConfigDocument, file: string): Config {
   const { boards, upgrade, placement } = document;
   const path = resolve(file);
-  const cores = placement?.cores;
   const services = (document.services ?? []).filter(isNetworkService);
   return {
     file: path,
@@ -217,7 +232,8 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       formats: document.trust["bundle-formats"] ?? ["verity"],
     },
     boards: {
-      kind: "qemu",
+      kind: boards.kind ?? "qemu",
+      runtime: boards.runtime ?? "auto",
       accelerator: boards.accelerator ?? "auto",
       memoryBytes: boards.memory,
       cpus: boards.cpus ?? 1,
@@ -225,12 +241,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       user: boards.user ?? "nobody",
       watchdogMs: boards.watchdog ?? null,
     },
-    placement: {
-      cores: {
-        ...(cores?.a === undefined ? {} : { a: cores.a }),
-        ...(cores?.b === undefined ? {} : { b: cores.b }),
-      },
-    },
+    placement: { cores: named(placement?.cores), emulator: named(placement?.emulator) },
     network: networkConfig(document.network, services),
     services: services.map(toService),
     lines: (document.services ?? []).filter(isLine).map(toLine),

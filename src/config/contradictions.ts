@@ -1,5 +1,6 @@
 /** What each value allows by itself and the values together do not. */
 import { isIPv6 } from "node:net";
+import { ofBoards } from "./board-contradictions.ts";
 import { cardName, defaultMarkMask } from "./config.ts";
 import type { Contradiction } from "./contradiction.ts";
 import { ofLeased } from "./leased-contradictions.ts";
@@ -22,7 +23,7 @@ export function contradictions(document: ConfigDocument): Contradiction[] {
     take(names, name, ["services", index, "name"], `another service is named ${name}`);
 
   found.push(...ofServices(document), ...ofMode(document), ...ofLines(document), ...ofLeased(document));
-  found.push(...tooFewBits(document));
+  found.push(...ofBoards(document), ...tooFewBits(document));
 
   const checks = new Set<string>();
   for (const [index, check] of (document.health ?? []).entries())

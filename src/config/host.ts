@@ -4,7 +4,9 @@ import { totalmem } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { findUser } from "../system/accounts.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
+import { hostCores } from "../system/host-cores.ts";
 import type { Config } from "./config.ts";
+import { placementFindings } from "./placement-findings.ts";
 
 /** Program → the Debian package that brings it. */
 const programs: Readonly<Record<string, string>> = {
@@ -19,7 +21,6 @@ const programs: Readonly<Record<string, string>> = {
   nft: "nftables",
   nsenter: "util-linux",
   openssl: "openssl",
-  "qemu-system-x86_64": "qemu-system-x86",
   setpriv: "util-linux",
   socat: "socat",
   ss: "iproute2",
@@ -29,6 +30,10 @@ const programs: Readonly<Record<string, string>> = {
   unshare: "util-linux",
   unsquashfs: "squashfs-tools",
 };
+
+/** Besides those, of boards that are machines; what runs containers is looked for by itself. */
+const machinePrograms: Readonly<Record<string, string>> = { "qemu-system-x86_64": "qemu-system-x86" };
+const containerPrograms: Readonly<Record<string, string>> = { tc: "iproute2" };
 
 /** What QEMU needs for itself and, under emulation, for its translated code, for each board. */
 const overheadBytes = 112 * 1024 * 1024;
@@ -41,11 +46,11 @@ const mebi = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)} MiB`;
 export async function hostFindings(config: Config, serving: boolean): Promise<Finding[]> {
   return [
     rights(),
-    await programFinding(),
+    await programFinding(config),
     await memoryFinding(config, serving),
     await roomFinding(config),
     await userFinding(config),
-    ...(await coreFindings(config)),
+    ...placementFindings(config, await hostCores()),
   ];
 }
 
@@ -65,17 +70,18 @@ function rights(): Finding {
   );
 }
 
-async function programFinding(): Promise<Finding> {
+async function programFinding({ boards }: Config): Promise<Finding> {
+  const needed = { ...programs, ...(boards.kind === "qemu" ? machinePrograms : containerPrograms) };
   const missing: [program: string, debianPackage: string][] = [];
-  for (const [program, debianPackage] of Object.entries(programs))
+  for (const [program, debianPackage] of Object.entries(needed))
     if (!(await isInstalled(program))) missing.push([program, debianPackage]);
-  if (missing.length === 0) return fine("PATH", `all ${Object.keys(programs).length} programs are there`);
+  if (missing.length === 0) return fine("PATH", `all ${Object.keys(needed).length} programs are there`);
   const told = missing.map(([program, debianPackage]) => `${program} (Debian package ${debianPackage})`);
   const packages = [...new Set(missing.map(([, debianPackage]) => debianPackage))].join(" ");
   return lacking("PATH", "missing-program", told.join(", "), `on Debian: apt-get install ${packages}`);
 }
 
-async function userFinding({ boards: { user }, file }: Config): Promise<Finding> {
+async function userFinding({ boards: { user, kind }, file }: Config): Promise<Finding> {
   const where = "boards.user";
   if (!(await isInstalled("getent")))
     return unseen(where, `${user} was not looked for without getent`, "install libc-bin");
@@ -85,13 +91,17 @@ async function userFinding({ boards: { user }, file }: Config): Promise<Finding>
     return lacking(where, "config-invalid", `${file}: boards.user: this host has no user ${user}`, remedy);
   }
   if (found.uid === 0)
-    return doubtful(where, "QEMU would run as root", "name an unprivileged user of its own");
+    return doubtful(
+      where,
+      kind === "qemu" ? "QEMU would run as root" : "root is nobody to give devices to",
+      "name an unprivileged user of its own",
+    );
   return fine(where, `${user} is user ${found.uid}`);
 }
 
 async function memoryFinding({ boards }: Config, serving: boolean): Promise<Finding> {
   const where = "boards.memory";
-  const needed = 2 * (boards.memoryBytes + overheadBytes);
+  const needed = 2 * (boards.memoryBytes + (boards.kind === "qemu" ? overheadBytes : 0));
   const both = `two boards need ${mebi(needed)}`;
   if (needed > totalmem())
     return lacking(where, "too-little-memory", `they need ${mebi(needed)}, the host has ${mebi(totalmem())}`);
@@ -138,37 +148,6 @@ async function nearest(directory: string): Promise<string> {
   for (let at = directory; at !== dirname(at); at = dirname(at))
     if (await allows(at, constants.F_OK)) return at;
   return "/";
-}
-
-async function coreFindings({ placement, file }: Config): Promise<Finding[]> {
-  const online = parseCores(await readFile("/sys/devices/system/cpu/online", "utf8").catch(() => ""));
-  const findings: Finding[] = [];
-  for (const [board, cores] of Object.entries(placement.cores)) {
-    const where = `placement.cores.${board}`;
-    const missing = cores.filter((core) => !online.has(core));
-    if (online.size === 0) findings.push(unseen(where, "this host does not tell its cores", "see lscpu"));
-    else if (missing.length === 0) findings.push(fine(where, `the host has ${cores.join(", ")}`));
-    else
-      findings.push(
-        lacking(
-          where,
-          "config-invalid",
-          `${file}: ${where}: this host has no core ${missing.join(", ")}`,
-          `it has ${[...online].join(", ")}`,
-        ),
-      );
-  }
-  return findings;
-}
-
-/** A list as the kernel prints it (cpuset(7), "List format"): `0-2,4`. */
-export function parseCores(text: string): ReadonlySet<number> {
-  const cores = new Set<number>();
-  for (const part of text.trim().split(",")) {
-    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part) ?? [];
-    for (let core = Number(from); core <= Number(to); core += 1) cores.add(core);
-  }
-  return cores;
 }
 
 async function allows(path: string, mode: number): Promise<boolean> {

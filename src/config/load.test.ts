@@ -35,6 +35,7 @@ test("a good file becomes a plain configuration with every default", () => {
     trust: { keyring: "/etc/twinboard/keyring.pem", formats: ["verity"] },
     boards: {
       kind: "qemu",
+      runtime: "auto",
       accelerator: "auto",
       memoryBytes: 268_435_456,
       cpus: 1,
@@ -42,7 +43,7 @@ test("a good file becomes a plain configuration with every default", () => {
       user: "nobody",
       watchdogMs: null,
     },
-    placement: { cores: {} },
+    placement: { cores: {}, emulator: {} },
     network: {
       mode: "routed",
       uplink: "up0",
@@ -86,7 +87,7 @@ test("the example of the documents is good, and names every section", () => {
   assert.ok("config" in result, JSON.stringify(result));
   const [web] = result.config.services;
   assert.equal(web !== undefined && "insidePort" in web ? web.insidePort : null, 8080);
-  assert.deepEqual(result.config.placement.cores, { a: [1], b: [1] });
+  assert.deepEqual(result.config.placement, { cores: { a: [1], b: [2, 3] }, emulator: { b: [0] } });
 });
 
 /** Each row: what is replaced in the good file, by what, and the mistakes that must be named, line and column included. */
@@ -168,10 +169,22 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     [/^f:10:28: services\[0\]\.protocol: expected one of tcp, udp, icmp, not "sctp"$/],
   ],
   [
-    "containers",
+    "an accelerator for containers",
     "memory: 256MiB",
-    "memory: 256MiB\n  kind: container",
-    [/^f:7:9: boards\.kind: container is not supported by this version/],
+    "memory: 256MiB\n  kind: container\n  accelerator: tcg",
+    [/^f:8:16: boards\.accelerator: means nothing here, only for boards of kind qemu$/],
+  ],
+  [
+    "a runtime for machines",
+    "memory: 256MiB",
+    "memory: 256MiB\n  runtime: crun",
+    [/^f:7:12: boards\.runtime: means nothing here, only for boards of kind container$/],
+  ],
+  [
+    "another runtime",
+    "memory: 256MiB",
+    "memory: 256MiB\n  kind: container\n  runtime: lxc",
+    [/^f:8:12: boards\.runtime: expected one of auto, crun, runc, not "lxc"$/],
   ],
   ["no uplink", "uplink: up0", "mode: routed", [/^f:7:1: network\.uplink: is missing, mode routed needs it/]],
   [

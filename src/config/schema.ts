@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
+import { parseCoreList } from "../system/core-list.ts";
 import { isLeased, type LeasedService, leasedService } from "./leased-schema.ts";
 import { isLine, type LineService, lineService } from "./line-schema.ts";
 import { addressAt, isAddress, isLinkLocal6, networkOf, parsePrefix, unfitness } from "./network-address.ts";
@@ -61,9 +62,17 @@ const check = section({
     context.addIssue({ code: "custom", message: "expected exactly one of http and tcp" });
 });
 
-const cores = z
-  .array(whole(0, 4095), "expected a list of core numbers, such as [1]")
-  .min(1, "expected at least one core");
+/** A list of numbers, or one as the kernel prints it. */
+const cores = z.unknown().transform((raw, context): readonly number[] => {
+  const text = Array.isArray(raw) ? raw.join(",") : typeof raw === "number" ? String(raw) : raw;
+  const plain = !Array.isArray(raw) || raw.every((core) => Number.isInteger(core));
+  const list = plain && typeof text === "string" ? parseCoreList(text) : undefined;
+  if (list !== undefined && list.length > 0) return list;
+  const message = 'expected at least one core from 0 to 4095: a list such as [1, 3], or "2-3,5"';
+  context.addIssue({ code: "custom", message, input: raw });
+  return z.NEVER;
+});
+const coresOfBoards = section({ a: cores.optional(), b: cores.optional() });
 
 /** /29 is the smallest prefix with addresses for the host and both boards beside the network's own and the broadcast. */
 const boardsPrefix = z.string().refine((text) => {
@@ -162,7 +171,8 @@ export const documentSchema = section({
     "key-purpose": later("key-purpose").optional(),
   }),
   boards: section({
-    kind: choice(["qemu"], ["container"]).optional(),
+    kind: choice(["qemu", "container"], []).optional(),
+    runtime: choice(["auto", "crun", "runc"], []).optional(),
     accelerator: choice(["auto", "kvm", "tcg"], []).optional(),
     memory: size("256MiB", 32 * mebi, 1024 * 1024 * mebi),
     cpus: whole(1, 64).optional(),
@@ -177,7 +187,7 @@ export const documentSchema = section({
       b: later("a slot of one's own choice").optional(),
     }).optional(),
   }),
-  placement: section({ cores: section({ a: cores.optional(), b: cores.optional() }).optional() }).optional(),
+  placement: section({ cores: coresOfBoards.optional(), emulator: coresOfBoards.optional() }).optional(),
   network: section({
     mode: choice(["routed", "bridged", "two-cards", "none"], []).optional(),
     uplink: card.optional(),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { contentBytes } from "./content.ts";
+import { contentBytes, neededClasses } from "./content.ts";
 
 const image = (label: string) => ({
   class: label,
@@ -11,6 +11,7 @@ const image = (label: string) => ({
 
 test("what a board cannot boot is refused by its manifest alone", () => {
   assert.equal(contentBytes(["kernel", "rootfs"].map(image), 200), 200);
+  assert.equal(contentBytes([image("rootfs")], 100, neededClasses.container), 100);
   assert.equal(contentBytes(["kernel", "initrd", "rootfs"].map(image), 300), 300);
   for (const [classes, told] of [
     [["kernel", "initrd"], /class rootfs/],

@@ -7,7 +7,7 @@ import { openBundle } from "../bundle/file.ts";
 import { checkPayload, imageContent } from "../bundle/payload.ts";
 import { TwinboardError } from "../errors.ts";
 import { syncDirectory } from "../system/files.ts";
-import { contentBytes, imageClasses, slotContent } from "./content.ts";
+import { contentBytes, imageClasses, neededClasses, slotContent } from "./content.ts";
 import { readBackImage, writeImage } from "./image-file.ts";
 import type { InstallProgress, Slot, SlotContent } from "./slot.ts";
 
@@ -15,14 +15,19 @@ export class DirectorySlot implements Slot {
   readonly #directory: string;
   readonly #capacityBytes: number;
 
-  /** The directory is the slot's alone, and is made when it is missing. */
-  constructor(directory: string, capacityBytes: number) {
+  readonly #kind: keyof typeof neededClasses;
+
+  /** The directory is the slot's alone, and is made when it is missing. @param kind of the boards that are to boot from it. */
+  constructor(directory: string, capacityBytes: number, kind: keyof typeof neededClasses = "qemu") {
+    this.#kind = kind;
     this.#directory = resolve(directory);
     this.#capacityBytes = capacityBytes;
   }
 
   async accept(bundle: SignedBundle): Promise<void> {
-    await this.#makeRoomFor(contentBytes(bundle.manifest.images, this.#capacityBytes));
+    await this.#makeRoomFor(
+      contentBytes(bundle.manifest.images, this.#capacityBytes, neededClasses[this.#kind]),
+    );
   }
 
   /** Progress counts each byte three times: checked in the bundle, written, read back. A bundle that does not hold is found before anything is written. */
@@ -32,7 +37,7 @@ export class DirectorySlot implements Slot {
     signal: AbortSignal,
   ): Promise<SlotContent> {
     signal.throwIfAborted();
-    const imageBytes = contentBytes(bundle.manifest.images, this.#capacityBytes);
+    const imageBytes = contentBytes(bundle.manifest.images, this.#capacityBytes, neededClasses[this.#kind]);
     await this.#makeRoomFor(imageBytes);
     const totalBytes = bundle.payloadBytes + 2 * imageBytes;
     let bytes = 0;

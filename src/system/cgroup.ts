@@ -5,6 +5,7 @@
 import { access, constants, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
+import { processStartTicks } from "./host.ts";
 
 /** How a board is kept out of the other's way, best first; `none`: this host offers no way, and both get equal shares. */
 export type PriorityWay = "cpu.idle" | "cpu.weight" | "cpu.shares" | "none";
@@ -50,9 +51,67 @@ export async function makeCpuGroup(name: string, root = "/sys/fs/cgroup"): Promi
 export async function setCpuPriority(group: CpuGroup, priority: "background" | "service"): Promise<void> {
   const { way, path } = group;
   if (way === "none" || path === undefined) return;
-  const background = priority === "background";
-  if (way === "cpu.idle") await writeFile(join(path, way), background ? "1" : "0");
-  else await writeFile(join(path, way), shares[way][background ? 0 : 1]);
+  if (priority === "service") return await setCpuShare(group, 100);
+  if (way === "cpu.idle") await writeFile(join(path, way), "1");
+  else await writeFile(join(path, way), shares[way][0]);
+}
+
+/** Takes the group's processes out of the idle class and gives them so many percent of a full weight, 1 to 100. Repeatable. */
+export async function setCpuShare({ way, path }: CpuGroup, percent: number): Promise<void> {
+  if (way === "none" || path === undefined) return;
+  // Without the idle class the weight is the normal one; one that was set before stays if the class is what it was.
+  if (way === "cpu.idle") await writeFile(join(path, way), "0");
+  const weights = (await isThere(join(path, "cpu.weight"))) ? "cpu.weight" : "cpu.shares";
+  // A tree may have the class and no weights.
+  if (!(await isThere(join(path, weights)))) return;
+  await writeFile(join(path, weights), String(Math.round((Number(shares[weights][1]) * percent) / 100)));
+}
+
+/** Percent of a full weight that the group has now, by the kernel's account; 0 of the idle class, `undefined` without a group. */
+export async function cpuShare({ path }: CpuGroup): Promise<number | undefined> {
+  if (path === undefined) return undefined;
+  const value = async (file: string): Promise<number | undefined> => {
+    const text = await readFile(join(path, file), "utf8").catch(() => undefined);
+    return text === undefined ? undefined : Number(text);
+  };
+  if ((await value("cpu.idle")) === 1) return 0;
+  for (const weights of ["cpu.weight", "cpu.shares"] as const) {
+    const weight = await value(weights);
+    if (weight !== undefined) return Math.round((100 * weight) / Number(shares[weights][1]));
+  }
+  return undefined;
+}
+
+/**
+ * Threads of these processes that are in none of these groups, whose directories are given: the process of each. None of a process that is
+ * gone, and none where there are no such groups.
+ */
+export async function threadsOutside(paths: readonly string[], pids: readonly number[]): Promise<number[]> {
+  // First the threads and then the groups: one that begins in between is missed, and not taken for one that has left.
+  const threads: [pid: number, thread: string][] = [];
+  for (const pid of pids)
+    for (const thread of await readdir(`/proc/${pid}/task`).catch(() => [])) threads.push([pid, thread]);
+  const members = (await Promise.all(paths.map(threadsIn))).filter((group) => group !== undefined);
+  if (members.length === 0) return [];
+  const inside = new Set(members.flat());
+  const outside: number[] = [];
+  // One that has ended meanwhile is in none.
+  for (const [pid, thread] of threads)
+    if (!inside.has(thread) && (await processStartTicks(Number(thread))) !== undefined) outside.push(pid);
+  return outside;
+}
+
+async function threadsIn(path: string): Promise<string[] | undefined> {
+  for (const file of ["tasks", "cgroup.threads"]) {
+    const text = await readFile(join(path, file), "utf8").catch(() => undefined);
+    if (text !== undefined) return text.split("\n");
+  }
+  return undefined;
+}
+
+/** Puts a process with all its threads into the group. Repeatable. */
+export async function joinGroup(path: string, pid: number): Promise<void> {
+  await writeFile(join(path, "cgroup.procs"), String(pid));
 }
 
 /** Removes the group, which must be empty. Repeatable. */

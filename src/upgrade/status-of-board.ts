@@ -25,6 +25,7 @@ export async function statusOfBoard(of: {
     usage,
     dormantSince: asleep?.since ?? null,
     dormantCpuNs: asleep === null || usage === null ? null : usage.cpuNs - asleep.cpuNs,
+    confinement: await board.confinement(),
   };
 }
 

@@ -1,5 +1,5 @@
 /** What `status` tells of a system. */
-import type { BoardName, BoardUsage } from "../board/board.ts";
+import type { BoardConfinement, BoardName, BoardUsage } from "../board/board.ts";
 import type { DrainResult, Trouble } from "../service/service.ts";
 import type { SlotMark } from "../slot/slot.ts";
 import type { Outcome, PhaseName, ProgressEvent, StoryKind } from "./record.ts";
@@ -18,6 +18,8 @@ export interface BoardStatus {
   readonly dormantSince: number | null;
   /** Processor time since it went dormant; `null` unless dormant. */
   readonly dormantCpuNs: number | null;
+  /** On which cores it runs, and what the host does not do for it. */
+  readonly confinement: BoardConfinement;
 }
 
 export interface StoryStatus {

@@ -1,5 +1,11 @@
 /** One pair of boards and the service they provide: what can be asked of them. */
-import { type BoardConsole, type BoardName, boardNames, otherBoard } from "../board/board.ts";
+import {
+  type BoardConsole,
+  type BoardName,
+  type BoardPlacement,
+  boardNames,
+  otherBoard,
+} from "../board/board.ts";
 import type { BundleSource } from "../delivery/delivery.ts";
 import { TwinboardError } from "../errors.ts";
 import type { NotedFacts } from "./facts.ts";
@@ -119,6 +125,13 @@ export class System {
       (record) => stories.perform([record], source, (scene) => runStory(scene, null)),
     );
     return { id: first.story };
+  }
+
+  /** Moves the boards to other cores of the host; no story moves meanwhile. Errors: `busy`; those of `Board.place`. */
+  async place(placements: Readonly<Record<BoardName, BoardPlacement>>, signal: AbortSignal): Promise<void> {
+    await this.#stories.reserve(async () => {
+      for (const name of boardNames) await this.#parts.boards[name].place(placements[name], signal);
+    }, nothing);
   }
 
   /** Ends the story that is under way, cleanly. Errors: `nothing-to-cancel`, `too-late-to-cancel`. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Board, BoardEvent } from "../../src/board/board.ts";
+import type { Board, BoardConfinement, BoardEvent } from "../../src/board/board.ts";
 import { orAborted } from "../../src/system/abort.ts";
 import { consoleContract } from "./board-console.ts";
 import { devicesContract } from "./board-devices.ts";
@@ -52,8 +52,14 @@ export function boardContract(
         await rejects(board.start(software(), signal), "board-start-failed");
         assert.deepEqual(await board.inspect(), running, "a second instance leaves the first alone");
         for (const _ of [1, 2]) assert.deepEqual(await board.ready(signal), { version: start.version });
-        for (const priority of ["service", "service", "background"] as const)
+        for (const priority of ["service", "service", "background"] as const) {
           await board.setPriority(priority);
+          const { sharePercent } = await board.confinement();
+          // How small a small share is, the host's kernel says.
+          assert.ok(
+            sharePercent === null || (priority === "service" ? sharePercent === 100 : sharePercent < 5),
+          );
+        }
         for (const _ of [1, 2]) await board.pause(signal);
         assert.deepEqual(await board.inspect(), { ...running, state: "dormant" });
         await board.start(start, signal);
@@ -63,6 +69,37 @@ export function boardContract(
         assert.deepEqual(await board.ready(signal), { version: start.version });
         for (const _ of [1, 2]) await board.stop(signal);
         assert.deepEqual(await board.inspect(), { state: "off" });
+      },
+    );
+
+    on(
+      "it is placed while it is off, runs and sleeps, and is not woken for that; each of it may be repeated",
+      async ({ board, software }, signal) => {
+        const all = { cores: null, emulator: null };
+        const first = { cores: [0], emulator: null };
+        for (const _ of [1, 2]) await board.place(first, signal);
+        const here = { cores: "0", emulator: "0", lacks: [] };
+        assert.deepEqual(placed(await board.confinement()), here, "off: what it will get");
+        await board.start(software(), signal);
+        assert.deepEqual(placed(await board.confinement()), here);
+        await board.ready(signal);
+        await board.place(all, signal);
+        const everywhere = placed(await board.confinement());
+        await board.pause(signal);
+        const asleep = await settledUsage(board, signal);
+        for (const _ of [1, 2]) await board.place(first, signal);
+        assert.deepEqual(placed(await board.confinement()), here);
+        assert.deepEqual(
+          [(await board.inspect()).state, (await usage(board)).cpuNs],
+          ["dormant", asleep.cpuNs],
+          "a board that is moved sleeps on",
+        );
+        await board.resume(signal);
+        assert.deepEqual(placed(await board.confinement()), here);
+        await board.place(all, signal);
+        assert.deepEqual(placed(await board.confinement()), everywhere);
+        await board.stop(signal);
+        assert.deepEqual(placed(await board.confinement()), { cores: null, emulator: null, lacks: [] });
       },
     );
 
@@ -144,7 +181,7 @@ export function boardContract(
         await board.ready(signal);
         await die(cause);
         const told = await orAborted(death.promise, signal);
-        assert.ok(told.type === "died" && told.cause === cause && told.detail !== "");
+        assert.ok(told.type === "died" && told.cause === cause && told.detail !== "", JSON.stringify(told));
         const essential = events
           .map(({ type }) => type)
           .filter((type) => type === "ready" || type === "died");
@@ -254,6 +291,10 @@ export function boardContract(
       await assert.rejects(board.runHook("activate", AbortSignal.abort(enough)), enough);
     });
   });
+}
+
+function placed({ cores, emulator, lacks }: BoardConfinement): Omit<BoardConfinement, "sharePercent"> {
+  return { cores, emulator, lacks };
 }
 
 async function usage(board: Board): Promise<{ readonly cpuNs: number; readonly residentBytes: number }> {

@@ -106,3 +106,39 @@ test("status --watch on a terminal is drawn in place, and the cursor comes back"
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
   assert.match(stdout, /\u001b\[\?25l.*\u001b\[8A\r.*\u001b\[\?25h/s);
 });
+
+test("status tells on which cores the boards run, and what the host does not do for them", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const { boards } = await daemon.system.status();
+  const lacks = ["2 threads may use other cores than configured (worker)"];
+  daemon.system.changes = {
+    boards: {
+      a: { ...boards.a, confinement: { cores: "2-3", emulator: "0", sharePercent: 100, lacks } },
+      b: { ...boards.b, confinement: { cores: "1", emulator: "1", sharePercent: 0, lacks: [] } },
+    },
+  };
+  const { stdout } = await runCommand(["status", "--socket", daemon.socket]);
+  assert.match(stdout, /\nBOARD A: 2 threads may use other cores than configured \(worker\)\n/);
+  assert.match(stdout, /^a .* 2-3, emulator 0 {2}full$/m);
+  assert.match(stdout, /^b .* 1 {16}idle class$/m);
+});
+
+test("place tells where the boards are now, and what waits for the daemon's next start; or why not", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const refused = await runCommand(["place", "--socket", daemon.socket]);
+  assert.equal(refused.exitCode, 2);
+  assert.match(refused.stderr, /another story is under way/);
+  const placed = {
+    boards: { a: { cores: "2-3", emulator: "0" }, b: { cores: null, emulator: null } },
+    otherChanges: true,
+  };
+  daemon.placed = () => Promise.resolve(placed);
+  const { exitCode, stdout } = await runCommand(["place", "--socket", daemon.socket]);
+  assert.equal(exitCode, 0);
+  assert.equal(
+    stdout,
+    "Board a uses cores 2-3, its emulator cores 0.\nBoard b uses all cores.\nThe file says more than it did: that waits for the daemon's next start.\n",
+  );
+  const json = await runCommand(["place", "--json", "--socket", daemon.socket]);
+  assert.deepEqual(JSON.parse(json.stdout), placed);
+});

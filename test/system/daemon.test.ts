@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { StoryList } from "../../src/api/report-schemas.ts";
+import type { Status } from "../../src/api/schemas.ts";
 import { ReportFiles } from "../../src/report/files.ts";
 import { systemNames } from "../../src/system/names.ts";
 import { run } from "../../src/system/process.ts";
@@ -237,3 +238,37 @@ test("mistakes in the configuration: all of them, as editors read them", async (
     [`${file}:5:19`, `${file}:8:5`, `${file}:8:7`],
   );
 });
+
+async function coresOfBoards(): Promise<unknown> {
+  const { boards } = JSON.parse((await ask("status", "--json")).stdout) as Status;
+  return [boards.a.confinement.cores, boards.b.confinement.cores];
+}
+
+test(
+  "place: the file is read again, cores that are not there are refused, and the rest of it waits",
+  withRoot,
+  async () => {
+    const daemon = await serving();
+    const text = configuration(link.card);
+    try {
+      assert.deepEqual(await coresOfBoards(), [null, null]);
+      await writeFile(config, `${text}placement: { cores: { a: "0", b: [0] } }\n`);
+      const placed = await ask("place");
+      assert.equal(placed.exitCode, 0, placed.stderr);
+      assert.equal(placed.stdout, "Board a uses cores 0.\nBoard b uses cores 0.\n");
+      assert.deepEqual(await coresOfBoards(), ["0", "0"]);
+      await writeFile(config, `${text}placement: { cores: { a: "4000" } }\n`);
+      const refused = await ask("place");
+      assert.equal(refused.exitCode, 2);
+      assert.match(refused.stderr, /placement\.cores\.a: this host has no core 4000/);
+      assert.deepEqual(await coresOfBoards(), ["0", "0"], "nothing was moved");
+      await writeFile(config, text.replace("64MiB", "65MiB"));
+      assert.match((await ask("place")).stdout, /^Board a uses all cores\.\n.*\nThe file says more/);
+      assert.deepEqual(await coresOfBoards(), [null, null]);
+    } finally {
+      await writeFile(config, text);
+      await ask("down");
+      await daemon.ended;
+    }
+  },
+);

@@ -1,31 +1,13 @@
 /** The machine that a board is, as QEMU's command line. Pure: the same board and start give the same words. */
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardDevice, BoardName } from "../board.ts";
+import type { BoardIdentity, CardAddress } from "../identity.ts";
 import { type BoardLine, lineArguments, lineKernelArguments, socketChardev } from "./line-ports.ts";
 
 export const qemuProgram = "qemu-system-x86_64";
 export const qemuPackage = "qemu-system-x86";
 
 export type Accelerator = "kvm" | "tcg";
-
-/** What the board's service card is told to be. */
-export interface BoardIdentity {
-  readonly mac: string;
-  /** Without one the board is told none of that family. */
-  readonly ipv4?: CardAddress;
-  readonly ipv6?: CardAddress;
-  /**
-   * *link*: the host itself is at the other end. *shared*: others are on the wire, and the host says nothing on its end of the card.
-   * *own*: the card is a PCI device of the host's that the board has for itself, and the MAC address is one to take on.
-   */
-  readonly wire: "link" | "shared" | { readonly ownPci: string };
-}
-
-export interface CardAddress {
-  /** With its prefix: `10.231.0.2/29`. */
-  readonly address: string;
-  readonly gateway?: string;
-}
 
 export interface Machine {
   readonly name: BoardName;

@@ -1,9 +1,9 @@
 /** What boards that are QEMU machines need of their host: KVM or emulation, a tap, a control group for each. Changes nothing. */
 import { access } from "node:fs/promises";
 import { TwinboardError } from "../../errors.ts";
-import { lookForCpuGroups } from "../../system/cgroup.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
 import { run } from "../../system/process.ts";
+import { groupFindings } from "../groups-finding.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { type Accelerator, qemuProgram } from "./command-line.ts";
 
@@ -16,7 +16,7 @@ export async function machineFindings(
   return [
     await acceleratorFinding(accelerator, signal, cachePath),
     await tapFinding(signal),
-    await groupFinding(),
+    ...(await groupFindings()),
   ];
 }
 
@@ -63,21 +63,4 @@ async function tapFinding(signal: AbortSignal): Promise<Finding> {
       "modprobe tun",
     );
   }
-}
-
-async function groupFinding(): Promise<Finding> {
-  const { way, reason, tree } = await lookForCpuGroups();
-  const where = "/sys/fs/cgroup";
-  if (way === "none")
-    return doubtful(
-      where,
-      `a board that boots is not kept out of the other's way: ${reason}`,
-      "mount cgroup2 with its cpu controller, where the daemon can write to it",
-    );
-  if (reason === "") return fine(where, `${tree}: a board that boots yields to everything else, by ${way}`);
-  return doubtful(
-    where,
-    `${tree}: a board that boots yields by ${way} only: ${reason}`,
-    "use Linux 5.15 or later",
-  );
 }

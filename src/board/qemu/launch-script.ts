@@ -14,8 +14,8 @@ export interface ScriptArguments {
   readonly gid: number;
   /** The machine's directory, absolute; the script's own working directory is the record directory. */
   readonly directory: string;
-  /** Directory of the board's control group, or nothing. */
-  readonly groupPath: string;
+  /** Directories of the board's control groups, with colons between them; or nothing. */
+  readonly groupPaths: string;
   /** Blocks of 512 bytes that a file of the machine's may have (POSIX, ulimit). */
   readonly fileBlocks: number;
   /** Name of the VFIO group of a card that is passed through, or nothing. */
@@ -23,8 +23,8 @@ export interface ScriptArguments {
 }
 
 export function scriptArguments(words: ScriptArguments): string[] {
-  const { uid, gid, directory, groupPath, fileBlocks, vfioGroup } = words;
-  return [String(uid), String(gid), directory, groupPath, String(fileBlocks), vfioGroup];
+  const { uid, gid, directory, groupPaths, fileBlocks, vfioGroup } = words;
+  return [String(uid), String(gid), directory, groupPaths, String(fileBlocks), vfioGroup];
 }
 
 /**
@@ -32,16 +32,20 @@ export function scriptArguments(words: ScriptArguments): string[] {
  * starts them; one that is just ending is waited for. Where an earlier machine could write, root does not: its directory is moved away,
  * emptied with that machine's rights, and a new one is the user's only when root has done its work there. Only systems with udev let other
  * users open /dev/net/tun: in a mount namespace of its own the machine gets a node that it may open, and a tap's owner is all the right
- * that it needs (tun(4)). The same for a card that is passed through, whose device may write to all of the board's memory: it is locked.
+ * that it needs (tun(4)). The same for a card that is passed through, whose device may write to all of the board's memory: it is locked. A machine that a
+ * control group does not take runs all the same, and the daemon tells.
  */
 export const launchScript = `set -e
-uid=$1 gid=$2 directory=$3 group=$4 fileBlocks=$5 vfio=$6
+uid=$1 gid=$2 directory=$3 groups=$4 fileBlocks=$5 vfio=$6
 shift 6
 : >>${lockFile}
 exec 9<${lockFile}
 flock -w 2 9 || exit ${lockedExitCode}
 echo "$$ $(cut -d ' ' -f 22 "/proc/$$/stat")" >${processFile}
-[ -z "$group" ] || echo "$$" >"$group/cgroup.procs"
+before=$IFS
+IFS=:
+for group in $groups; do echo "$$" >"$group/cgroup.procs" || :; done
+IFS=$before
 mkdir -p dev
 mount -t tmpfs -o size=4k,mode=0755,noexec,nosuid none dev
 mknod -m 600 dev/tun c 10 200

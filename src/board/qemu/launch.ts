@@ -2,8 +2,10 @@
 import { spawn } from "node:child_process";
 import { constants, type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { TwinboardError } from "../../errors.ts";
+import { coreListText } from "../../system/core-list.ts";
 import { passableDevice } from "../../system/pci.ts";
 import type { BoardStart } from "../board.ts";
+import { consoleHardLimitBytes } from "../console.ts";
 import type { MachineUser } from "./board-directories.ts";
 import {
   type Machine,
@@ -12,11 +14,21 @@ import {
   qemuProgram,
   translationCacheBytes,
 } from "./command-line.ts";
-import { consoleHardLimitBytes } from "./console.ts";
 import { launchScript, scriptArguments } from "./launch-script.ts";
 
 /** Resident bytes of QEMU besides the board's memory and the translation cache. */
 const ownBytes = 48 * 1024 * 1024;
+
+/** For the kernel's account of it: stacks, tables of pages, buffers of cards and disks that are on their way. */
+const spareBytes = 64 * 1024 * 1024;
+const perProcessorBytes = 8 * 1024 * 1024;
+
+/** Most that a machine takes of its host while nothing is wrong with it. */
+export function machineLimitBytes(machine: Pick<Machine, "memoryBytes" | "cpus" | "accelerator">): number {
+  const { memoryBytes, cpus, accelerator } = machine;
+  const cache = accelerator === "tcg" ? translationCacheBytes : 0;
+  return memoryBytes + ownBytes + cache + spareBytes + cpus * perProcessorBytes;
+}
 
 export interface Launch {
   readonly machine: Omit<Machine, "initrd" | "diskIo">;
@@ -26,10 +38,10 @@ export interface Launch {
   /** The record directory, which exists. */
   readonly records: string;
   readonly user: MachineUser;
-  /** Cores that the board may use; all if empty. */
+  /** Cores that its first thread may use, and all that this begins; all if empty. */
   readonly cores: readonly number[];
-  /** Directory of the board's control group, if the host has one. */
-  readonly groupPath: string | undefined;
+  /** Directories of the board's control groups, those that the host has. */
+  readonly groupPaths: readonly string[];
   readonly console: FileHandle;
   readonly stderrPath: string;
 }
@@ -86,13 +98,13 @@ export async function launch(options: Launch): Promise<{ readonly exit: Promise<
 }
 
 function wrap(options: Launch, groups: string[], vfioGroup: string, words: readonly string[]): string[] {
-  const { user, cores, groupPath = "", directory } = options;
+  const { user, cores, groupPaths, directory } = options;
   const fileBlocks = consoleHardLimitBytes / 512;
   return [
     ["--mount", "--propagation", "slave"],
     ["sh", "-c", launchScript, "twinboard-board"],
-    scriptArguments({ ...user, directory, groupPath, fileBlocks, vfioGroup }),
-    ...(cores.length > 0 ? ["taskset", "-c", cores.join(",")] : []),
+    scriptArguments({ ...user, directory, groupPaths: groupPaths.join(":"), fileBlocks, vfioGroup }),
+    ...(cores.length > 0 ? ["taskset", "-c", coreListText(cores)] : []),
     ["setpriv", "--reuid", String(user.uid), "--regid", String(user.gid), ...groups],
     ["--inh-caps", "-all", "--ambient-caps", "-all", "--bounding-set", "-all", "--no-new-privs"],
     qemuProgram,

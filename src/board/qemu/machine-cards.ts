@@ -6,7 +6,7 @@ import type { SystemNames } from "../../system/names.ts";
 import { createTap, deleteTap, openTaps, shutTaps } from "../../system/tap.ts";
 import { WaitingIp } from "../../system/waiting-ip.ts";
 import type { BoardName } from "../board.ts";
-import type { BoardIdentity } from "./command-line.ts";
+import type { BoardIdentity } from "../identity.ts";
 
 export interface MachineCardsOptions {
   readonly name: BoardName;

@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { orAborted } from "../../system/abort.ts";
 import type { BoardEvent } from "../board.ts";
+import { Watchdog } from "../watchdog.ts";
 import { watchdogArgument } from "./command-line.ts";
 import type { MachineMarks } from "./machine-marks.ts";
 import { isAlive, kernelCommandLineOf, type MachineProcess } from "./machine-process.ts";
 import type { MachineSockets } from "./machine-sockets.ts";
 import { type Death, Session } from "./session.ts";
-import { Watchdog } from "./watchdog.ts";
 
 export interface MachineWatchOptions {
   readonly sockets: MachineSockets;

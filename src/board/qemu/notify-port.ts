@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { TwinboardError } from "../../errors.ts";
 import { orAborted } from "../../system/abort.ts";
-import { type GuestMessage, GuestMessageReader } from "./guest-message.ts";
+import { type GuestMessage, GuestMessageReader } from "../guest-message.ts";
 
 export class NotifyPort {
   readonly #socket: Socket;

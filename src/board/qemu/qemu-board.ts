@@ -2,19 +2,27 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
-import { type CpuGroup, makeCpuGroup, removeCpuGroup, setCpuPriority } from "../../system/cgroup.ts";
+import type { CpuGroup } from "../../system/cgroup.ts";
 import type { SystemNames } from "../../system/names.ts";
 import type {
   Board,
   BoardCondition,
+  BoardConfinement,
   BoardConsole,
   BoardDevice,
   BoardEvent,
   BoardName,
+  BoardPlacement,
   BoardStart,
   BoardUsage,
   HookName,
 } from "../board.ts";
+import type { Confinement } from "../confinement.ts";
+import { ConsoleLog } from "../console.ts";
+import { ConsoleAttachment } from "../console-attachment.ts";
+import { ConsoleSeat } from "../console-seat.ts";
+import type { BoardIdentity } from "../identity.ts";
+import { requirePrograms } from "../programs.ts";
 import { awaitStart, startFailed } from "./awaited-start.ts";
 import type { ClockSetting } from "./board-clock.ts";
 import {
@@ -24,36 +32,36 @@ import {
   recordDirectory,
   removeDirectories,
 } from "./board-directories.ts";
-import { type Accelerator, type BoardIdentity, type CanController, consolePipe } from "./command-line.ts";
-import { ConsoleLog } from "./console.ts";
-import { ConsoleAttachment } from "./console-attachment.ts";
-import { ConsoleSeat } from "./console-seat.ts";
-import { launch, neededPrograms } from "./launch.ts";
+import { type Accelerator, type CanController, consolePipe } from "./command-line.ts";
+import { launch, machineLimitBytes, neededPrograms } from "./launch.ts";
 import { processFile } from "./launch-script.ts";
 import type { BoardLine } from "./line-ports.ts";
 import { MachineCards } from "./machine-cards.ts";
+import { machineCondition } from "./machine-condition.ts";
+import { machineConfinement } from "./machine-confinement.ts";
 import { MachineDevices } from "./machine-devices.ts";
+import { MachineGroups } from "./machine-groups.ts";
 import { MachineMarks } from "./machine-marks.ts";
 import {
   endMachineProcess,
   findMachineProcess,
-  isAlive,
   type MachineProcess,
   machineUsage,
 } from "./machine-process.ts";
 import { MachineSleep } from "./machine-sleep.ts";
 import { MachineSockets } from "./machine-sockets.ts";
 import { MachineWatch } from "./machine-watch.ts";
-import { requirePrograms } from "./programs.ts";
 import type { Session } from "./session.ts";
 
 export interface QemuBoardOptions {
   readonly name: BoardName;
   readonly names: SystemNames;
   readonly memoryBytes: number;
+  /** Most that the board's process may take of the host; what it needs if it is left out. */
+  readonly memoryLimitBytes?: number;
   readonly cpus: number;
-  /** Cores of the host that the board may use; all of them if it is left out. */
-  readonly cores?: readonly number[];
+  /** Until `place` says otherwise; all cores if it is left out. */
+  readonly placement?: BoardPlacement;
   readonly accelerator: Accelerator;
   /** Whom QEMU runs as. */
   readonly user: MachineUser;
@@ -70,7 +78,6 @@ export interface QemuBoardOptions {
 }
 
 const stopTimeoutMs = 60_000;
-const statusTimeoutMs = 1000;
 
 export class QemuBoard implements Board {
   readonly name: BoardName;
@@ -78,17 +85,17 @@ export class QemuBoard implements Board {
   readonly #options: QemuBoardOptions;
   readonly #directory: string;
   readonly #records: string;
-  readonly #groupName: string;
   readonly #console: ConsoleLog;
   readonly #stderrPath: string;
   readonly #marks: MachineMarks;
   readonly #cards: MachineCards;
   readonly #watch: MachineWatch;
   readonly #sleep: MachineSleep;
+  readonly #groups: MachineGroups;
+  readonly #confinement: Confinement;
   readonly #seat: ConsoleSeat;
   readonly #devices: MachineDevices;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
-  #cpuGroup: CpuGroup | undefined;
 
   constructor(options: QemuBoardOptions) {
     const { name, names, stateDirectory } = options;
@@ -97,11 +104,14 @@ export class QemuBoard implements Board {
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
     this.#directory = machineDirectory(names, name);
     this.#records = recordDirectory(names, name);
-    this.#groupName = `twinboard-${names.system}-${name}`;
     this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
     this.#marks = new MachineMarks(this.#records);
     this.#cards = new MachineCards(options);
+    const { placement, cpus, memoryLimitBytes = machineLimitBytes(options) } = options;
+    this.#groups = new MachineGroups(`twinboard-${names.system}-${name}`, memoryLimitBytes);
+    const find = async (): Promise<MachineProcess | undefined> => await this.#machine();
+    this.#confinement = machineConfinement({ groups: this.#groups, placement, cpus, find });
     this.#seat = new ConsoleSeat(name);
     this.#devices = new MachineDevices({
       nodes: names.deviceNode(""),
@@ -121,7 +131,10 @@ export class QemuBoard implements Board {
         if (event.type === "died") this.#seat.clear();
         for (const listener of this.#listeners) listener(event);
       },
-      tend: () => this.#console.trim(),
+      tend: async () => {
+        await this.#console.trim();
+        await this.#confinement.tend();
+      },
       watchdogMs: options.watchdogMs,
     });
     this.#sleep = new MachineSleep({ marks: this.#marks, cards: this.#cards, watch: this.#watch });
@@ -129,7 +142,7 @@ export class QemuBoard implements Board {
 
   /** By what means `setPriority` works on this host, once the board was set up. */
   get priority(): CpuGroup | undefined {
-    return this.#cpuGroup;
+    return this.#groups.cpu;
   }
 
   /** How the board's clock was set when it woke last, if this daemon woke it. */
@@ -144,7 +157,7 @@ export class QemuBoard implements Board {
     await makeRecordDirectory(names, name);
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
     await this.#cards.setUp(signal);
-    this.#cpuGroup = await makeCpuGroup(this.#groupName);
+    await this.#confinement.setUp(signal);
     this.#watch.begin();
   }
 
@@ -153,24 +166,12 @@ export class QemuBoard implements Board {
     await this.release();
     const { name, names, user } = this.#options;
     await this.#cards.tearDown(signal);
-    await removeCpuGroup(this.#groupName);
+    await this.#confinement.remove();
     await removeDirectories(names, name, user);
   }
 
   async inspect(): Promise<BoardCondition> {
-    const machine = await this.#machine();
-    if (machine === undefined) return { state: "off" };
-    if (await this.#marks.isDormant(machine)) return { state: "dormant", ...machine };
-    const death = await this.#marks.death(machine);
-    if (death !== undefined) return { state: "dead", ...machine, reason: death.detail };
-    // A QEMU that cannot be asked is, as far as the kernel tells, a process that runs.
-    const signal = AbortSignal.timeout(statusTimeoutMs);
-    const status = await this.#watch
-      .session(machine, signal)
-      .then((session) => session.runState(signal))
-      .catch(() => ({ state: "running" as const }));
-    if (status.state === "dead") return { ...status, ...machine, reason: status.reason };
-    return (await isAlive(machine)) ? { ...status, ...machine } : { state: "off" };
+    return await machineCondition(await this.#machine(), this.#marks, this.#watch);
   }
 
   async usage(): Promise<BoardUsage | undefined> {
@@ -195,7 +196,7 @@ export class QemuBoard implements Board {
     await this.#cards.open(signal);
     await this.#marks.clear();
     await this.setPriority(start.priority ?? "background");
-    const { name, names, memoryBytes, cpus, accelerator, identity, user, cores = [] } = this.#options;
+    const { name, names, memoryBytes, cpus, accelerator, identity, user } = this.#options;
     const { watchdogMs, devices, cans, lines } = this.#options;
     const { instance, kernelArguments } = start;
     const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
@@ -212,13 +213,14 @@ export class QemuBoard implements Board {
         directory: this.#directory,
         records: this.#records,
         user,
-        cores,
-        groupPath: this.#cpuGroup?.path,
+        cores: this.#confinement.placement.launchCores,
+        groupPaths: this.#groups.paths,
         console,
         stderrPath: this.#stderrPath,
       });
       const stop = async (): Promise<void> => await this.stop(AbortSignal.timeout(stopTimeoutMs));
       await awaitStart({ instance, exit, find, attach, lastWords, stop }, signal);
+      await this.#confinement.placement.apply(signal);
     } finally {
       await console.close();
     }
@@ -252,6 +254,8 @@ export class QemuBoard implements Board {
     this.#seat.clear();
     if (machine !== undefined) {
       this.#watch.expectEnd(machine);
+      // In the idle class of a core that is saturated even a killed process does not end.
+      await this.#confinement.setPriority("service").catch(() => undefined);
       await endMachineProcess(machine, signal);
     }
     await rm(join(this.#records, processFile), { force: true });
@@ -259,8 +263,15 @@ export class QemuBoard implements Board {
   }
 
   async setPriority(priority: "background" | "service"): Promise<void> {
-    this.#cpuGroup ??= await makeCpuGroup(this.#groupName);
-    await setCpuPriority(this.#cpuGroup, priority);
+    await this.#confinement.setPriority(priority);
+  }
+
+  async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
+    await this.#confinement.place(placement, signal);
+  }
+
+  async confinement(): Promise<BoardConfinement> {
+    return await this.#confinement.of();
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
@@ -334,6 +345,6 @@ export class QemuBoard implements Board {
 
   async #lastWords(): Promise<string> {
     const text = await readFile(this.#stderrPath, "utf8").catch(() => "");
-    return text.trim().slice(-1000) || "it said nothing";
+    return (await this.#confinement.death()) ?? (text.trim().slice(-1000) || "it said nothing");
   }
 }

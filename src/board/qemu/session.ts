@@ -3,8 +3,8 @@
 import { TwinboardError } from "../../errors.ts";
 import { orAborted } from "../../system/abort.ts";
 import type { BoardEvent, HookName } from "../board.ts";
+import type { GuestMessage } from "../guest-message.ts";
 import { BoardClock, type ClockSetting } from "./board-clock.ts";
-import type { GuestMessage } from "./guest-message.ts";
 import { HotPlug } from "./hot-plug.ts";
 import type { MachineSockets } from "./machine-sockets.ts";
 import { NotifyPort } from "./notify-port.ts";

@@ -138,3 +138,28 @@ test("a listener that comes late gets what was, then what comes; one that is abo
   await ended({ host, system });
   assert.ok(seen.length < host.records.length);
 });
+
+test("boards are moved to other cores between stories, not within one", async () => {
+  const { host, system } = await serving("1", "2");
+  const all = { cores: null, emulator: null };
+  const placements = { a: { cores: [0], emulator: null }, b: { cores: [2, 3], emulator: [0] } };
+  const { signal } = new AbortController();
+  host.boards.hanging.add("a.start");
+  await reach(host, "boot", toVersion(system, "3"));
+  await assert.rejects(system.place(placements, signal), { code: "busy" });
+  assert.deepEqual([...host.boards.placements], []);
+  host.boards.hanging.clear();
+  await system.cancel();
+  await ended({ host, system });
+  await system.place(placements, signal);
+  const { boards } = await system.status();
+  assert.deepEqual(
+    [boards.a.confinement, boards.b.confinement],
+    [
+      { cores: "0", emulator: "0", sharePercent: 0, lacks: [] },
+      { cores: "2-3", emulator: "0", sharePercent: 100, lacks: [] },
+    ],
+  );
+  await system.place({ a: all, b: all }, signal);
+  assert.equal((await system.status()).boards.b.confinement.cores, null);
+});

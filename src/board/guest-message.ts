@@ -1,5 +1,5 @@
 /** What a board says on its notify port (docs/board-kit.md), read with a limit on everything. */
-import { LineCutter } from "../../system/text-lines.ts";
+import { LineCutter } from "../system/text-lines.ts";
 
 const lineLimitBytes = 1024;
 const messageLimitLines = 64;

@@ -6,7 +6,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import { type FileHandle, open, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LineCutter } from "../../system/text-lines.ts";
+import { LineCutter } from "../system/text-lines.ts";
 
 /** What QEMU may write while no daemon looks after the file. */
 export const consoleHardLimitBytes = 4 * 1024 * 1024;

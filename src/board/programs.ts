@@ -1,7 +1,7 @@
 /** Finds programs before they are needed, so that what is missing is named with the package that brings it. */
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { TwinboardError } from "../../errors.ts";
+import { TwinboardError } from "../errors.ts";
 
 /** `programs`: name → Debian package. Errors: `missing-program`, naming all that are missing. */
 export async function requirePrograms(programs: Readonly<Record<string, string>>): Promise<void> {

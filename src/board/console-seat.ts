@@ -1,6 +1,6 @@
 /** The one place at a board's console: whoever has it keeps it until he leaves, or until the board no longer runs. */
-import { TwinboardError } from "../../errors.ts";
-import type { BoardConsole, BoardName } from "../board.ts";
+import { TwinboardError } from "../errors.ts";
+import type { BoardConsole, BoardName } from "./board.ts";
 
 export class ConsoleSeat {
   readonly #board: BoardName;

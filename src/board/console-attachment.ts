@@ -4,8 +4,8 @@
  */
 import { constants, type FileHandle, open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { TwinboardError } from "../../errors.ts";
-import type { BoardConsole } from "../board.ts";
+import { TwinboardError } from "../errors.ts";
+import type { BoardConsole } from "./board.ts";
 import type { ConsoleLog } from "./console.ts";
 
 /** A board that takes nothing from its serial port is asked again so soon. */

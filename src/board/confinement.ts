@@ -1,0 +1,155 @@
+/** How the host holds a board, of whatever kind: its share of a processor, the cores that it runs on, and the memory that it may take. */
+import {
+  type CpuGroup,
+  cpuShare,
+  joinGroup,
+  setCpuPriority,
+  setCpuShare,
+  threadsOutside,
+} from "../system/cgroup.ts";
+import { LeastShare, type Schedule } from "../system/least-share.ts";
+import { type MemoryGroup, memoryKills } from "../system/memory-group.ts";
+import type { BoardConfinement, BoardPlacement } from "./board.ts";
+import { type BoardThreads, ThreadPlacement } from "./thread-placement.ts";
+
+/** Where threads of a board belong in one tree of control groups. */
+export interface ThreadHome {
+  /** Directory of the group that one is put back into. */
+  readonly group: string;
+  /** Directories of the groups in which one is at home; `group` is one of them. */
+  readonly within: readonly string[];
+}
+
+/** A board's control groups: who makes them, and which of them owns which controller, is the driver's part. */
+export interface BoardGroups {
+  /** Once they were made. */
+  readonly cpu: CpuGroup | undefined;
+  readonly memory: MemoryGroup | undefined;
+  /** Repeatable. */
+  make(): Promise<void>;
+  /** Sets the cores that no affinity gets around, now and for the next start; `null`: all. Affinity alone holds where that cannot be. Repeatable. */
+  bound(cores: readonly number[] | null): Promise<void>;
+  /** Of a board that is not off: those that the host has. */
+  homes(): Promise<readonly ThreadHome[]>;
+  /** What they have counted is the last run's: makes them new, as far as that takes no time. Of a board that is off. Repeatable. */
+  forget(): Promise<void>;
+  /** Of a board that is off. Repeatable. */
+  remove(): Promise<void>;
+}
+
+export interface ConfinementOptions extends BoardThreads {
+  readonly groups: BoardGroups;
+  readonly placement: BoardPlacement | undefined;
+  /** How much it ran and waited since it began, or `undefined` if that cannot be told, or it sleeps. */
+  readonly schedule: () => Promise<Schedule | undefined>;
+  /** How many of the board's own threads wait for each other, by that account, on a single core. */
+  readonly rivals: number;
+  readonly memory: {
+    /** Most that the board may take of the host. */
+    readonly limitBytes: number;
+    /** What the limit is made of, and whom the kernel kills, in words. */
+    readonly basis: string;
+    readonly victim: string;
+  };
+}
+
+const tendTimeoutMs = 5000;
+
+export class Confinement {
+  readonly placement: ThreadPlacement;
+  readonly #options: ConfinementOptions;
+  readonly #leastShare: LeastShare;
+  /** Why a thread could not be put back into its group. */
+  #escape: string | undefined;
+
+  constructor(options: ConfinementOptions) {
+    this.#options = options;
+    this.placement = new ThreadPlacement(options, options.placement ?? { cores: null, emulator: null });
+    this.#leastShare = new LeastShare(options.rivals);
+  }
+
+  /** Makes the groups, and puts a board that runs where it belongs. Repeatable. Errors: the signal's reason. */
+  async setUp(signal: AbortSignal): Promise<void> {
+    const { groups, processes } = this.#options;
+    if ((await processes()).length === 0) await groups.forget().catch(() => undefined);
+    await groups.make();
+    // The configuration may be another than when it was started. What the kernel refuses is told by `of`.
+    await this.#applyPlacement(signal).catch(() => signal.throwIfAborted());
+  }
+
+  /** From now on, and for each later start. Errors: `command-failed`; the signal's reason. */
+  async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
+    this.placement.want(placement);
+    await this.#applyPlacement(signal);
+  }
+
+  /** The group first: it bounds what affinity can be. */
+  async #applyPlacement(signal: AbortSignal): Promise<void> {
+    await this.#options.groups.bound(this.placement.all);
+    await this.gather();
+    await this.placement.apply(signal);
+  }
+
+  /** Of a board that is off. Repeatable. */
+  async remove(): Promise<void> {
+    await this.#options.groups.remove();
+  }
+
+  /** What the kernel ended for want of memory since the board was started, if it did, as a part of a sentence. */
+  async death(): Promise<string | undefined> {
+    const { groups, memory } = this.#options;
+    if (groups.memory === undefined || (await memoryKills(groups.memory)) === 0) return undefined;
+    const limit = `${Math.ceil(memory.limitBytes / 1024 ** 2)} MiB; ${memory.basis}`;
+    return `the kernel killed ${memory.victim}, which wanted more memory than its control group may have (${limit})`;
+  }
+
+  async setPriority(priority: "background" | "service"): Promise<void> {
+    const { groups } = this.#options;
+    if (groups.cpu === undefined) await groups.make();
+    this.#leastShare.forget();
+    if (groups.cpu !== undefined) await setCpuPriority(groups.cpu, priority);
+  }
+
+  /** Looks after a board that runs: puts back what strays, and raises one that gets no processor time. Reads what the kernel has. */
+  async tend(): Promise<void> {
+    await this.gather();
+    await this.placement.mend(AbortSignal.timeout(tendTimeoutMs));
+    const group = this.#options.groups.cpu;
+    const percent = group === undefined ? undefined : await cpuShare(group);
+    if (group === undefined || percent === undefined || percent >= 100) return;
+    const schedule = await this.#options.schedule();
+    const raised = schedule === undefined ? undefined : this.#leastShare.look(schedule, percent);
+    // A takeover in between gave it all that there is.
+    if (raised !== undefined && (await cpuShare(group)) === percent) await setCpuShare(group, raised);
+  }
+
+  async of(): Promise<BoardConfinement> {
+    const { groups, processes } = this.#options;
+    const { cpu, memory } = groups;
+    const placed = await this.placement.of();
+    const share = cpu === undefined ? undefined : await cpuShare(cpu);
+    const lacks = [...placed.lacks];
+    if (cpu?.way === "none")
+      lacks.push(`it is not kept out of the other's way while it boots: ${cpu.reason}`);
+    if (memory !== undefined && memory.path === undefined)
+      lacks.push(`its memory is not limited: ${memory.reason}`);
+    const pids = await processes();
+    for (const { group, within } of pids.length === 0 ? [] : await groups.homes()) {
+      const outside = (await threadsOutside(within, pids)).length;
+      const why = this.#escape === undefined ? "" : `: ${this.#escape}`;
+      if (outside > 0) lacks.push(`${outside} threads are outside its control group ${group}${why}`);
+    }
+    return { ...placed, sharePercent: share ?? null, lacks };
+  }
+
+  /** Puts threads that have left the board's groups back. A process may have ended meanwhile; to put one where it is changes nothing. */
+  async gather(): Promise<void> {
+    const { groups, processes } = this.#options;
+    this.#escape = undefined;
+    const pids = await processes();
+    if (pids.length === 0) return;
+    for (const { group, within } of await groups.homes())
+      for (const pid of new Set(await threadsOutside(within, pids)))
+        await joinGroup(group, pid).catch((error: Error) => (this.#escape = error.message));
+  }
+}

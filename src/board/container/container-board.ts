@@ -1,0 +1,350 @@
+/** A board that is an OCI container. */
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { TwinboardError } from "../../errors.ts";
+import type { CpuGroup } from "../../system/cgroup.ts";
+import type {
+  Board,
+  BoardCondition,
+  BoardConfinement,
+  BoardConsole,
+  BoardDevice,
+  BoardEvent,
+  BoardName,
+  BoardPlacement,
+  BoardStart,
+  BoardUsage,
+  HookName,
+} from "../board.ts";
+import type { Confinement } from "../confinement.ts";
+import { ConsoleLog } from "../console.ts";
+import { ConsoleAttachment } from "../console-attachment.ts";
+import { ConsoleSeat } from "../console-seat.ts";
+import { requirePrograms } from "../programs.ts";
+import { awaitContainer, startFailed } from "./awaited-container.ts";
+import { ContainerCards } from "./container-cards.ts";
+import { containerConfinement } from "./container-confinement.ts";
+import { ContainerDevices } from "./container-devices.ts";
+import { ContainerGroup } from "./container-group.ts";
+import { ContainerGroups } from "./container-groups.ts";
+import { type ContainerBoardOptions, firstIdOf } from "./container-options.ts";
+import {
+  type ContainerProcess,
+  findContainer,
+  findMonitor,
+  type Trace,
+  usageOf,
+} from "./container-process.ts";
+import { ContainerWatch } from "./container-watch.ts";
+import { runHook } from "./hooks.ts";
+import { launch, neededPrograms } from "./launch.ts";
+import { recordFiles } from "./launch-script.ts";
+
+const stopTimeoutMs = 30_000;
+const openTimeoutMs = 5000;
+const monitorTimeoutMs = 2000;
+const pollMs = 5;
+
+export class ContainerBoard implements Board {
+  readonly name: BoardName;
+  readonly mgmtHost: string;
+  readonly #options: ContainerBoardOptions;
+  readonly #id: string;
+  readonly #records: string;
+  readonly #firstId: number;
+  readonly #group: ContainerGroup;
+  readonly #groups: ContainerGroups;
+  readonly #confinement: Confinement;
+  readonly #cards: ContainerCards;
+  readonly #devices: ContainerDevices;
+  readonly #console: ConsoleLog;
+  readonly #stderrPath: string;
+  readonly #seat: ConsoleSeat;
+  readonly #watch: ContainerWatch;
+  readonly #listeners = new Set<(event: BoardEvent) => void>();
+
+  constructor(options: ContainerBoardOptions) {
+    const { name, names, stateDirectory } = options;
+    this.#options = options;
+    this.name = name;
+    this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
+    this.#id = `twinboard-${names.system}-${name}`;
+    this.#records = join(names.runDirectory, `container-${name}`);
+    this.#firstId = firstIdOf(this.#id);
+    this.#group = new ContainerGroup(this.#id);
+    this.#groups = new ContainerGroups(this.#id, this.#group, options.memoryBytes);
+    this.#confinement = containerConfinement(this.#groups, this.#records, options.placement);
+    this.#cards = new ContainerCards(options);
+    this.#devices = new ContainerDevices({
+      directory: names.deviceNode(`.board-${name}`),
+      nodeOf: (id) => names.deviceNode(id),
+      firstId: this.#firstId,
+      group: this.#group,
+    });
+    this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
+    this.#stderrPath = join(stateDirectory, `board-${name}.container`);
+    this.#seat = new ConsoleSeat(name);
+    this.#watch = new ContainerWatch({
+      records: this.#records,
+      find: async () => await this.#trace(),
+      isAsleep: async () => await this.#group.isFrozen(),
+      tell: (event) => {
+        if (event.type === "died") this.#seat.clear();
+        for (const listener of this.#listeners) listener(event);
+      },
+      tend: async () => await this.#console.trim(),
+      care: async () => await this.#confinement.tend(),
+      lastWords: async () => await this.#lastWords(),
+      watchdogMs: options.watchdogMs,
+    });
+  }
+
+  /** By what means `setPriority` works on this host, once the board was set up. */
+  get priority(): CpuGroup | undefined {
+    return this.#groups.cpu;
+  }
+
+  async setUp(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { runtime, stateDirectory } = this.#options;
+    await requirePrograms({ ...neededPrograms, [runtime]: runtime });
+    await mkdir(this.#records, { recursive: true, mode: 0o700 });
+    await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+    await this.#cards.setUp(signal);
+    await this.#confinement.setUp(signal);
+    this.#watch.begin();
+  }
+
+  async tearDown(signal: AbortSignal): Promise<void> {
+    await this.stop(signal);
+    await this.release();
+    await this.#cards.tearDown(signal);
+    await this.#devices.tearDown();
+    await this.#confinement.remove();
+    await rm(this.#records, { recursive: true, force: true });
+  }
+
+  async inspect(): Promise<BoardCondition> {
+    const trace = await this.#trace();
+    if (trace === undefined) return { state: "off" };
+    const { process, alive, end } = trace;
+    if (alive)
+      return { state: (await this.#group.isFrozen()) ? "dormant" : "running", ...identityOf(process) };
+    if (end === undefined || end.cause === "exit") return { state: "off" };
+    return { state: "dead", ...identityOf(process), reason: end.detail };
+  }
+
+  async usage(): Promise<BoardUsage | undefined> {
+    return (await this.#trace())?.alive === true ? await usageOf(this.#group) : undefined;
+  }
+
+  /** Ids of all of its processes, as the host numbers them. */
+  async processes(): Promise<readonly number[]> {
+    return await this.#group.processes();
+  }
+
+  async start(start: BoardStart, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const before = await this.inspect();
+    if (before.state === "running" || before.state === "dormant") {
+      if (before.instance === start.instance) {
+        // An earlier daemon may have been about to lay it to sleep.
+        if (before.state === "running") await this.#cards.open(signal);
+        return;
+      }
+      throw startFailed(`instance ${before.instance} runs (process ${before.pid})`);
+    }
+    await this.stop(signal);
+    await this.setUp(signal);
+    await this.#cards.open(signal);
+    await this.#devices.setUp();
+    await this.#watch.prepare();
+    await this.setPriority(start.priority ?? "background");
+    const console = await this.#console.begin();
+    try {
+      const { exit } = await launch({
+        board: this.#options,
+        start,
+        id: this.#id,
+        firstId: this.#firstId,
+        group: this.#group,
+        groups: this.#groups,
+        cores: this.#confinement.placement.launchCores,
+        records: this.#records,
+        devices: this.#devices.directory,
+        namespace: this.#cards.namespace,
+        console,
+        stderrPath: this.#stderrPath,
+      });
+      const find = async () => await this.#trace();
+      const lastWords = async () => await this.#lastWords();
+      const stop = async () => await this.stop(AbortSignal.timeout(stopTimeoutMs));
+      await awaitContainer({ instance: start.instance, exit, find, lastWords, stop }, signal);
+      await this.#confinement.placement.apply(signal);
+    } finally {
+      await console.close();
+    }
+    await this.#watch.look();
+  }
+
+  async ready(signal: AbortSignal): Promise<{ readonly version: string }> {
+    const container = await this.#alive(signal);
+    this.#watch.begin();
+    return { version: await this.#watch.ready(container, signal) };
+  }
+
+  async pause(signal: AbortSignal): Promise<void> {
+    await this.#alive(signal);
+    if (await this.#group.isFrozen()) return;
+    this.#seat.clear();
+    this.#watch.rest();
+    try {
+      await this.#cards.shut(signal);
+      await this.#group.freeze(signal);
+    } catch (error) {
+      this.#watch.wake();
+      await this.#cards.open(AbortSignal.timeout(openTimeoutMs)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async resume(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#alive(signal);
+      // What comes from the moment on that it was told to run is for a board that does.
+      await this.#group.thaw();
+      await this.#cards.open(signal);
+      this.#watch.wake();
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new TwinboardError("board-resume-failed", { detail: (cause as Error).message, cause });
+    }
+  }
+
+  async stop(signal: AbortSignal): Promise<void> {
+    const trace = await this.#trace();
+    this.#seat.clear();
+    if (trace !== undefined) this.#watch.expectEnd(trace.process);
+    // In the idle class of a core that is saturated even a killed process does not end.
+    if (trace?.alive === true || (await findMonitor(this.#records)) !== undefined)
+      await this.#confinement.setPriority("service").catch(() => undefined);
+    await this.#confinement.gather();
+    await this.#group.kill(signal);
+    // It still has to clear away what the runtime knows of the container.
+    const deadline = performance.now() + monitorTimeoutMs;
+    while ((await findMonitor(this.#records)) !== undefined && performance.now() < deadline)
+      await sleep(pollMs, undefined, { signal });
+    await this.#group.killHelpers();
+    await rm(join(this.#records, recordFiles.process), { force: true });
+  }
+
+  async setPriority(priority: "background" | "service"): Promise<void> {
+    await this.#confinement.setPriority(priority);
+  }
+
+  async place(placement: BoardPlacement, signal: AbortSignal): Promise<void> {
+    await this.#confinement.place(placement, signal);
+  }
+
+  async confinement(): Promise<BoardConfinement> {
+    return await this.#confinement.of();
+  }
+
+  async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
+    const { pid } = await this.#alive(signal);
+    await this.#requireRunning(signal);
+    const { runtime } = this.#options;
+    const monitor = await findMonitor(this.#records);
+    if (monitor === undefined)
+      throw new TwinboardError("hook-failed", {
+        detail: `${hook}: the container's parent process was killed`,
+      });
+    const cores = this.#confinement.placement.launchCores;
+    return await runHook(
+      { hook, pid, monitor, runtime, cores, id: this.#id, records: this.#records, group: this.#group },
+      signal,
+    );
+  }
+
+  async plugged(): Promise<readonly string[]> {
+    return (await this.#trace())?.alive === true ? await this.#devices.ids() : [];
+  }
+
+  async plug(device: BoardDevice, signal: AbortSignal): Promise<void> {
+    await this.#requireRunning(signal);
+    await this.#devices.add(device, signal);
+  }
+
+  async unplug(id: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { state } = await this.inspect();
+    if (state === "off") return;
+    await this.#requireRunning(signal);
+    await this.#devices.remove(id, signal);
+  }
+
+  subscribe(listener: (event: BoardEvent) => void): () => void {
+    this.#listeners.add(listener);
+    this.#watch.begin();
+    return () => this.#listeners.delete(listener);
+  }
+
+  async consoleTail(lines: number): Promise<string[]> {
+    return await this.#console.tail(lines);
+  }
+
+  followConsole(lines: number, signal: AbortSignal): AsyncIterable<string> {
+    return this.#console.followLines(lines, signal);
+  }
+
+  async attachConsole(signal: AbortSignal): Promise<BoardConsole> {
+    return await this.#seat.take(async (over) => {
+      await this.#requireRunning(over);
+      return await ConsoleAttachment.open(join(this.#records, recordFiles.consoleInput), this.#console, over);
+    }, signal);
+  }
+
+  release(): Promise<void> {
+    this.#seat.clear();
+    this.#watch.end();
+    return Promise.resolve();
+  }
+
+  async #trace(): Promise<Trace | undefined> {
+    const trace = await findContainer(this.#records);
+    if (trace?.end === undefined) return trace;
+    const death = await this.#confinement.death();
+    return death === undefined
+      ? trace
+      : { ...trace, end: { ...trace.end, detail: `${trace.end.detail}; ${death}` } };
+  }
+
+  /** Errors: `board-died`. */
+  async #alive(signal: AbortSignal): Promise<ContainerProcess> {
+    signal.throwIfAborted();
+    const trace = await this.#trace();
+    if (trace?.alive === true) return trace.process;
+    const why = trace?.end?.detail ?? `board ${this.name} does not run`;
+    throw new TwinboardError("board-died", { detail: why });
+  }
+
+  /** Errors: `board-not-running`, also of one that sleeps. */
+  async #requireRunning(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { state } = await this.inspect();
+    if (state !== "running")
+      throw new TwinboardError("board-not-running", { detail: `board ${this.name} is ${state}` });
+  }
+
+  /** Of the runtime and of the script. */
+  async #lastWords(): Promise<string> {
+    const paths = [join(this.#records, recordFiles.runtimeLog), this.#stderrPath];
+    const texts = await Promise.all(paths.map((path) => readFile(path, "utf8").catch(() => "")));
+    return (await this.#confinement.death()) ?? (texts.join("\n").trim().slice(-1000) || "it said nothing");
+  }
+}
+
+function identityOf({ pid, startTicks, instance }: ContainerProcess): ContainerProcess {
+  return { pid, startTicks, instance };
+}

@@ -1,0 +1,285 @@
+/**
+ * A board's control group: who is in it, its processor time, and the freezer. Version 2 has one directory for all of that; in version 1
+ * each controller has a tree of its own (kernel documentation, admin-guide/cgroup-v2 and cgroup-v1). Read from the kernel each time.
+ */
+import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { TwinboardError } from "../../errors.ts";
+import { coreListText } from "../../system/core-list.ts";
+
+interface Tree {
+  readonly root: string;
+  readonly version: 1 | 2;
+}
+
+export interface Hierarchies {
+  /** Where processes can be frozen. */
+  readonly freezer: Tree | undefined;
+  /** Where processor time is counted. */
+  readonly time: Tree | undefined;
+  /** Where cores are given. */
+  readonly cores: Tree | undefined;
+  /** Of all trees. */
+  readonly roots: readonly string[];
+}
+
+const pollMs = 2;
+const freezeTimeoutMs = 5000;
+const killTimeoutMs = 10_000;
+/** Helpers that were killed end when they get a turn, which on a busy host is not at once. */
+const removeTries = 500;
+
+/** The trees that are mounted (proc(5), /proc/PID/mountinfo). */
+export async function findHierarchies(mountInfo = "/proc/self/mountinfo"): Promise<Hierarchies> {
+  const roots: string[] = [];
+  let unified: string | undefined;
+  const controllers = new Map<string, string>();
+  for (const line of (await readFile(mountInfo, "utf8")).split("\n")) {
+    const [before = "", after = ""] = line.split(" - ", 2);
+    const [, , , , point = ""] = before.split(" ");
+    const [type, , options = ""] = after.split(" ");
+    if (type === "cgroup2") unified ??= point;
+    else if (type !== "cgroup") continue;
+    else for (const option of options.split(",")) controllers.set(option, point);
+    roots.push(point);
+  }
+  const of = (controller: string): Tree | undefined => {
+    const first = controllers.get(controller);
+    if (first !== undefined) return { root: first, version: 1 };
+    return unified === undefined ? undefined : { root: unified, version: 2 };
+  };
+  const cores = of("cpuset");
+  const hasCores = cores?.version === 1 || (cores !== undefined && (await handsDown(cores.root, "cpuset")));
+  return { freezer: of("freezer"), time: of("cpuacct"), cores: hasCores ? cores : undefined, roots };
+}
+
+export class ContainerGroup {
+  readonly #name: string;
+  #hierarchies: Promise<Hierarchies> | undefined;
+
+  /** @param name of the board's directory in each tree; the container has `board` in it, its helpers `host`. */
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** As the runtime takes it. */
+  get path(): string {
+    return `/${this.#name}/board`;
+  }
+
+  /** Of the board, and of the container below it, in the tree of a controller; `undefined` if there is none. */
+  async directories(
+    controller: "freezer" | "time" | "cores",
+  ): Promise<{ readonly board: string; readonly container: string } | undefined> {
+    const tree = (await this.#trees())[controller];
+    return tree === undefined
+      ? undefined
+      : { board: join(tree.root, this.#name), container: join(tree.root, this.path) };
+  }
+
+  /** Whether a process is in it, by the kernel's account (proc(5), /proc/PID/cgroup). */
+  async holds(pid: number): Promise<boolean> {
+    const text = await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "");
+    return text.split("\n").some((line) => line.endsWith(`:${this.path}`) || line.includes(`:${this.path}/`));
+  }
+
+  /** Ids of all processes in it, in this process's numbers. */
+  async processes(): Promise<number[]> {
+    const { freezer } = await this.#trees();
+    return freezer === undefined ? [] : await processesIn(join(freezer.root, this.path));
+  }
+
+  /** Nanoseconds since the board started; `undefined` if there is no group. */
+  async processorTime(): Promise<number | undefined> {
+    return await this.#timeOf((await this.directories("time"))?.container);
+  }
+
+  /** The same with its helpers, since the group was made, and the ids of all of them. `undefined` if there is no group. */
+  async load(): Promise<{ readonly cpuNs: number; readonly pids: readonly number[] } | undefined> {
+    const directory = (await this.directories("time"))?.board;
+    const cpuNs = await this.#timeOf(directory);
+    return cpuNs === undefined || directory === undefined
+      ? undefined
+      : { cpuNs, pids: await processesIn(directory) };
+  }
+
+  /** Whether its cores can be set, by the runtime or by `setCores`. */
+  async hasCores(): Promise<boolean> {
+    return (await this.#trees()).cores !== undefined;
+  }
+
+  /**
+   * `null`: all. Of a container that is there; nothing changes where there is none, or no such controller, nor by what the kernel refuses.
+   * Repeatable.
+   */
+  async setCores(cores: readonly number[] | null): Promise<void> {
+    const tree = (await this.#trees()).cores;
+    if (tree === undefined) return;
+    const { root, version } = tree;
+    const file = join(root, this.path, "cpuset.cpus");
+    if (version === 2) {
+      // Empty: those of the group above, also those that come later.
+      await tryWrite(file, cores === null ? "\n" : coreListText(cores));
+      return;
+    }
+    // A group here has what it was made with, and none more than the one above.
+    const all = await readFile(join(root, "cpuset.effective_cpus"), "utf8").catch(() => "");
+    await tryWrite(join(root, this.#name, "cpuset.cpus"), all);
+    await tryWrite(file, cores === null ? all : coreListText(cores));
+  }
+
+  async #timeOf(directory: string | undefined): Promise<number | undefined> {
+    if (directory === undefined) return undefined;
+    if ((await this.#trees()).time?.version === 1) {
+      const text = await readFile(join(directory, "cpuacct.usage"), "utf8").catch(() => undefined);
+      return text === undefined ? undefined : Number(text);
+    }
+    const text = await readFile(join(directory, "cpu.stat"), "utf8").catch(() => "");
+    const us = /^usage_usec (\d+)$/m.exec(text)?.[1];
+    return us === undefined ? undefined : Number(us) * 1000;
+  }
+
+  async isFrozen(): Promise<boolean> {
+    const { freezer } = await this.#trees();
+    if (freezer === undefined) return false;
+    const directory = join(freezer.root, this.path);
+    if (freezer.version === 1)
+      return (await readFile(join(directory, "freezer.state"), "utf8").catch(() => "")).trim() === "FROZEN";
+    return /^frozen 1$/m.test(await readFile(join(directory, "cgroup.events"), "utf8").catch(() => ""));
+  }
+
+  /** Repeatable. Errors: `missing-kernel-feature`, `deadline-passed` (a process does not leave the kernel); then it runs as before. */
+  async freeze(signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + freezeTimeoutMs;
+    try {
+      await this.#set("FROZEN", "1");
+      while (!(await this.isFrozen())) {
+        signal.throwIfAborted();
+        if (performance.now() > deadline)
+          throw new TwinboardError("deadline-passed", {
+            detail: `the freezer (${freezeTimeoutMs} ms): ${await this.#whoIsStuck()}`,
+          });
+        // Version 1 tries again only when it is asked again.
+        await this.#set("FROZEN", "1");
+        await sleep(pollMs);
+      }
+    } catch (error) {
+      await this.thaw().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Repeatable. */
+  async thaw(): Promise<void> {
+    await this.#set("THAWED", "0");
+  }
+
+  /** Kills all that is in it, frozen or not, and returns when nothing is. Repeatable. Errors: `deadline-passed`; the signal's reason. */
+  async kill(signal: AbortSignal): Promise<void> {
+    const { freezer } = await this.#trees();
+    if (freezer === undefined) return;
+    const directory = join(freezer.root, this.path);
+    const deadline = performance.now() + killTimeoutMs;
+    for (;;) {
+      const pids = await processesIn(directory);
+      if (pids.length === 0) return;
+      signal.throwIfAborted();
+      if (performance.now() > deadline)
+        throw new TwinboardError("deadline-passed", {
+          detail: `the end of a killed board (${killTimeoutMs} ms): ${await this.#whoIsStuck()}`,
+        });
+      // Linux 5.14; elsewhere one after the other, until none is left that could have started another.
+      const atOnce = freezer.version === 2 && (await tryWrite(join(directory, "cgroup.kill"), "1"));
+      if (!atOnce) for (const pid of pids) kill(pid);
+      // What version 1 has frozen hears no signal.
+      if (freezer.version === 1) await this.thaw().catch(() => undefined);
+      await sleep(pollMs);
+    }
+  }
+
+  /** Kills the board's helpers. Repeatable. */
+  async killHelpers(): Promise<void> {
+    const { roots } = await this.#trees();
+    for (const root of roots) for (const pid of await processesIn(join(root, this.#name, "host"))) kill(pid);
+  }
+
+  /** Removes it from all trees; it must be empty, `tries` hundredths of a second from now at the latest. Repeatable. */
+  async remove(tries = removeTries): Promise<void> {
+    const { roots } = await this.#trees();
+    for (const root of roots)
+      for (const part of ["board", "host", ""]) {
+        const path = join(root, this.#name, part);
+        for (let count = 0; count < tries; count += 1) {
+          const code = await rmdir(path).then(
+            () => "",
+            (error: NodeJS.ErrnoException) => error.code,
+          );
+          if (code !== "EBUSY") break;
+          await sleep(10);
+        }
+      }
+  }
+
+  async #set(first: string, second: string): Promise<void> {
+    const { freezer } = await this.#trees();
+    if (freezer === undefined)
+      throw new TwinboardError("missing-kernel-feature", {
+        detail: "no cgroup tree with a freezer is mounted",
+      });
+    const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
+    await writeFile(join(freezer.root, this.path, file), freezer.version === 1 ? first : second);
+  }
+
+  /** In the words of ps(1): `7 (dd) is in state D`. */
+  async #whoIsStuck(): Promise<string> {
+    const told = (await this.processes()).map(async (pid) => {
+      const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+      const end = stat.lastIndexOf(")");
+      return end === -1 ? "" : `${stat.slice(0, end + 1)} is in state ${stat[end + 2]}`;
+    });
+    const words = (await Promise.all(told)).filter((text) => text !== "");
+    return words.slice(0, 5).join(", ") || "nobody is in it";
+  }
+
+  async #trees(): Promise<Hierarchies> {
+    this.#hierarchies ??= findHierarchies();
+    return await this.#hierarchies;
+  }
+}
+
+/** Whether the top of a tree of version 2 has a controller. */
+async function handsDown(root: string, controller: string): Promise<boolean> {
+  const controllers = await readFile(join(root, "cgroup.controllers"), "utf8").catch(() => "");
+  return controllers.split(/\s/).includes(controller);
+}
+
+/** Also those of groups below. */
+async function processesIn(directory: string): Promise<number[]> {
+  const text = await readFile(join(directory, "cgroup.procs"), "utf8").catch(() => "");
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const below = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(directory, name));
+  const others = await Promise.all(below.map(processesIn));
+  return [
+    ...text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map(Number),
+    ...others.flat(),
+  ];
+}
+
+async function tryWrite(path: string, text: string): Promise<boolean> {
+  return await writeFile(path, text, { flag: "r+" }).then(
+    () => true,
+    () => false,
+  );
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * How much a board ran and waited for a processor, from a few moments of it. The scheduler's account of threads, which tells that of a
+ * machine, is gone with each thread that ends, and a container that boots begins and ends many. So a moment counts as waiting if something
+ * of the board could run at its beginning and at its end, for as long as nothing ran in between.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Schedule } from "../../system/least-share.ts";
+import type { ContainerGroup } from "./container-group.ts";
+
+const moments = 4;
+const momentMs = 50;
+
+interface Glance {
+  readonly atMs: number;
+  readonly cpuNs: number;
+  readonly wants: boolean;
+}
+
+export class ContainerSchedule {
+  readonly #group: ContainerGroup;
+  #sum: Schedule = { runNs: 0, waitNs: 0, atMs: 0 };
+
+  /** @param group also its helpers are looked at: a board that is being started is their work. */
+  constructor(group: ContainerGroup) {
+    this.#group = group;
+  }
+
+  /** What all looks come to, on a clock that stands still between them; `undefined` of a board that sleeps or is off. It takes a fifth of a second. */
+  async look(): Promise<Schedule | undefined> {
+    if (await this.#group.isFrozen()) return undefined;
+    let before = await this.#glance();
+    for (let count = 0; count < moments && before !== undefined; count += 1) {
+      await sleep(momentMs, undefined, { ref: false });
+      const after = await this.#glance();
+      if (after !== undefined) this.#add(before, after);
+      before = after;
+    }
+    return before === undefined ? undefined : this.#sum;
+  }
+
+  #add(before: Glance, after: Glance): void {
+    const passedMs = after.atMs - before.atMs;
+    const runNs = Math.max(0, after.cpuNs - before.cpuNs);
+    const waitNs = before.wants && after.wants ? Math.max(0, passedMs * 1e6 - runNs) : 0;
+    const { runNs: ran, waitNs: waited, atMs } = this.#sum;
+    this.#sum = { runNs: ran + runNs, waitNs: waited + waitNs, atMs: atMs + passedMs };
+  }
+
+  async #glance(): Promise<Glance | undefined> {
+    const load = await this.#group.load();
+    if (load === undefined || load.pids.length === 0) return undefined;
+    return { atMs: performance.now(), cpuNs: load.cpuNs, wants: load.pids.some(wantsProcessor) };
+  }
+}
+
+/** Whether one of its threads runs or could (proc(5), field 3 of `/proc/PID/task/TID/stat`); not if it has ended. */
+function wantsProcessor(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).some((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1");
+      return stat[stat.lastIndexOf(")") + 2] === "R";
+    });
+  } catch {
+    return false;
+  }
+}

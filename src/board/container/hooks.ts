@@ -1,0 +1,105 @@
+/** Runs a board's hooks inside its container. */
+import { spawn } from "node:child_process";
+import { constants, lstat, open, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { TwinboardError } from "../../errors.ts";
+import { coreListText } from "../../system/core-list.ts";
+import type { HookName } from "../board.ts";
+import type { ContainerGroup } from "./container-group.ts";
+import { recordFiles } from "./launch-script.ts";
+
+const directory = ["etc", "twinboard", "hooks"];
+
+export interface HookCall {
+  readonly hook: HookName;
+  readonly pid: number;
+  /** The launch script's process. */
+  readonly monitor: number;
+  readonly runtime: string;
+  /** Cores that it is to begin on; empty: all. */
+  readonly cores: readonly number[];
+  readonly id: string;
+  readonly records: string;
+  readonly group: ContainerGroup;
+}
+
+let calls = 0;
+
+/**
+ * Its output goes to the console, within the console's limits. The program is killed when the signal aborts.
+ * Errors: `hook-failed`, `missing-program`; the signal's reason.
+ */
+export async function runHook(call: HookCall, signal: AbortSignal): Promise<"done" | "absent"> {
+  const { hook, pid, monitor, runtime, cores, id, records, group } = call;
+  signal.throwIfAborted();
+  if (!(await isThere(pid, [...directory, hook]))) return "absent";
+  calls += 1;
+  const pidFile = join(records, `hook.${process.pid}.${calls}`);
+  const flags = constants.O_WRONLY | constants.O_NONBLOCK;
+  // The helper that hands the console on has the other end, unless it was killed.
+  const output = await open(join(records, recordFiles.consoleOutput), flags).catch(() => undefined);
+  const sink = output?.fd ?? "ignore";
+  const bounded = await group.hasCores();
+  try {
+    const program = `/${[...directory, hook].join("/")}`;
+    const args = [
+      "--root",
+      join(records, recordFiles.runtimeRoot),
+      "exec",
+      "--pid-file",
+      pidFile,
+      id,
+      program,
+    ];
+    const status = await new Promise<number>((resolve, reject) => {
+      // With the launch script's view of the host, in which the runtime made the container.
+      // The container's group bounds it only where there is such a controller.
+      const pinned = cores.length === 0 || bounded ? [] : ["taskset", "-c", coreListText(cores)];
+      const entered = [`--mount=/proc/${monitor}/ns/mnt`, "--", ...pinned, runtime, ...args];
+      const child = spawn("nsenter", entered, {
+        stdio: ["ignore", sink, sink],
+      });
+      const abort = (): void => {
+        void killHook(pidFile, group).finally(() => child.kill("SIGKILL"));
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      child.once("error", (cause: NodeJS.ErrnoException) => {
+        const code = cause.code === "ENOENT" ? "missing-program" : "hook-failed";
+        reject(new TwinboardError(code, { detail: `${runtime}: ${cause.message}`, cause }));
+      });
+      child.once("exit", (code) => {
+        signal.removeEventListener("abort", abort);
+        resolve(code ?? -1);
+      });
+    });
+    signal.throwIfAborted();
+    if (status === 0) return "done";
+    throw new TwinboardError("hook-failed", { detail: `${hook}: exit status ${status}` });
+  } finally {
+    await output?.close();
+    await rm(pidFile, { force: true });
+  }
+}
+
+/** Step by step, because a symbolic link of the board's would lead through the host's files. */
+async function isThere(pid: number, parts: readonly string[]): Promise<boolean> {
+  let path = `/proc/${pid}/root`;
+  for (const [index, part] of parts.entries()) {
+    path = `${path}/${part}`;
+    const found = await lstat(path).catch(() => undefined);
+    if (found === undefined) return false;
+    // Where it leads is for the runtime to find out, inside.
+    if (index < parts.length - 1 && !found.isDirectory()) return true;
+  }
+  return true;
+}
+
+async function killHook(pidFile: string, group: ContainerGroup): Promise<void> {
+  const pid = Number(await readFile(pidFile, "utf8").catch(() => ""));
+  if (!(pid > 0) || !(await group.holds(pid))) return;
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has just ended.
+  }
+}

@@ -1,0 +1,104 @@
+/** What boards that are containers need of their host: a runtime, file systems, user namespaces, a freezer. Changes nothing. */
+import { access, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TwinboardError } from "../../errors.ts";
+import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
+import { run } from "../../system/process.ts";
+import { findHierarchies } from "./container-group.ts";
+import { chooseRuntime, type RuntimeName } from "./runtime.ts";
+
+export async function containerFindings(
+  wanted: "auto" | RuntimeName,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  return [
+    await runtimeFinding(wanted, signal),
+    await freezerFinding(),
+    await namespaceFinding(signal),
+    ...(process.geteuid?.() === 0
+      ? await fileSystemFindings(signal)
+      : [unseen("mount", "which file systems can be mounted was not tried", "run this as root")]),
+  ];
+}
+
+async function runtimeFinding(wanted: "auto" | RuntimeName, signal: AbortSignal): Promise<Finding> {
+  const where = "boards.runtime";
+  try {
+    const { name, version } = await chooseRuntime(wanted, signal);
+    return fine(where, `${name} ${version}`);
+  } catch (cause) {
+    if (!(cause instanceof TwinboardError) || cause.code !== "missing-program") throw cause;
+    return lacking(where, cause.code, cause.detail ?? "", "on Debian: apt-get install crun");
+  }
+}
+
+async function freezerFinding(): Promise<Finding> {
+  const { freezer } = await findHierarchies();
+  const where = "/sys/fs/cgroup";
+  if (freezer !== undefined) return fine(where, `version ${freezer.version}: a board can be frozen`);
+  const remedy = "mount cgroup2 there, or the freezer of version 1";
+  return lacking(where, "missing-kernel-feature", "no cgroup tree with a freezer is mounted", remedy);
+}
+
+async function namespaceFinding(signal: AbortSignal): Promise<Finding> {
+  const where = "user namespaces";
+  const key = "/proc/sys/user/max_user_namespaces";
+  const most = (await readFile(key, "utf8").catch(() => "")).trim();
+  const remedy = `use a kernel with CONFIG_USER_NS and CONFIG_PID_NS, and see that ${key} is not 0`;
+  if (most === "" || most === "0")
+    return lacking(
+      where,
+      "missing-kernel-feature",
+      `there are none (${key}: ${most || "not there"})`,
+      remedy,
+    );
+  if (process.geteuid?.() !== 0)
+    return unseen(where, "whether one can be made was not tried", "run this as root");
+  try {
+    await run("unshare", ["--user", "--pid", "--net", "--ipc", "--uts", "--mount", "--fork", "true"], {
+      signal,
+    });
+    return fine(where, "they can be made, with those of processes, networks and mounts");
+  } catch (cause) {
+    return lacking(where, "missing-kernel-feature", (cause as Error).message, remedy);
+  }
+}
+
+/** Each is tried in a mount namespace that ends with the try. */
+async function fileSystemFindings(signal: AbortSignal): Promise<Finding[]> {
+  const directory = await mkdtemp(join(tmpdir(), "twinboard-check-"));
+  const tried = async (script: string): Promise<string | undefined> => {
+    const words = ["-m", "--propagation", "private", "sh", "-ec", `cd "$1"\n${script}`, "sh", directory];
+    return await run("unshare", words, { signal }).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+  };
+  try {
+    const overlay = await tried(
+      'mount -t tmpfs tmpfs .\ncd "$1"\nmkdir l u w m\nmount -t overlay -o lowerdir=l,upperdir=u,workdir=w overlay m',
+    );
+    const loop = await access("/dev/loop-control").then(
+      async () =>
+        await tried(
+          'mount -t tmpfs tmpfs .\ncd "$1"\nmkdir s m\nmksquashfs s i -quiet -no-progress >&2\nmount -o loop,ro i m',
+        ),
+      () => "there is no /dev/loop-control",
+    );
+    return [
+      overlay === undefined
+        ? fine("overlay", "a board's root file system can be written to without being changed")
+        : lacking("overlay", "missing-kernel-feature", overlay, "modprobe overlay"),
+      loop === undefined
+        ? fine("squashfs", "a slot's image can be mounted")
+        : doubtful(
+            "squashfs",
+            `an image is unpacked into memory each time a board starts: ${loop}`,
+            "modprobe loop squashfs",
+          ),
+    ];
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,123 @@
+/** Which of the host's cores the threads of a board's processes run on, read from /proc and set by affinity. */
+import { coreListText } from "../system/core-list.ts";
+import { hostCores } from "../system/host-cores.ts";
+import { placeThreads, type Thread, threadsOf } from "../system/thread-affinity.ts";
+import type { BoardPlacement } from "./board.ts";
+
+/** What a driver knows of its board's threads. */
+export interface BoardThreads {
+  /** Ids of the board's processes at this moment; none if it is off. */
+  readonly processes: () => Promise<readonly number[]>;
+  /** Which of its threads are virtual processors; left out: it has no other threads, and `emulator` is ignored. */
+  readonly isProcessor?: (thread: Pick<Thread, "name">) => boolean;
+}
+
+/** In how many rounds a board is looked at for processes that began meanwhile. */
+const mostRounds = 4;
+
+export class ThreadPlacement {
+  readonly #board: BoardThreads;
+  #wanted: BoardPlacement;
+  /** Why the threads are not where they should be, if that was tried and refused. */
+  #refusal: string | undefined;
+
+  constructor(board: BoardThreads, wanted: BoardPlacement) {
+    this.#board = board;
+    this.#wanted = wanted;
+    this.want(wanted);
+  }
+
+  /** For a board that is about to start, whose first thread is none of its virtual processors if it has any. Empty: all. */
+  get launchCores(): readonly number[] {
+    return this.#wanted.emulator ?? this.#wanted.cores ?? [];
+  }
+
+  /** Of all of its threads together; `null`: all that there are. */
+  get all(): readonly number[] | null {
+    const { cores, emulator } = this.#wanted;
+    return cores === null ? null : [...new Set([...cores, ...(emulator ?? [])])];
+  }
+
+  want({ cores, emulator }: BoardPlacement): void {
+    this.#wanted = { cores, emulator: this.#board.isProcessor === undefined ? null : emulator };
+  }
+
+  /** Puts every thread where it belongs, if the board is not off. Repeatable. Errors: `command-failed`; the signal's reason. */
+  async apply(signal: AbortSignal): Promise<void> {
+    const { allowed } = await hostCores();
+    const wantedOf = (thread: Thread): readonly number[] => {
+      const wanted = this.#wantedOf(thread);
+      if (wanted !== null) return wanted;
+      // A thread that may use more (cores that are not there yet) is free already.
+      return allowed.every((core) => thread.cores.includes(core)) ? thread.cores : allowed;
+    };
+    try {
+      // A process that begins meanwhile inherits from the one that begins it, or is found in the next round.
+      const placed = new Set<number>();
+      for (let round = 0; round < mostRounds; round += 1) {
+        const others = (await this.#board.processes()).filter((pid) => !placed.has(pid));
+        if (others.length === 0) break;
+        for (const pid of others) {
+          placed.add(pid);
+          await placeThreads(pid, wantedOf, signal);
+        }
+      }
+      this.#refusal = undefined;
+    } catch (error) {
+      this.#refusal = (error as Error).message;
+      throw error;
+    }
+  }
+
+  /** Puts back what somebody else let run elsewhere. What cannot be put back is told by `of`. Repeatable, and cheap when nothing is astray. */
+  async mend(signal: AbortSignal): Promise<void> {
+    const { cores, emulator } = this.#wanted;
+    if (cores === null && emulator === null) return;
+    if ((await this.#threads()).some((thread) => this.#isAstray(thread)))
+      await this.apply(signal).catch(() => undefined);
+  }
+
+  /** What the kernel allows the threads of a board that runs, else what is wanted; and what is not as it should be. */
+  async of(): Promise<{
+    readonly cores: string | null;
+    readonly emulator: string | null;
+    readonly lacks: readonly string[];
+  }> {
+    const threads = await this.#threads();
+    const { cores, emulator } = this.#wanted;
+    const { isProcessor } = this.#board;
+    const astray = threads.filter((thread) => this.#isAstray(thread)).map(({ name }) => name);
+    const why = this.#refusal === undefined ? "" : `: ${this.#refusal}`;
+    return {
+      cores: coresOf(isProcessor === undefined ? threads : threads.filter(isProcessor), cores),
+      emulator: coresOf(
+        isProcessor === undefined ? threads : threads.filter((thread) => !isProcessor(thread)),
+        emulator ?? cores,
+      ),
+      lacks:
+        astray.length === 0
+          ? []
+          : [`${astray.length} threads may use other cores than configured (${astray[0]})${why}`],
+    };
+  }
+
+  async #threads(): Promise<Thread[]> {
+    return (await Promise.all((await this.#board.processes()).map(threadsOf))).flat();
+  }
+
+  #wantedOf(thread: Thread): readonly number[] | null {
+    const { cores, emulator } = this.#wanted;
+    return this.#board.isProcessor?.(thread) === false ? (emulator ?? cores) : cores;
+  }
+
+  #isAstray(thread: Thread): boolean {
+    const wanted = this.#wantedOf(thread);
+    return wanted !== null && thread.cores.some((core) => !wanted.includes(core));
+  }
+}
+
+/** What the kernel allows these threads; without any, what is wanted. */
+function coresOf(threads: readonly Thread[], wanted: readonly number[] | null): string | null {
+  if (threads.length > 0) return coreListText(threads.flatMap(({ cores }) => cores));
+  return wanted === null ? null : coreListText(wanted);
+}

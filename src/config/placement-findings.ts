@@ -1,0 +1,79 @@
+/** Whether the cores that a configuration gives its boards are there and fit for it. Pure: what the host has is told. */
+import { coreListText } from "../system/core-list.ts";
+import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
+import type { HostCores } from "../system/host-cores.ts";
+import type { Config } from "./config.ts";
+
+/** One finding for each list of cores, and those that are about all of them. */
+export function placementFindings(
+  { placement, file, boards }: Pick<Config, "placement" | "file" | "boards">,
+  host: HostCores,
+): Finding[] {
+  const findings: Finding[] = [];
+  for (const key of ["cores", "emulator"] as const) {
+    for (const [board, cores] of Object.entries(placement[key])) {
+      const where = `placement.${key}.${board}`;
+      findings.push(fault(where, file, cores, host) ?? doubt(where, key, cores, host, boards.cpus));
+    }
+  }
+  if (host.online.length === 1 && findings.length === 0)
+    findings.push(
+      fine("placement", "one core: both boards share it, and one that boots yields to the other"),
+    );
+  return findings;
+}
+
+function fault(where: string, file: string, cores: readonly number[], host: HostCores): Finding | undefined {
+  const { present, online, allowed } = host;
+  if (online.length === 0) return unseen(where, "this host does not tell its cores", "see lscpu");
+  const beyond = (known: readonly number[]): string =>
+    coreListText(cores.filter((core) => !known.includes(core)));
+  const refused = (what: string, remedy: string): Finding =>
+    lacking(where, "config-invalid", `${file}: ${where}: ${what}`, remedy);
+  const has = `it has ${coreListText(online)}`;
+  const absent = beyond(present.length === 0 ? online : present);
+  if (absent !== "") return refused(`this host has no core ${absent}`, has);
+  const offline = beyond(online);
+  if (offline !== "")
+    return refused(`core ${offline} is offline`, `write 1 to /sys/devices/system/cpu/cpuN/online; ${has}`);
+  const outside = beyond(allowed);
+  if (outside === "") return undefined;
+  return refused(
+    `the daemon's own cpuset has no core ${outside}`,
+    `it has ${coreListText(allowed)}: widen it (AllowedCPUs= of the unit), or name others`,
+  );
+}
+
+function doubt(
+  where: string,
+  key: "cores" | "emulator",
+  cores: readonly number[],
+  { online, isolated, tickless }: HostCores,
+  cpus: number,
+): Finding {
+  const list = coreListText(cores);
+  const of = (known: readonly number[]): readonly number[] => cores.filter((core) => known.includes(core));
+  const apart = of(isolated);
+  // The scheduler balances nothing there: all threads would stay on the first of the cores.
+  if (apart.length > 0 && cores.length > 1)
+    return doubtful(
+      where,
+      `core ${coreListText(apart)} is isolated: the kernel does not spread threads over cores there`,
+      "name one isolated core, or cores that are not isolated",
+    );
+  const quiet = of(tickless);
+  if (key === "emulator" && quiet.length > 0)
+    return doubtful(
+      where,
+      `core ${coreListText(quiet)} is without a timer tick (nohz_full), which is lost on threads that wait for devices`,
+      "name housekeeping cores for the emulator, and this one in placement.cores",
+    );
+  if (key === "cores" && cpus > cores.length && online.length > cores.length)
+    return doubtful(
+      where,
+      `${cpus} virtual processors share core ${list}`,
+      "name as many cores as boards.cpus, or lower boards.cpus",
+    );
+  const kind = apart.length > 0 ? ", isolated" : "";
+  return fine(where, `the host has ${list}${kind}`);
+}

@@ -1,0 +1,84 @@
+/**
+ * The door to cpusets: a control group that no thread of a board can leave by its own affinity, below the daemon's own in version 1 and the
+ * board's one group in version 2 (cpuset(7); kernel documentation, admin-guide/cgroup-v2).
+ */
+import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { coreListText } from "./core-list.ts";
+
+interface Places {
+  readonly root?: string;
+  readonly proc?: string;
+}
+
+interface Home {
+  readonly directory: string;
+  readonly version: 1 | 2;
+}
+
+/**
+ * Makes the group `name` with these cores, or gives them to the one that is there; `null`: all that there are. Returns its directory, or
+ * `undefined` where there is none to be had: affinity alone holds then. Repeatable.
+ */
+export async function makeCpuset(
+  name: string,
+  cores: readonly number[] | null,
+  places: Places = {},
+): Promise<string | undefined> {
+  const home = await findHome(places);
+  if (home === undefined) return undefined;
+  const { directory, version } = home;
+  const path = join(directory, name);
+  try {
+    if (version === 2) {
+      await writeFile(join(directory, "cgroup.subtree_control"), "+cpuset");
+      await mkdir(path, { recursive: true });
+      // Empty: those of the group above, also those that come later.
+      await writeFile(join(path, "cpuset.cpus"), cores === null ? "\n" : coreListText(cores));
+      return path;
+    }
+    // Cores that come later would not be in it: whoever may use all needs no group, unless there is one.
+    if (cores === null && !(await isThere(path))) return undefined;
+    await mkdir(path, { recursive: true });
+    const above = async (file: string): Promise<string> => await readFile(join(directory, file), "utf8");
+    // Nothing is inherited here, and without both no process can join.
+    await writeFile(join(path, "cpuset.mems"), await above("cpuset.effective_mems"));
+    const all = cores === null ? await above("cpuset.effective_cpus") : coreListText(cores);
+    await writeFile(join(path, "cpuset.cpus"), all);
+    return path;
+  } catch {
+    await rmdir(path).catch(() => undefined);
+    return undefined;
+  }
+}
+
+/** Removes the group, which must be empty. Repeatable. */
+export async function removeCpuset(name: string, places: Places = {}): Promise<void> {
+  const home = await findHome(places);
+  if (home === undefined) return;
+  await rmdir(join(home.directory, name)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function findHome({ root = "/sys/fs/cgroup", proc = "/proc" }: Places): Promise<Home | undefined> {
+  for (const directory of [root, join(root, "unified")]) {
+    const controllers = await readFile(join(directory, "cgroup.controllers"), "utf8").catch(() => "");
+    if (controllers.split(/\s/).includes("cpuset")) return { directory, version: 2 };
+  }
+  const groups = await readFile(join(proc, "self/cgroup"), "utf8").catch(() => "");
+  for (const line of groups.split("\n")) {
+    const [, controllers = "", own = "/"] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const directory = join(root, "cpuset", own);
+    const there = await readFile(join(directory, "cpuset.effective_cpus"), "utf8").catch(() => undefined);
+    if (controllers.split(",").includes("cpuset") && there !== undefined) return { directory, version: 1 };
+  }
+  return undefined;
+}

@@ -1,0 +1,113 @@
+/** The door to veth pairs (veth(4)) between this network namespace and a named one. */
+import { writeFile } from "node:fs/promises";
+import { ipIn } from "./netns.ts";
+import { run } from "./process.ts";
+
+export interface VethPair {
+  /** The end in this namespace; at most 15 characters (IFNAMSIZ). */
+  readonly name: string;
+  readonly namespace: string;
+  /** The end in the other. */
+  readonly peer: string;
+  readonly peerMac: string;
+  /** As of a tap (`tap.ts`). */
+  readonly ipv6: "off" | "link-local" | "silent";
+  readonly neighbour?: { readonly address: string; readonly mac: string };
+}
+
+/** Makes the pair and takes this end up. Repeatable; a card of that name whose other end is elsewhere is made anew. Errors: `command-failed`. */
+export async function createVeth(pair: VethPair, signal: AbortSignal): Promise<void> {
+  const { name, namespace, peer, peerMac, neighbour } = pair;
+  if (!(await isMade(pair, signal))) {
+    await deleteVeth(name, signal);
+    const other = ["peer", "name", peer, "address", peerMac, "netns", namespace];
+    await run("ip", ["link", "add", "name", name, "type", "veth", ...other], { signal });
+  }
+  // Before the link is up, so that no solicitation and no report leaves first.
+  if (pair.ipv6 === "off") await setIpv6(name, "disable_ipv6", "1");
+  else {
+    await setIpv6(name, "accept_ra", "0");
+    if (pair.ipv6 === "silent") await setIpv6(name, "addr_gen_mode", "1");
+    await setIpv6(name, "disable_ipv6", "0");
+    await setIpv6(name, "accept_dad", "0");
+  }
+  await run("ip", ["link", "set", "dev", name, "up"], { signal });
+  if (neighbour === undefined) return;
+  const { address, mac } = neighbour;
+  const words = ["neighbour", "replace", address, "lladdr", mac, "dev", name, "nud", "permanent"];
+  await run("ip", words, { signal });
+}
+
+/** Removes both ends. Repeatable. Errors: `command-failed`. */
+export async function deleteVeth(name: string, signal?: AbortSignal): Promise<void> {
+  const options = signal === undefined ? {} : { signal };
+  const { exitCode } = await run("ip", ["link", "show", "dev", name], { ...options, allowedExitCodes: [1] });
+  if (exitCode === 0) await run("ip", ["link", "delete", "dev", name], options);
+}
+
+/**
+ * Lets these cards drop all that is sent to them, by a queue that takes nothing (the kernel's `blackhole`, part of its packet
+ * schedulers). Their links stay up. Repeatable. @param namespace where they are; this one if it is left out. Errors: `command-failed`.
+ */
+export async function shutCards(
+  names: readonly string[],
+  signal: AbortSignal,
+  namespace?: string,
+): Promise<void> {
+  await trafficControl(
+    names.map((name) => `qdisc replace dev ${name} root blackhole`),
+    signal,
+    namespace,
+  );
+}
+
+/** Undoes `shutCards`. Repeatable. Errors: `command-failed`. */
+export async function openCards(
+  names: readonly string[],
+  signal: AbortSignal,
+  namespace?: string,
+): Promise<void> {
+  // A card without a queue of its own has none that could be deleted.
+  await trafficControl(
+    names.map((name) => `qdisc replace dev ${name} root noqueue`),
+    signal,
+    namespace,
+  );
+}
+
+async function trafficControl(
+  lines: readonly string[],
+  signal: AbortSignal,
+  namespace: string | undefined,
+): Promise<void> {
+  const where = namespace === undefined ? [] : ["-netns", namespace];
+  await run("tc", [...where, "-batch", "-"], { input: `${lines.join("\n")}\n`, signal });
+}
+
+async function isMade({ name, namespace, peer, peerMac }: VethPair, signal: AbortSignal): Promise<boolean> {
+  const show = ["-json", "-details", "link", "show", "dev", name];
+  const { stdout, exitCode } = await run("ip", show, { signal, allowedExitCodes: [1] });
+  if (exitCode !== 0) return false;
+  const [card] = JSON.parse(stdout.toString()) as {
+    link_index?: number;
+    linkinfo?: { info_kind?: string };
+  }[];
+  if (card?.linkinfo?.info_kind !== "veth") return false;
+  const others = JSON.parse((await ipIn(namespace, ["-json", "link", "show"], signal)) || "[]") as {
+    ifname: string;
+    ifindex: number;
+    address?: string;
+  }[];
+  return others.some(
+    ({ ifname, ifindex, address }) => ifname === peer && ifindex === card.link_index && address === peerMac,
+  );
+}
+
+async function setIpv6(name: string, key: string, value: string): Promise<void> {
+  try {
+    await writeFile(`/proc/sys/net/ipv6/conf/${name}/${key}`, value);
+  } catch (error) {
+    // A kernel without IPv6 has nothing to be told.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
