@@ -101,9 +101,11 @@ test("a kept-alive client keeps its connection, begins when it must, and makes a
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   const plan = { kind: "steady" as const, url, intervalMs: 10, timeoutMs: 5000, keptAlive: true };
   await using load = startLoad([plan], (command, args) => [command, [...args]]);
-  await load.settled(now() + 500, AbortSignal.timeout(30_000));
+  const deadline = AbortSignal.timeout(30_000);
+  // On a busy host its program takes a while to begin.
+  do await load.settled(now() + 500, deadline);
+  while (load.records.length <= 10);
   const { records } = load;
-  assert.ok(records.length > 10);
   assertAll(records, "ok");
   const fresh = records.filter(({ reused }) => reused !== true).length;
   assert.ok(fresh < records.length / 2, `${fresh} of ${records.length} requests made a connection`);
