@@ -135,6 +135,7 @@ test("status is what its schema says, and the API describes itself", async () =>
     "/v1/rollback",
     "/v1/cancel",
     "/v1/down",
+    "/v1/placement",
     "/v1/stories/{id}",
     "/v1/stories",
     "/v1/stories/{id}/report",
