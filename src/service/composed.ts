@@ -18,7 +18,7 @@ import type {
 
 /** For what is given back after a takeover that failed, whose own signal may have aborted. */
 const giveBackTimeoutMs = 5000;
-/** Where nobody serves, the network does not wait longer than this for what is leased: a program that hangs follows when it can. */
+/** Where nobody serves, the network waits no longer than this in each step, prepare and hand over, for what is leased: a program that hangs follows when it can. */
 const partlyWaitMs = 500;
 
 export class ComposedService implements Service {

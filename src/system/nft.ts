@@ -26,8 +26,8 @@ const filePath = "/proc/self/fd/3";
 interface Child {
   readonly process: ChildProcess;
   /**
-   * A file without a name that the child has open too. From its input nft reads character by character, from a file in pieces, which is
-   * two thirds of what a takeover takes; `undefined` where no such file can be made.
+   * A file without a name that the child has open too. From its input nft reads character by character, which costs as much as
+   * all the rest of a takeover's transaction, from a file in pieces; `undefined` where no such file can be made.
    */
   readonly file: number | undefined;
   /** What it has said since it was asked last; only the end of it is searched for `endAnswer`. */
@@ -296,16 +296,15 @@ export function setsOf(json: string, family: string, table: string): readonly Nf
   return ofTable.map(asSet);
 }
 
-function objects(json: string, kind: string): Record<string, unknown>[] {
-  const parsed = JSON.parse(json) as { nftables?: Record<string, unknown>[] };
-  return (parsed.nftables ?? []).map((entry) => entry[kind]).filter(isObject);
+function objects(json: string, kind: string): Readonly<Record<string, unknown>>[] {
+  return contentOf(json).flatMap((object) => (object.kind === kind ? [object.value] : []));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-function asSet(found: Record<string, unknown>): NftSet {
+function asSet(found: Readonly<Record<string, unknown>>): NftSet {
   const elements = found["elem"];
   return { name: String(found["name"]), elements: Array.isArray(elements) ? elements : [] };
 }

@@ -45,7 +45,7 @@ test("each frame is answered once, with its number and the board's letter; other
 
   await wire.heard();
   const frame = { to, from, etherType: etherTypes.experimental, vlan: null };
-  await wire.say({ ...frame, payload: `${Buffer.from("XXXX").toString("hex")}00000001` });
+  await wire.say({ ...frame, payload: `${Buffer.from("NOPE").toString("hex")}00000001` });
   await wire.say({ ...frame, payload: `${mark}00000002` });
   const answer = await wire.until((one) => one.from === to);
   assert.deepEqual([answer.to, answer.payload.slice(0, 18)], [from, `${mark}0000000262`]);
