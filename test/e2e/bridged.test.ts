@@ -14,7 +14,7 @@ import { startCommand } from "../fixtures/command.ts";
 import { link, link6, printed } from "../fixtures/namespaces.ts";
 import { serviceAddresses } from "../fixtures/switch-lab.ts";
 
-const limitMs = 280_000;
+const limitMs = 580_000;
 const skip = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 const ignore = (): void => undefined;
 /** Between the note of a takeover and its transaction, and for what is on its way. */
