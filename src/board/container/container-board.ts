@@ -308,6 +308,7 @@ export class ContainerBoard implements Board {
   release(): Promise<void> {
     this.#seat.clear();
     this.#watch.end();
+    this.#cards.release();
     return Promise.resolve();
   }
 
