@@ -212,9 +212,8 @@ export class ContainerBoard implements Board {
   async resume(signal: AbortSignal): Promise<void> {
     try {
       await this.#alive(signal);
-      // What comes from the moment on that it was told to run is for a board that does.
-      await this.#group.thaw();
-      await this.#cards.open(signal);
+      // Side by side: what comes from the moment on that it was told to run is for a board that does.
+      await Promise.all([this.#group.thaw(), this.#cards.open(signal)]);
       this.#watch.wake();
     } catch (cause) {
       signal.throwIfAborted();
