@@ -14,7 +14,9 @@ import type {
   BoardUsage,
   HookName,
 } from "./board.ts";
+import type { BoardKind } from "./kind.ts";
 import { SimulatedConsole } from "./simulated-console.ts";
+import { requireKind } from "./software.ts";
 
 /** What a version of the software does wrong. */
 export interface SoftwareFault {
@@ -28,6 +30,7 @@ export interface SoftwareFault {
 
 interface RunningBoard {
   readonly start: BoardStart;
+  readonly kind: BoardKind;
   /** Whether it has said so already: it is asked as often as somebody wants to know, and tells once. */
   ready?: true;
   /** What it was given and has not let go of. */
@@ -49,6 +52,13 @@ export class SimulatedWorld {
   readonly started: string[] = [];
   /** Every hook that was run, as `board hook`. */
   readonly hookRuns: string[] = [];
+  /** What must never be, noticed when it was: a second board of another kind beside the first, or one without cards of its kind. */
+  readonly violations: string[] = [];
+  /** Of which kind each board's cards are on the host; none: it has none. */
+  readonly cards = new Map<BoardName, BoardKind>();
+  /** Told of cards that are made, or made anew, and so are joined to nothing; and asked whether those of a board that starts are. */
+  cardsMade: (name: BoardName) => void = () => undefined;
+  cardsJoined: (name: BoardName) => boolean = () => true;
   readonly placements = new Map<BoardName, BoardPlacement>();
   readonly priorities = new Map<BoardName, "background" | "service">();
   readonly #running = new Map<BoardName, RunningBoard>();
@@ -73,7 +83,17 @@ export class SimulatedWorld {
     return this.#consoles[name];
   }
 
-  run(name: BoardName, start: BoardStart): void {
+  makeCards(name: BoardName, kind: BoardKind): void {
+    if (this.cards.get(name) === kind) return;
+    if (this.#running.has(name)) this.violations.push(`board ${name} runs, and lost its cards`);
+    this.cards.set(name, kind);
+    this.cardsMade(name);
+  }
+
+  run(name: BoardName, start: BoardStart, kind: BoardKind = "qemu"): void {
+    if (this.#running.has(name)) this.violations.push(`board ${name} runs already`);
+    if (!this.cardsJoined(name))
+      this.violations.push(`board ${name} is started with cards that lead nowhere`);
     this.#nextPid += 1;
     const console = this.#consoles[name];
     console.begin();
@@ -81,6 +101,7 @@ export class SimulatedWorld {
     this.started.push(`${name} ${start.instance}`);
     this.#running.set(name, {
       start,
+      kind,
       devices: new Set(),
       condition: {
         state: "running",
@@ -126,6 +147,7 @@ export class SimulatedWorld {
   /** The host loses power: nothing runs any more. Consoles are on the disk. */
   reboot(): void {
     this.#running.clear();
+    this.cards.clear();
     this.#listeners.clear();
   }
 }
@@ -133,10 +155,12 @@ export class SimulatedWorld {
 export class SimulatedBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
+  readonly kind: BoardKind;
   readonly #world: SimulatedWorld;
   readonly #mine = new Set<(event: BoardEvent) => void>();
 
-  constructor(name: BoardName, world: SimulatedWorld) {
+  constructor(name: BoardName, world: SimulatedWorld, kind: BoardKind = "qemu") {
+    this.kind = kind;
     this.name = name;
     this.mgmtHost = `fe80::${name}%simulated`;
     this.#world = world;
@@ -144,18 +168,21 @@ export class SimulatedBoard implements Board {
 
   async setUp(signal: AbortSignal): Promise<void> {
     await this.#meet("setUp", signal);
+    this.#world.makeCards(this.name, this.kind);
   }
 
+  /** As the drivers' own, it takes away whatever has the name of one of its cards. */
   async tearDown(signal: AbortSignal): Promise<void> {
     await this.stop(signal);
+    this.#world.cards.delete(this.name);
   }
 
   inspect(): Promise<BoardCondition> {
-    return Promise.resolve(this.#world.get(this.name)?.condition ?? { state: "off" });
+    return Promise.resolve(this.#mineIfAny()?.condition ?? { state: "off" });
   }
 
   usage(): Promise<BoardUsage | undefined> {
-    const board = this.#world.get(this.name);
+    const board = this.#mineIfAny();
     return Promise.resolve(
       board === undefined ? undefined : { cpuNs: board.cpuNs, residentBytes: 1_000_000 },
     );
@@ -163,14 +190,17 @@ export class SimulatedBoard implements Board {
 
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
     await this.#meet("start", signal);
-    const running = this.#world.get(this.name);
+    requireKind(start, this);
+    const running = this.#mineIfAny();
     if (running !== undefined && running.condition.state !== "dead") {
       if (running.condition.instance === start.instance) return;
       throw new TwinboardError("board-start-failed", {
         detail: `board ${this.name} already runs instance ${running.condition.instance}`,
       });
     }
-    this.#world.run(this.name, start);
+    if (running !== undefined) this.#world.end(this.name);
+    this.#world.makeCards(this.name, this.kind);
+    this.#world.run(this.name, start, this.kind);
     const fault = this.#world.faults.get(start.version);
     if (fault?.diesAtBoot !== undefined && fault.diesAtBoot.times > 0) {
       fault.diesAtBoot.times -= 1;
@@ -205,7 +235,7 @@ export class SimulatedBoard implements Board {
 
   async stop(signal: AbortSignal): Promise<void> {
     await this.#meet("stop", signal);
-    this.#world.end(this.name);
+    if (this.#mineIfAny() !== undefined) this.#world.end(this.name);
   }
 
   async setPriority(priority: "background" | "service"): Promise<void> {
@@ -241,7 +271,7 @@ export class SimulatedBoard implements Board {
   }
 
   plugged(): Promise<readonly string[]> {
-    return Promise.resolve([...(this.#world.get(this.name)?.devices ?? [])]);
+    return Promise.resolve([...(this.#mineIfAny()?.devices ?? [])]);
   }
 
   async plug({ id }: BoardDevice, signal: AbortSignal): Promise<void> {
@@ -250,7 +280,7 @@ export class SimulatedBoard implements Board {
   }
 
   async unplug(id: string, signal: AbortSignal): Promise<void> {
-    if (this.#world.get(this.name) === undefined) return;
+    if (this.#mineIfAny() === undefined) return;
     await this.#meet("unplug", signal);
     this.#awake().devices.delete(id);
   }
@@ -286,8 +316,14 @@ export class SimulatedBoard implements Board {
     return Promise.resolve();
   }
 
-  #alive(code: ErrorCode = "board-died"): RunningBoard {
+  /** Another kind's is none of this driver's. */
+  #mineIfAny(): RunningBoard | undefined {
     const board = this.#world.get(this.name);
+    return board?.kind === this.kind ? board : undefined;
+  }
+
+  #alive(code: ErrorCode = "board-died"): RunningBoard {
+    const board = this.#mineIfAny();
     if (board === undefined || board.condition.state === "dead") {
       throw new TwinboardError(code, {
         detail: `board ${this.name}: ${board?.condition.reason ?? "off"}`,
@@ -297,7 +333,7 @@ export class SimulatedBoard implements Board {
   }
 
   #awake(): RunningBoard {
-    const board = this.#world.get(this.name);
+    const board = this.#mineIfAny();
     if (board?.condition.state === "running") return board;
     const detail = `board ${this.name} is ${board?.condition.state ?? "off"}`;
     throw new TwinboardError("board-not-running", { detail });

@@ -1,15 +1,20 @@
 /** The drivers of a configuration's boards. A new kind is a line in each of these. */
 import { join } from "node:path";
 import type { Board, BoardName } from "../board/board.ts";
+import { type ConsoleLog, consoleOf } from "../board/console.ts";
 import { ContainerBoard } from "../board/container/container-board.ts";
 import { containerFindings } from "../board/container/host.ts";
 import { chooseRuntime } from "../board/container/runtime.ts";
+import { EitherBoard } from "../board/either-board.ts";
 import { groupFindings } from "../board/groups-finding.ts";
+import { type BoardKind, boardKinds } from "../board/kind.ts";
 import { chooseAccelerator } from "../board/qemu/accelerator.ts";
 import type { MachineUser } from "../board/qemu/board-directories.ts";
 import { machineFindings } from "../board/qemu/host.ts";
 import { QemuBoard } from "../board/qemu/qemu-board.ts";
 import type { Config } from "../config/config.ts";
+import { TwinboardError } from "../errors.ts";
+import type { KindRules } from "../slot/kind.ts";
 import type { Finding } from "../system/finding.ts";
 import type { Log } from "../system/log.ts";
 import { systemNames } from "../system/names.ts";
@@ -18,25 +23,66 @@ import { boardDevices } from "./leased.ts";
 import { placementOf } from "./placement.ts";
 
 type MakeBoard = (name: BoardName) => Board;
+/** Of a board that may be either kind the drivers share the console. */
+type MakeDriver = (name: BoardName, console: ConsoleLog) => Board;
 
 const probeTimeoutMs = 30_000;
 
 /** @param user whom the processes of machines run as. Errors: those of what has to be found on the host. */
 export async function boardsOf(config: Config, user: MachineUser, log: Log): Promise<MakeBoard> {
-  return config.boards.kind === "container"
-    ? await containersOf(config, log)
-    : await machinesOf(config, user, log);
+  const { kinds } = config.boards;
+  const makers = new Map<BoardKind, MakeDriver>();
+  for (const kind of kindsIn(config))
+    makers.set(
+      kind,
+      kind === "container" ? await containersOf(config, log) : await machinesOf(config, user, log),
+    );
+  return (name) => {
+    const console = consoleOf(config.stateDirectory, name);
+    const driverOf = (kind: BoardKind): Board => {
+      const make = makers.get(kind);
+      if (make === undefined) throw new TwinboardError("internal", { detail: `no driver for ${kind}` });
+      return make(name, console);
+    };
+    const [usual, ...others] = kinds[name];
+    const driver = driverOf(usual);
+    return others.length === 0 ? driver : new EitherBoard([driver, ...others.map(driverOf)]);
+  };
+}
+
+/** Those that at least one board may be. */
+function kindsIn({ boards: { kinds } }: Config): BoardKind[] {
+  return boardKinds.filter((kind) => kinds.a.includes(kind) || kinds.b.includes(kind));
+}
+
+/** What the board of a slot may be, and what the configuration gives it that a container cannot have. */
+export function kindRulesOf({ boards, lines, cans, network }: Config, name: BoardName): KindRules {
+  const [line] = lines;
+  const [can] = cans;
+  const lack =
+    line !== undefined
+      ? `the serial line or stream ${line.name}`
+      : can !== undefined
+        ? `the CAN bus ${can.name}`
+        : network.mode === "two-cards" && network.passedThrough
+          ? `the card ${network.uplinks[name]} of its own`
+          : undefined;
+  return { allowed: boards.kinds[name], lacks: lack === undefined ? {} : { container: lack } };
 }
 
 /** What the boards need of the host. Changes nothing. `acceleratorCache`: see `machineFindings`. */
 export async function boardFindings(
-  { boards }: Config,
+  config: Config,
   signal: AbortSignal,
   acceleratorCache?: string,
 ): Promise<Finding[]> {
-  return boards.kind === "container"
-    ? [...(await containerFindings(boards.runtime, signal)), ...(await groupFindings())]
-    : await machineFindings(boards.accelerator, signal, acceleratorCache);
+  const { boards } = config;
+  const kinds = kindsIn(config);
+  return [
+    ...(kinds.includes("qemu") ? await machineFindings(boards.accelerator, signal, acceleratorCache) : []),
+    ...(kinds.includes("container") ? await containerFindings(boards.runtime, signal) : []),
+    ...(await groupFindings()),
+  ];
 }
 
 /** Where what is found about KVM is kept until the host boots again. */
@@ -44,15 +90,16 @@ export function acceleratorCache({ stateDirectory }: Config): string {
   return join(stateDirectory, "accelerator.json");
 }
 
-async function containersOf(config: Config, log: Log): Promise<MakeBoard> {
+async function containersOf(config: Config, log: Log): Promise<MakeDriver> {
   const { boards, network, stateDirectory, system } = config;
   const { name: runtime, version } = await chooseRuntime(boards.runtime, AbortSignal.timeout(probeTimeoutMs));
   log("info", "runtime", { runtime, version });
   const names = systemNames(system);
-  return (name) =>
+  return (name, console) =>
     new ContainerBoard({
       name,
       names,
+      console,
       memoryBytes: boards.memoryBytes,
       cpus: boards.cpus,
       placement: placementOf(config, name),
@@ -63,7 +110,7 @@ async function containersOf(config: Config, log: Log): Promise<MakeBoard> {
     });
 }
 
-async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<MakeBoard> {
+async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<MakeDriver> {
   const { boards, network, stateDirectory, system } = config;
   const { accelerator, reason } = await chooseAccelerator(
     boards.accelerator,
@@ -72,10 +119,11 @@ async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<
   );
   log("info", "accelerator", { accelerator, reason });
   const names = systemNames(system);
-  return (name) =>
+  return (name, console) =>
     new QemuBoard({
       name,
       names,
+      console,
       memoryBytes: boards.memoryBytes,
       cpus: boards.cpus,
       placement: placementOf(config, name),

@@ -34,7 +34,7 @@ for (const scenario of scenarios) {
 }
 
 async function crash(scenario: Scenario, death: DeathSwitch, reboot: boolean, where: string): Promise<void> {
-  const host = new SimulatedHost();
+  const host = new SimulatedHost(scenario.kinds);
   await scenario.before(host);
   await perform(host, scenario, death);
   const { holder } = host.service;

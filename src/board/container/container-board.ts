@@ -18,10 +18,11 @@ import type {
   HookName,
 } from "../board.ts";
 import type { Confinement } from "../confinement.ts";
-import { ConsoleLog } from "../console.ts";
+import { type ConsoleLog, consoleOf } from "../console.ts";
 import { ConsoleAttachment } from "../console-attachment.ts";
 import { ConsoleSeat } from "../console-seat.ts";
 import { requirePrograms } from "../programs.ts";
+import { requireKind } from "../software.ts";
 import { awaitContainer, startFailed } from "./awaited-container.ts";
 import { ContainerCards } from "./container-cards.ts";
 import { containerConfinement } from "./container-confinement.ts";
@@ -49,6 +50,7 @@ const pollMs = 5;
 export class ContainerBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
+  readonly kind = "container";
   readonly #options: ContainerBoardOptions;
   readonly #id: string;
   readonly #records: string;
@@ -82,7 +84,7 @@ export class ContainerBoard implements Board {
       firstId: this.#firstId,
       group: this.#group,
     });
-    this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
+    this.#console = options.console ?? consoleOf(stateDirectory, name);
     this.#stderrPath = join(stateDirectory, `board-${name}.container`);
     this.#seat = new ConsoleSeat(name);
     this.#watch = new ContainerWatch({
@@ -146,6 +148,7 @@ export class ContainerBoard implements Board {
 
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    requireKind(start, this);
     const before = await this.inspect();
     if (before.state === "running" || before.state === "dormant") {
       if (before.instance === start.instance) {

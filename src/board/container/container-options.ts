@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardName, BoardPlacement } from "../board.ts";
+import type { ConsoleLog } from "../console.ts";
 import type { BoardIdentity } from "../identity.ts";
 import { idCount } from "./oci-spec.ts";
 import type { RuntimeName } from "./runtime.ts";
@@ -17,6 +18,8 @@ export interface ContainerBoardOptions {
   readonly identity: BoardIdentity;
   /** Where the console is kept. */
   readonly stateDirectory: string;
+  /** Another driver's of the same board, if it may be either kind: who follows it goes on following. */
+  readonly console?: ConsoleLog | undefined;
   /** How long a board that says that it lives may be silent, 2 s at least; without it nobody minds. */
   readonly watchdogMs?: number | undefined;
   /** *unpack*: the root file system is unpacked into memory, as where it cannot be mounted. */

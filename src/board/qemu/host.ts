@@ -1,9 +1,8 @@
-/** What boards that are QEMU machines need of their host: KVM or emulation, a tap, a control group for each. Changes nothing. */
+/** What boards that are QEMU machines need of their host: KVM or emulation, a tap. Changes nothing. */
 import { access } from "node:fs/promises";
 import { TwinboardError } from "../../errors.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
 import { run } from "../../system/process.ts";
-import { groupFindings } from "../groups-finding.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { type Accelerator, qemuProgram } from "./command-line.ts";
 
@@ -13,11 +12,7 @@ export async function machineFindings(
   signal: AbortSignal,
   cachePath?: string,
 ): Promise<Finding[]> {
-  return [
-    await acceleratorFinding(accelerator, signal, cachePath),
-    await tapFinding(signal),
-    ...(await groupFindings()),
-  ];
+  return [await acceleratorFinding(accelerator, signal, cachePath), await tapFinding(signal)];
 }
 
 async function acceleratorFinding(

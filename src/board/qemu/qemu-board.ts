@@ -18,11 +18,12 @@ import type {
   HookName,
 } from "../board.ts";
 import type { Confinement } from "../confinement.ts";
-import { ConsoleLog } from "../console.ts";
+import { type ConsoleLog, consoleOf } from "../console.ts";
 import { ConsoleAttachment } from "../console-attachment.ts";
 import { ConsoleSeat } from "../console-seat.ts";
 import type { BoardIdentity } from "../identity.ts";
 import { requirePrograms } from "../programs.ts";
+import { requireKind } from "../software.ts";
 import { awaitStart, startFailed } from "./awaited-start.ts";
 import type { ClockSetting } from "./board-clock.ts";
 import {
@@ -68,6 +69,8 @@ export interface QemuBoardOptions {
   readonly identity: BoardIdentity;
   /** Where the console is kept. */
   readonly stateDirectory: string;
+  /** Another driver's of the same board, if it may be either kind: who follows it goes on following. */
+  readonly console?: ConsoleLog | undefined;
   /** How long a board that says that it lives may be silent, 2 s at least; without it nobody minds. */
   readonly watchdogMs?: number | undefined;
   /** What it can be given while it runs. */
@@ -82,6 +85,7 @@ const stopTimeoutMs = 60_000;
 export class QemuBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
+  readonly kind = "qemu";
   readonly #options: QemuBoardOptions;
   readonly #directory: string;
   readonly #records: string;
@@ -104,7 +108,7 @@ export class QemuBoard implements Board {
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
     this.#directory = machineDirectory(names, name);
     this.#records = recordDirectory(names, name);
-    this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
+    this.#console = options.console ?? consoleOf(stateDirectory, name);
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
     this.#marks = new MachineMarks(this.#records);
     this.#cards = new MachineCards(options);
@@ -180,6 +184,7 @@ export class QemuBoard implements Board {
   }
 
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
+    requireKind(start, this);
     const before = await this.inspect();
     if (before.state === "running" || before.state === "dormant") {
       if (before.instance === start.instance) {
