@@ -9,13 +9,14 @@ import { EitherBoard } from "../board/either-board.ts";
 import { groupFindings } from "../board/groups-finding.ts";
 import { type BoardKind, boardKinds } from "../board/kind.ts";
 import { chooseAccelerator } from "../board/qemu/accelerator.ts";
+import { architectureOf } from "../board/qemu/architecture.ts";
 import type { MachineUser } from "../board/qemu/board-directories.ts";
 import { machineFindings } from "../board/qemu/host.ts";
 import { QemuBoard } from "../board/qemu/qemu-board.ts";
 import type { Config } from "../config/config.ts";
 import { TwinboardError } from "../errors.ts";
 import type { KindRules } from "../slot/kind.ts";
-import type { Finding } from "../system/finding.ts";
+import { type Finding, lacking } from "../system/finding.ts";
 import type { Log } from "../system/log.ts";
 import { systemNames } from "../system/names.ts";
 import { identityOf } from "./identity.ts";
@@ -79,10 +80,29 @@ export async function boardFindings(
   const { boards } = config;
   const kinds = kindsIn(config);
   return [
-    ...(kinds.includes("qemu") ? await machineFindings(boards.accelerator, signal, acceleratorCache) : []),
+    ...(kinds.includes("qemu") ? await machinesFindings(config, signal, acceleratorCache) : []),
     ...(kinds.includes("container") ? await containerFindings(boards.runtime, signal) : []),
     ...(await groupFindings()),
   ];
+}
+
+async function machinesFindings(
+  { boards, lines, file }: Config,
+  signal: AbortSignal,
+  acceleratorCache?: string,
+): Promise<Finding[]> {
+  const architecture = architectureOf(boards.architecture ?? undefined);
+  const line = lines.find(({ port }) => port === "tty");
+  if (line !== undefined && !architecture.hasPcPorts)
+    return [
+      lacking(
+        `services.${line.name}`,
+        "config-invalid",
+        `${file}: services.${line.name}: port tty is a PC's, and these machines are ${architecture.name}`,
+        "say port: virtio",
+      ),
+    ];
+  return await machineFindings(architecture, boards.accelerator, signal, acceleratorCache);
 }
 
 /** Where what is found about KVM is kept until the host boots again. */
@@ -112,12 +132,14 @@ async function containersOf(config: Config, log: Log): Promise<MakeDriver> {
 
 async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<MakeDriver> {
   const { boards, network, stateDirectory, system } = config;
+  const architecture = architectureOf(boards.architecture ?? undefined);
   const { accelerator, reason } = await chooseAccelerator(
+    architecture,
     boards.accelerator,
     AbortSignal.timeout(probeTimeoutMs),
     acceleratorCache(config),
   );
-  log("info", "accelerator", { accelerator, reason });
+  log("info", "accelerator", { accelerator, reason, architecture: architecture.name });
   const names = systemNames(system);
   return (name, console) =>
     new QemuBoard({
@@ -127,6 +149,7 @@ async function machinesOf(config: Config, user: MachineUser, log: Log): Promise<
       memoryBytes: boards.memoryBytes,
       cpus: boards.cpus,
       placement: placementOf(config, name),
+      architecture: architecture.name,
       accelerator,
       user,
       identity: identityOf(network, names, name),

@@ -7,7 +7,7 @@ import { isLine } from "./line-schema.ts";
 import type { ConfigDocument } from "./schema.ts";
 
 const keysOf = {
-  qemu: ["accelerator"],
+  qemu: ["accelerator", "architecture"],
   container: ["runtime"],
 } as const satisfies Record<BoardKind, readonly string[]>;
 

@@ -100,6 +100,8 @@ export interface Config extends LeasedConfig {
     readonly kinds: Readonly<Record<"a" | "b", readonly [BoardKind, ...BoardKind[]]>>;
     /** What runs containers. */
     readonly runtime: "auto" | "crun" | "runc";
+    /** Of machines; `null`: the host's own. Another's is emulated. */
+    readonly architecture: "x86-64" | "arm64" | null;
     readonly accelerator: "auto" | "kvm" | "tcg";
     readonly memoryBytes: number;
     readonly cpus: number;
@@ -244,6 +246,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
     boards: {
       kinds: kindsOf(boards.kind),
       runtime: boards.runtime ?? "auto",
+      architecture: boards.architecture ?? null,
       accelerator: boards.accelerator ?? "auto",
       memoryBytes: boards.memory,
       cpus: boards.cpus ?? 1,

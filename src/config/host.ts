@@ -32,8 +32,11 @@ const programs: Readonly<Record<string, string>> = {
   unsquashfs: "squashfs-tools",
 };
 
-/** Besides those, of boards that are machines; what runs containers is looked for by itself. */
-const machinePrograms: Readonly<Record<string, string>> = { "qemu-system-x86_64": "qemu-system-x86" };
+/** Besides those, of boards that are machines, by their architecture; what runs containers is looked for by itself. */
+const machinePrograms: Readonly<Record<"x86-64" | "arm64", Readonly<Record<string, string>>>> = {
+  "x86-64": { "qemu-system-x86_64": "qemu-system-x86" },
+  arm64: { "qemu-system-aarch64": "qemu-system-arm" },
+};
 const containerPrograms: Readonly<Record<string, string>> = { tc: "iproute2" };
 
 /** What QEMU needs for itself and, under emulation, for its translated code, for each board. */
@@ -77,9 +80,10 @@ function countOf(kind: BoardKind, { boards: { kinds } }: Config): number {
 }
 
 async function programFinding(config: Config): Promise<Finding> {
+  const architecture = config.boards.architecture ?? (process.arch === "arm64" ? "arm64" : "x86-64");
   const needed = {
     ...programs,
-    ...(countOf("qemu", config) > 0 ? machinePrograms : {}),
+    ...(countOf("qemu", config) > 0 ? machinePrograms[architecture] : {}),
     ...(countOf("container", config) > 0 ? containerPrograms : {}),
   };
   const missing: [program: string, debianPackage: string][] = [];

@@ -52,6 +52,7 @@ test("a good file becomes a plain configuration with every default", () => {
     boards: {
       kinds: { a: ["qemu"], b: ["qemu"] },
       runtime: "auto",
+      architecture: null,
       accelerator: "auto",
       memoryBytes: 268_435_456,
       cpus: 1,

@@ -193,6 +193,7 @@ export const documentSchema = section({
   boards: section({
     kind: kinds.optional(),
     runtime: choice(["auto", "crun", "runc"], []).optional(),
+    architecture: choice(["x86-64", "arm64"], []).optional(),
     accelerator: choice(["auto", "kvm", "tcg"], []).optional(),
     memory: size("256MiB", 32 * mebi, 1024 * 1024 * mebi),
     cpus: whole(1, 64).optional(),

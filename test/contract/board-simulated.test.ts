@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import type { Board } from "../../src/board/board.ts";
 import { EitherBoard } from "../../src/board/either-board.ts";
 import type { BoardKind } from "../../src/board/kind.ts";
-import { SimulatedBoard, SimulatedWorld } from "../../src/board/simulated.ts";
+import { SimulatedBoard } from "../../src/board/simulated.ts";
+import { SimulatedWorld } from "../../src/board/simulated-world.ts";
 import { boardContract } from "./board.ts";
 
 /** @param make the driver over a world. @param kind of the software. */

@@ -34,6 +34,7 @@ import {
   type ContainerProcess,
   findContainer,
   findMonitor,
+  identityOf,
   type Trace,
   usageOf,
 } from "./container-process.ts";
@@ -346,8 +347,4 @@ export class ContainerBoard implements Board {
     const texts = await Promise.all(paths.map((path) => readFile(path, "utf8").catch(() => "")));
     return (await this.#confinement.death()) ?? (texts.join("\n").trim().slice(-1000) || "it said nothing");
   }
-}
-
-function identityOf({ pid, startTicks, instance }: ContainerProcess): ContainerProcess {
-  return { pid, startTicks, instance };
 }
