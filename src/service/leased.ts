@@ -30,6 +30,15 @@ export interface LeasedCondition {
   readonly trouble: string | null;
 }
 
+/** As it is on a fresh host, and after a reboot. */
+export const notSetUp: LeasedCondition = {
+  present: false,
+  holder: null,
+  leasedTo: null,
+  epoch: 0,
+  trouble: null,
+};
+
 export interface LeasedDrain extends DrainCounts {
   /** What went otherwise than usual, as sentences for the report. */
   readonly remarks: readonly string[];

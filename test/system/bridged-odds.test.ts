@@ -149,7 +149,7 @@ test("a bridge that goes, a card that is pulled out of it and a card that goes a
   signal,
 }, async () => {
   await using lab = await bridgedLab("gone");
-  const daemon = lab.daemon();
+  let daemon = lab.daemon();
   await daemon.setUp(signal);
   await daemon.handOver("a", signal);
   const cardOf = (board: BoardName): string => lab.names.card(board, "service");
@@ -190,6 +190,13 @@ test("a bridge that goes, a card that is pulled out of it and a card that goes a
     await daemon.handOver(to, signal);
   }
   await refused(daemon.attach("b", signal), "missing-card", /br0, the uplink/);
+  // So does a daemon that begins without the bridge.
+  await daemon.peer.kill();
+  daemon = lab.daemon();
+  await daemon.raiseEpoch();
+  await daemon.setUp(signal);
+  assert.equal((await daemon.inspect()).holder, "a");
+  assert.deepEqual(await told(), ["the bridge br0 is gone"]);
   await ip(lab, "link", "add", bridge, "type", "bridge", "forward_delay", "0");
   await ip(lab, "link", "set", "up0", "master", bridge);
   await ip(lab, "link", "set", bridge, "up");

@@ -161,7 +161,7 @@ test("an uplink that is down, renamed or gone is told; when it is back by its na
   signal,
 }, async () => {
   await using lab = await RoutedLab.make("uplink");
-  const daemon = lab.daemon();
+  let daemon = lab.daemon();
   await daemon.setUp(signal);
   await daemon.handOver("a", signal);
   const link = async (...words: string[]): Promise<string> =>
@@ -172,6 +172,13 @@ test("an uplink that is down, renamed or gone is told; when it is back by its na
   assert.deepEqual(await whats(daemon), ["the uplink up0 is gone"]);
   await daemon.mend(signal);
   assert.equal((await daemon.inspect()).holder, "a");
+  // A daemon that begins without it keeps what serves, and its rules.
+  await daemon.peer.kill();
+  daemon = lab.daemon();
+  await daemon.raiseEpoch();
+  await daemon.setUp(signal);
+  assert.equal((await daemon.inspect()).holder, "a");
+  assert.deepEqual(await whats(daemon), ["the uplink up0 is gone"]);
   await link("up9", "name", "up0");
   await lab.onDevice("ip", ["address", "flush", "dev", "up0"]);
   await link("up0", "up");

@@ -22,7 +22,7 @@ import { registerFamily, type Standing } from "../network/register.ts";
 import type { DrainOrder, Wiring, WiringTable, WiringTrouble } from "../network/wiring.ts";
 import type { DrainResult } from "../service.ts";
 import type { BridgedPlan } from "./plan.ts";
-import { bridgeOf, isJoined, joinBridge, leaveBridge, untilForwarding } from "./ports.ts";
+import { bridgeOf, isJoined, isMissingCard, joinBridge, leaveBridge, untilForwarding } from "./ports.ts";
 import { BridgedTroubles } from "./troubles.ts";
 
 export class BridgedWiring implements Wiring {
@@ -39,7 +39,12 @@ export class BridgedWiring implements Wiring {
   async checkHost(standing: Standing, signal: AbortSignal): Promise<void> {
     await run("bridge", ["-Version"], { signal });
     const found = await links();
-    bridgeOf(found, this.#plan);
+    try {
+      bridgeOf(found, this.#plan);
+    } catch (error) {
+      // What serves already goes on serving, and is told of.
+      if (standing.holder === null || !isMissingCard(error)) throw error;
+    }
     const taken = await takenByHost(this.#plan.identity, this.#plan.names, found);
     if (taken !== undefined) throw new TwinboardError("address-in-use", { detail: taken });
     refuseOtherIdentity(this.#plan.identity, standing);
@@ -51,6 +56,7 @@ export class BridgedWiring implements Wiring {
 
   async open(): Promise<void> {
     const { uplink, identity } = this.#plan;
+    if (!(await links()).has(uplink)) return;
     // What the bridge learned before the gate stood would lead the boards' frames elsewhere for as long as it remembers.
     for (const learned of await whereIs(uplink, identity.mac))
       if (!learned.permanent) await forget(identity.mac, learned);

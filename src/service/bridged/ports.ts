@@ -99,6 +99,11 @@ export function bridgeOf(found: ReadonlyMap<string, Link>, { uplink, vlans }: Br
   return link;
 }
 
+/** A card, a bridge, or a board's end of a card is not there. */
+export function isMissingCard(error: unknown): boolean {
+  return error instanceof TwinboardError && error.code === "missing-card";
+}
+
 /** Whether the card is the port that `joinBridge` makes of it. */
 export function isJoined(link: Link | undefined, { uplink }: BridgedPlan): boolean {
   return link?.up === true && link.port?.bridge === uplink && !link.port.learning;

@@ -9,8 +9,8 @@ import { run } from "../../system/process.ts";
 import { Turns } from "../../system/turns.ts";
 import { type GuardedCall, GuardedCalls, type GuardedResult } from "../guarded-call.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
-import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
-import { RepairPace } from "../repair-pace.ts";
+import { type LeasedCondition, type LeasedDrain, type LeasedService, notSetUp } from "../leased.ts";
+import { type Seen, SelfRepair } from "../self-repair.ts";
 import { type CanRule, type CanWires, isAt, parseRules, speaker, stepsTo } from "./rules.ts";
 
 export type CanOptions = CanWires;
@@ -34,14 +34,12 @@ done`;
 /** What cangw(1) ends with where the kernel answers with routes of another kind. */
 const noGatewayExitCode = 36;
 
-const unset: LeasedCondition = { present: false, holder: null, leasedTo: null, epoch: 0, trouble: null };
-
 export class CanService implements LeasedService {
   readonly name: string;
   readonly #wires: CanOptions;
   readonly #memory: LeaseMemory;
   readonly #calls: GuardedCalls;
-  readonly #mending = new RepairPace();
+  readonly #repair = new SelfRepair();
 
   constructor(options: CanOptions) {
     this.name = options.name;
@@ -67,13 +65,11 @@ export class CanService implements LeasedService {
   }
 
   async inspect(): Promise<LeasedCondition> {
-    const seen = await this.#look();
-    if (seen.wrong !== true || !this.#mending.isDue) return conditionOf(seen);
-    const failure = await this.#mending.attempt(() => this.#mend());
-    const condition = conditionOf(await this.#look());
-    return failure === undefined || condition.trouble === null
-      ? condition
-      : { ...condition, trouble: `${condition.trouble} (${failure})` };
+    const look = async (): Promise<Seen> => {
+      const seen = await this.#look();
+      return { condition: conditionOf(seen), isWrong: seen.wrong === true };
+    };
+    return await this.#repair.inspect(look, () => this.#mend());
   }
 
   async lease(to: BoardName, epoch: number, signal: AbortSignal): Promise<void> {
@@ -206,7 +202,7 @@ interface Look {
 }
 
 function conditionOf({ place, speaks, trouble }: Look): LeasedCondition {
-  if (place === undefined) return unset;
+  if (place === undefined) return notSetUp;
   const { epoch, verb, board } = place;
   const holder = verb === "settle" ? board : null;
   const leasedTo = verb === "lease" ? board : null;

@@ -9,8 +9,8 @@ import { readFileIfThere, writeFileAtomically } from "../../system/files.ts";
 import type { SystemNames } from "../../system/names.ts";
 import { Turns } from "../../system/turns.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
-import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
-import { RepairPace } from "../repair-pace.ts";
+import { type LeasedCondition, type LeasedDrain, type LeasedService, notSetUp } from "../leased.ts";
+import { type Seen, SelfRepair } from "../self-repair.ts";
 import { DeviceNode } from "./device-node.ts";
 import { type DeviceMatch, findHostDevice, nameOf } from "./host-device.ts";
 
@@ -30,8 +30,6 @@ export interface DeviceOptions {
 /** Which one the holder was given, in the service's directory. */
 const givenFile = "given";
 
-const unset: LeasedCondition = { present: false, holder: null, leasedTo: null, epoch: 0, trouble: null };
-
 export class DeviceService implements LeasedService {
   readonly name: string;
   readonly #options: DeviceOptions;
@@ -39,7 +37,7 @@ export class DeviceService implements LeasedService {
   readonly #node: DeviceNode;
   readonly #turns = new Turns();
   readonly #remarks: Record<BoardName, string[]> = { a: [], b: [] };
-  readonly #mending = new RepairPace();
+  readonly #repair = new SelfRepair();
   /** Boards that were heard to hang: what hung once is not trusted to let go. */
   readonly #hung = new Set<BoardName>();
 
@@ -73,13 +71,11 @@ export class DeviceService implements LeasedService {
   }
 
   async inspect(): Promise<LeasedCondition> {
-    const seen = await this.#look();
-    if (seen.wrong === undefined || !this.#mending.isDue) return conditionOf(seen);
-    const failure = await this.#mending.attempt(() => this.#mend());
-    const condition = conditionOf(await this.#look());
-    return failure === undefined || condition.trouble === null
-      ? condition
-      : { ...condition, trouble: `${condition.trouble} (${failure})` };
+    const look = async (): Promise<Seen> => {
+      const seen = await this.#look();
+      return { condition: conditionOf(seen), isWrong: seen.wrong !== undefined };
+    };
+    return await this.#repair.inspect(look, () => this.#mend());
   }
 
   async lease(to: BoardName, epoch: number, signal: AbortSignal): Promise<void> {
@@ -253,7 +249,7 @@ function expected({ verb, board }: Place): BoardName | null {
 }
 
 function conditionOf({ place, has, trouble }: Look): LeasedCondition {
-  if (place === undefined) return unset;
+  if (place === undefined) return notSetUp;
   const { epoch, verb, board } = place;
   const leasedTo = verb === "lease" ? board : null;
   return { present: true, holder: has ?? expected(place), leasedTo, epoch, trouble: trouble ?? null };

@@ -10,8 +10,8 @@ import type { SystemNames } from "../../system/names.ts";
 import { Turns } from "../../system/turns.ts";
 import { type GuardedCall, GuardedCalls, type GuardedResult } from "../guarded-call.ts";
 import { LeaseMemory, type Place } from "../lease-memory.ts";
-import type { LeasedCondition, LeasedDrain, LeasedService } from "../leased.ts";
-import { RepairPace } from "../repair-pace.ts";
+import { type LeasedCondition, type LeasedDrain, type LeasedService, notSetUp } from "../leased.ts";
+import { type Seen, SelfRepair } from "../self-repair.ts";
 import { type Answer, parseAnswer, parseDrain } from "./answer.ts";
 import { environmentOf } from "./environment.ts";
 
@@ -41,15 +41,13 @@ interface Look {
   readonly complaint?: string | undefined;
 }
 
-const unset: LeasedCondition = { present: false, holder: null, leasedTo: null, epoch: 0, trouble: null };
-
 export class ExecService implements LeasedService {
   readonly name: string;
   readonly #options: ExecOptions;
   readonly #memory: LeaseMemory;
   readonly #turns = new Turns();
   readonly #calls: GuardedCalls;
-  readonly #mending = new RepairPace();
+  readonly #repair = new SelfRepair();
 
   constructor(options: ExecOptions) {
     this.name = options.name;
@@ -74,13 +72,11 @@ export class ExecService implements LeasedService {
   }
 
   async inspect(): Promise<LeasedCondition> {
-    const seen = await this.#look();
-    if (seen.complaint === undefined || !this.#mending.isDue) return conditionOf(seen);
-    const failure = await this.#mending.attempt(() => this.#mend());
-    const condition = conditionOf(await this.#look());
-    return failure === undefined || condition.trouble === null
-      ? condition
-      : { ...condition, trouble: `${condition.trouble}; told again: ${failure}` };
+    const look = async (): Promise<Seen> => {
+      const seen = await this.#look();
+      return { condition: conditionOf(seen), isWrong: seen.complaint !== undefined };
+    };
+    return await this.#repair.inspect(look, () => this.#mend());
   }
 
   async lease(to: BoardName, epoch: number, signal: AbortSignal): Promise<void> {
@@ -264,7 +260,7 @@ function differs({ holder, trouble }: Answer, place: Place): string | undefined 
 }
 
 function conditionOf({ place, answer = "", complaint }: Look): LeasedCondition {
-  if (place === undefined) return unset;
+  if (place === undefined) return notSetUp;
   const { epoch, verb, board } = place;
   const common = { present: true, epoch, leasedTo: verb === "lease" ? board : null };
   if (typeof answer === "string") return { ...common, holder: expected(place), trouble: answer };

@@ -6,7 +6,7 @@ import { readFileIfThere, syncDirectory, writeFileAtomically } from "../../syste
 import { bootId } from "../../system/host.ts";
 import { addAddress, cardOfAddress, cards, removeAddress } from "../../system/ip.ts";
 import { setLink } from "../../system/links.ts";
-import { readSetting, writeSetting } from "../../system/sysctl.ts";
+import { hasSetting, readSetting, writeSetting } from "../../system/sysctl.ts";
 
 const format = 1;
 
@@ -36,6 +36,12 @@ export class HostSettings {
   async original(setting: string): Promise<string> {
     const found = await this.#read();
     return found.settings[setting] ?? (await readSetting(setting));
+  }
+
+  /** The same; `undefined` of a setting of a card that is gone, and that was not changed. */
+  async originalIfThere(setting: string): Promise<string | undefined> {
+    const { settings } = await this.#read();
+    return settings[setting] ?? ((await hasSetting(setting)) ? await readSetting(setting) : undefined);
   }
 
   /** Makes it so; the first change notes what was there. Errors: `command-failed`. */

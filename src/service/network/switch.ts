@@ -66,7 +66,16 @@ export class NetworkSwitch implements Service {
     if (!isOurs || !(await this.#isWhole(standing, tables))) await this.#replace(standing, tables, signal);
     await this.#wiring.open(signal);
     const found = await cards();
-    for (const board of boardNames) if (found.has(this.#card(board))) await this.attach(board, signal);
+    for (const board of boardNames) {
+      if (!found.has(this.#card(board))) continue;
+      try {
+        await this.attach(board, signal);
+      } catch (error) {
+        // What serves already goes on serving; what it lacks is a trouble, and is mended once it is there.
+        const isMissing = error instanceof TwinboardError && error.code === "missing-card";
+        if (standing.holder === null || !isMissing) throw error;
+      }
+    }
     await this.#nft.warmUp();
     if (standing.holder !== null) await this.#wiring.announce(standing.holder, this.#nft);
   }

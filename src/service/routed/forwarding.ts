@@ -21,18 +21,22 @@ const hostForwarding = "net/ipv6/conf/all/forwarding";
 const forwarding = (card: string): string => `net/ipv4/conf/${card}/forwarding`;
 const forceForwarding = (card: string): string => `net/ipv6/conf/${card}/force_forwarding`;
 
-export async function ipv6SwitchOf(card: string): Promise<Ipv6Switch> {
-  return (await hasSetting(forceForwarding(card))) ? "card" : "host";
+export async function ipv6SwitchOf(): Promise<Ipv6Switch> {
+  return (await hasSetting(forceForwarding("all"))) ? "card" : "host";
 }
 
-/** The same before and after `open`. Errors: `command-failed`. */
+/** The same before and after `open`, and when the uplink is gone meanwhile. Errors: `command-failed`. */
 export async function openedBy(
   settings: HostSettings,
   family: Family["name"],
   uplink: string,
   ipv6Switch: Ipv6Switch,
 ): Promise<Opened> {
-  const isOn = async (setting: string): Promise<boolean> => (await settings.original(setting)) === "1";
+  const isOn = async (setting: string): Promise<boolean> => {
+    const value = await settings.originalIfThere(setting);
+    // Of a card that is gone, and that passed packets on already when it came.
+    return value === undefined || value === "1";
+  };
   if (family === "ipv4") return (await isOn(forwarding(uplink))) ? "nothing" : "uplink";
   if (await isOn(hostForwarding)) return "nothing";
   if (ipv6Switch === "host") return "everything";

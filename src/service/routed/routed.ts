@@ -39,10 +39,12 @@ export class RoutedWiring implements Wiring {
 
   async checkHost(standing: Standing, signal: AbortSignal): Promise<void> {
     await run("conntrack", ["--version"], { signal });
-    if (!(await cards()).has(this.#plan.uplink)) {
-      throw new TwinboardError("missing-card", { detail: `${this.#plan.uplink}, the uplink` });
-    }
-    const obstacle = this.#plan.links.ipv6 === undefined ? undefined : await ipv6Obstacle(this.#plan.uplink);
+    const { uplink, links } = this.#plan;
+    const hasUplink = (await cards()).has(uplink);
+    // What serves already goes on serving, and is told of.
+    if (!hasUplink && standing.holder === null)
+      throw new TwinboardError("missing-card", { detail: `${uplink}, the uplink` });
+    const obstacle = links.ipv6 === undefined || !hasUplink ? undefined : await ipv6Obstacle(uplink);
     if (obstacle !== undefined) throw new TwinboardError("no-ipv6", { detail: obstacle });
     if (!standing.present) await this.#checkListeners();
     refuseAnyIdentity(standing);
@@ -64,6 +66,8 @@ export class RoutedWiring implements Wiring {
   }
 
   async open(): Promise<void> {
+    // Once it is back, mending opens it.
+    if (!(await cards()).has(this.#plan.uplink)) return;
     await this.#changeSettings();
     for (const { address } of [...this.#plan.services, ...this.#plan.stateless]) {
       await this.#settings.lend(address, familyOf(address).hostPrefix, this.#plan.uplink);
@@ -125,8 +129,8 @@ export class RoutedWiring implements Wiring {
   }
 
   async mend(): Promise<void> {
-    const { hasUplink, detached } = await stateOf(this.#plan, null, await this.#ipv6Switch());
-    if (hasUplink) await this.open();
+    const { detached } = await stateOf(this.#plan, null, await this.#ipv6Switch());
+    await this.open();
     for (const board of detached) await this.attach(board);
   }
 
@@ -162,7 +166,7 @@ export class RoutedWiring implements Wiring {
   }
 
   async #ipv6Switch(): Promise<Ipv6Switch> {
-    return this.#namedSwitch ?? (await ipv6SwitchOf(this.#plan.uplink));
+    return this.#namedSwitch ?? (await ipv6SwitchOf());
   }
 
   async #opened(): Promise<Record<"ipv4" | "ipv6", Opened>> {

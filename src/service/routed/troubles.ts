@@ -16,7 +16,6 @@ export interface RoutedState {
   readonly troubles: readonly WiringTrouble[];
   /** Boards whose cards must be attached again. */
   readonly detached: readonly BoardName[];
-  readonly hasUplink: boolean;
 }
 
 /** Errors: those of reading /proc. */
@@ -27,8 +26,7 @@ export async function stateOf(
 ): Promise<RoutedState> {
   const { uplink, names } = plan;
   const cards = new Set(await linkNames());
-  const hasUplink = cards.has(uplink);
-  const troubles = hasUplink
+  const troubles = cards.has(uplink)
     ? [...(await ofSettings(plan, ipv6Switch)), ...ofAddresses(plan)]
     : [gone(uplink)];
   const routes = await hostRoutes();
@@ -41,7 +39,7 @@ export async function stateOf(
     detached.push(board);
     troubles.push({ what: `${card} of board ${board} has lost its address or its route`, mendable: true });
   }
-  return { troubles, detached, hasUplink };
+  return { troubles, detached };
 }
 
 function gone(uplink: string): WiringTrouble {

@@ -10,7 +10,14 @@ import { watchLinks } from "../../system/link-monitor.ts";
 import { forget, links, whereIs } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
 import { run } from "../../system/process.ts";
-import { bridgeOf, isJoined, joinBridge, leaveBridge, untilForwarding } from "../bridged/ports.ts";
+import {
+  bridgeOf,
+  isJoined,
+  isMissingCard,
+  joinBridge,
+  leaveBridge,
+  untilForwarding,
+} from "../bridged/ports.ts";
 import { gateFamily, gateShut, gateTakeover } from "../network/gate.ts";
 import { refuseOtherIdentity, takenByHost } from "../network/identity.ts";
 import { waitOutLinger } from "../network/linger.ts";
@@ -70,7 +77,7 @@ export class TwoCardsWiring implements Wiring {
         if (!isOwnBridge(this.#plan, board, found)) bridgeOf(found, bridgedPlanOf(this.#plan, board, found));
       } catch (error) {
         // What serves already goes on serving, without one of its wires.
-        if (standing.holder === null || !isMissing(error)) throw error;
+        if (standing.holder === null || !isMissingCard(error)) throw error;
       }
     }
     const taken = await takenByHost(this.#plan.identity, this.#plan.names, found);
@@ -119,7 +126,7 @@ export class TwoCardsWiring implements Wiring {
     try {
       await joinBridge(bridgedPlanOf(this.#plan, board, await links()), board, signal);
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissingCard(error)) throw error;
     }
   }
 
@@ -243,8 +250,4 @@ export class TwoCardsWiring implements Wiring {
       .filter(({ up }) => up)
       .map(({ name }) => name);
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof TwinboardError && error.code === "missing-card";
 }
