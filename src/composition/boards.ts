@@ -7,7 +7,7 @@ import { containerFindings } from "../board/container/host.ts";
 import { chooseRuntime } from "../board/container/runtime.ts";
 import { EitherBoard } from "../board/either-board.ts";
 import { groupFindings } from "../board/groups-finding.ts";
-import { type BoardKind, boardKinds } from "../board/kind.ts";
+import type { BoardKind } from "../board/kind.ts";
 import { chooseAccelerator } from "../board/qemu/accelerator.ts";
 import { architectureOf } from "../board/qemu/architecture.ts";
 import type { MachineUser } from "../board/qemu/board-directories.ts";
@@ -15,11 +15,11 @@ import { machineFindings } from "../board/qemu/host.ts";
 import { QemuBoard } from "../board/qemu/qemu-board.ts";
 import type { Config } from "../config/config.ts";
 import { TwinboardError } from "../errors.ts";
-import type { KindRules } from "../slot/kind.ts";
 import { type Finding, lacking } from "../system/finding.ts";
 import type { Log } from "../system/log.ts";
 import { systemNames } from "../system/names.ts";
 import { identityOf } from "./identity.ts";
+import { kindsIn, refuseOtherKinds } from "./kinds.ts";
 import { boardDevices } from "./leased.ts";
 import { placementOf } from "./placement.ts";
 
@@ -32,6 +32,7 @@ const probeTimeoutMs = 30_000;
 /** @param user whom the processes of machines run as. Errors: those of what has to be found on the host. */
 export async function boardsOf(config: Config, user: MachineUser, log: Log): Promise<MakeBoard> {
   const { kinds } = config.boards;
+  await refuseOtherKinds(systemNames(config.system), kinds);
   const makers = new Map<BoardKind, MakeDriver>();
   for (const kind of kindsIn(config))
     makers.set(
@@ -49,26 +50,6 @@ export async function boardsOf(config: Config, user: MachineUser, log: Log): Pro
     const driver = driverOf(usual);
     return others.length === 0 ? driver : new EitherBoard([driver, ...others.map(driverOf)]);
   };
-}
-
-/** Those that at least one board may be. */
-function kindsIn({ boards: { kinds } }: Config): BoardKind[] {
-  return boardKinds.filter((kind) => kinds.a.includes(kind) || kinds.b.includes(kind));
-}
-
-/** What the board of a slot may be, and what the configuration gives it that a container cannot have. */
-export function kindRulesOf({ boards, lines, cans, network }: Config, name: BoardName): KindRules {
-  const [line] = lines;
-  const [can] = cans;
-  const lack =
-    line !== undefined
-      ? `the serial line or stream ${line.name}`
-      : can !== undefined
-        ? `the CAN bus ${can.name}`
-        : network.mode === "two-cards" && network.passedThrough
-          ? `the card ${network.uplinks[name]} of its own`
-          : undefined;
-  return { allowed: boards.kinds[name], lacks: lack === undefined ? {} : { container: lack } };
 }
 
 /** What the boards need of the host. Changes nothing. `acceleratorCache`: see `machineFindings`. */

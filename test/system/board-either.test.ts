@@ -1,11 +1,18 @@
 /** A board that may be of either kind changes from one to the other, with a real machine and a real container. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { refuseOtherKinds } from "../../src/composition/kinds.ts";
+import type { SystemNames } from "../../src/system/names.ts";
 import { namespaces } from "../../src/system/netns.ts";
 import { run } from "../../src/system/process.ts";
 import { makeEitherSubject, whyNotEither } from "../fixtures/board/either-subject.ts";
 
 const skip = await whyNotEither();
+
+/** Of the board as a container. */
+function namespaceOf({ system }: SystemNames): string {
+  return `twinboard-${system}-a`;
+}
 
 /** What the host's end of the board's card is. */
 async function cardKind(name: string): Promise<string | undefined> {
@@ -21,7 +28,8 @@ void test("a board becomes the other kind while it is off, and nothing of what i
   timeout: 120_000,
 }, async ({ signal }) => {
   await using subject = await makeEitherSubject("container");
-  const { board, softwareOf, card, namespace, restart } = subject;
+  const { board, softwareOf, names, restart } = subject;
+  const [card, namespace] = [names.card("a", "service"), namespaceOf(names)];
   const kinds: (string | undefined)[] = [];
   const told: string[] = [];
   board.subscribe((event) => told.push(event.type));
@@ -60,7 +68,8 @@ void test("what a daemon left that was killed in the middle of a change is put a
   timeout: 120_000,
 }, async ({ signal }) => {
   await using subject = await makeEitherSubject("container");
-  const { board, softwareOf, restart, card, namespace } = subject;
+  const { board, softwareOf, restart, names } = subject;
+  const [card, namespace] = [names.card("a", "service"), namespaceOf(names)];
   await board.setUp(signal, "container");
   await board.release();
   // Of a container that is off its namespace and cards are left; the next daemon makes a machine of it.
@@ -69,4 +78,25 @@ void test("what a daemon left that was killed in the middle of a change is put a
   await next.ready(signal);
   assert.deepEqual([await cardKind(card), (await namespaces()).has(namespace)], ["tun", false]);
   await next.stop(signal);
+});
+
+void test("a configuration that does not allow what runs is refused, and one that does is not", {
+  skip,
+  timeout: 120_000,
+}, async ({ signal }) => {
+  await using subject = await makeEitherSubject("container");
+  const { board, softwareOf, names } = subject;
+  for (const [kind, other] of [
+    ["container", "qemu"],
+    ["qemu", "container"],
+  ] as const) {
+    await board.start(softwareOf(kind), signal);
+    await refuseOtherKinds(names, { a: [other, kind], b: [other] });
+    await assert.rejects(refuseOtherKinds(names, { a: [other], b: [kind] }), {
+      code: "config-changed",
+      message: /board a runs as/,
+    });
+    await board.stop(signal);
+    await refuseOtherKinds(names, { a: [other], b: [other] });
+  }
 });

@@ -29,7 +29,7 @@ import { containerConfinement } from "./container-confinement.ts";
 import { ContainerDevices } from "./container-devices.ts";
 import { ContainerGroup } from "./container-group.ts";
 import { ContainerGroups } from "./container-groups.ts";
-import { type ContainerBoardOptions, firstIdOf } from "./container-options.ts";
+import { type ContainerBoardOptions, containerRecords, firstIdOf } from "./container-options.ts";
 import {
   type ContainerProcess,
   findContainer,
@@ -73,7 +73,7 @@ export class ContainerBoard implements Board {
     this.name = name;
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
     this.#id = `twinboard-${names.system}-${name}`;
-    this.#records = join(names.runDirectory, `container-${name}`);
+    this.#records = containerRecords(names, name);
     this.#firstId = firstIdOf(this.#id);
     this.#group = new ContainerGroup(this.#id);
     this.#groups = new ContainerGroups(this.#id, this.#group, options.memoryBytes);

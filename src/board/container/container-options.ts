@@ -1,5 +1,6 @@
 /** What a board that is a container is made of, and whose its users are on the host. */
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardName, BoardPlacement } from "../board.ts";
 import type { ConsoleLog } from "../console.ts";
@@ -24,6 +25,11 @@ export interface ContainerBoardOptions {
   readonly watchdogMs?: number | undefined;
   /** *unpack*: the root file system is unpacked into memory, as where it cannot be mounted. */
   readonly rootfs?: "mount" | "unpack";
+}
+
+/** Who the container is, how it ended, and what its launch script left: root's alone. */
+export function containerRecords(names: SystemNames, board: BoardName): string {
+  return join(names.runDirectory, `container-${board}`);
 }
 
 /** Where ranges of ids begin that no user of a host has: below the sign bit, above what systems give to people. */
