@@ -12,6 +12,18 @@ import { UsageError } from "../demo/foreground.ts";
 export const boardKinds = ["namespace", "qemu"] as const;
 export type BoardKind = (typeof boardKinds)[number];
 
+/** The value of `--boards` where boards are real ones of either kind. Errors: `UsageError`. */
+export function realBoards({ boards }: Readonly<Record<string, string>>): "qemu" | "container" {
+  if (boards === "qemu" || boards === "container") return boards;
+  throw new UsageError(`--boards is qemu or container, not ${JSON.stringify(boards)}`);
+}
+
+export const realBoardsOption: BenchOption = {
+  value: "KIND",
+  meaning: "what runs the boards: qemu or container",
+  default: "qemu",
+};
+
 /** An option of one bench, always a string on the command line: `--count 10`. */
 export interface BenchOption {
   /** What stands for its value in the help: `N`. */

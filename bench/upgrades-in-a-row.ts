@@ -1,16 +1,22 @@
-/** Upgrades of real machines one after the other under steady load, and then as long a time without any. */
+/** Upgrades of real boards one after the other under steady load, and then as long a time without any. */
 import { readFile, rm } from "node:fs/promises";
 import { lastMoveOf } from "../demo/act.ts";
 import { hosts } from "../demo/addresses.ts";
 import { ownBundle } from "../demo/bundles.ts";
-import { UsageError } from "../demo/foreground.ts";
 import { drainMs, type Lab, openLab } from "../demo/lab.ts";
 import { type Load, startLoad } from "../demo/load/load.ts";
 import { fullLoad } from "../demo/load/plans.ts";
 import { now } from "../demo/load/request.ts";
 import { cutWindow, type Span, type Window } from "../demo/load/window.ts";
 import type { JournalRecord } from "../src/upgrade/record.ts";
-import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
+import {
+  type Bench,
+  type BenchResult,
+  type BenchRun,
+  realBoards,
+  realBoardsOption,
+  wholeNumber,
+} from "./bench.ts";
 
 /**
  * As short as is honest: as long as a download of the load, so that each upgrade sees its whole drain, and twenty-five health checks in a row.
@@ -21,9 +27,9 @@ const shownTroubles = 20;
 
 export const bench: Bench = {
   name: "upgrades-in-a-row",
-  summary: "upgrades of real machines one after the other under load: what fails, and what the daemon grows",
+  summary: "upgrades of real boards one after the other under load: what fails, and what the daemon grows",
   options: {
-    boards: { value: "KIND", meaning: "what runs the boards: qemu", default: "qemu" },
+    boards: realBoardsOption,
     count: { value: "N", meaning: "upgrades, 1 to 1000", default: "10" },
   },
   needsRoot: true,
@@ -37,8 +43,7 @@ interface OneUpgrade {
 
 async function upgradesInARow({ options, signal, say }: BenchRun): Promise<BenchResult> {
   const count = wholeNumber(options, "count", 1, 1000);
-  refuseOtherBoards(options["boards"]);
-  await using lab = await openLab(signal, { probation });
+  await using lab = await openLab(signal, { kind: realBoards(options), probation });
   try {
     const bundles = await makeBundles(lab, count + 1, say, signal);
     const [first = "", ...others] = bundles;
@@ -72,12 +77,6 @@ async function upgradesInARow({ options, signal, say }: BenchRun): Promise<Bench
   }
 }
 
-function refuseOtherBoards(boards: string | undefined): void {
-  if (boards === "qemu") return;
-  if (boards === "container") throw new UsageError("--boards container: there are no container boards yet");
-  throw new UsageError(`--boards is qemu, not ${JSON.stringify(boards)}`);
-}
-
 /** All of them before the load: making them would take processor time from what is measured. */
 async function makeBundles(
   lab: Lab,
@@ -88,7 +87,7 @@ async function makeBundles(
   say(`building ${count} bundles, of versions 1.0.0 to ${count}.0.0`);
   const paths: string[] = [];
   for (let number = 1; number <= count; number += 1)
-    paths.push(await ownBundle(`${number}.0.0`, lab.signing, lab.directory, signal));
+    paths.push(await ownBundle(`${number}.0.0`, lab.signing, lab.directory, signal, lab.kind));
   return paths;
 }
 

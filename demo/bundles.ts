@@ -33,9 +33,10 @@ export async function ownBundle(
   signing: SigningKey,
   directory: string,
   signal: AbortSignal,
+  kind: BoardKind = "qemu",
 ): Promise<string> {
   const image = typeof software === "string" ? { version: software } : software;
-  const of = { versions: [image], cacheDirectory, rootfsDirectory: directory, log: () => undefined };
+  const of = { versions: [image], kind, cacheDirectory, rootfsDirectory: directory, log: () => undefined };
   const [built] = await buildImages(of);
   if (built === undefined) throw new Error(`no image of version ${image.version} was built`);
   const bundle = await demoBundle(built, signing, directory, signal);

@@ -1,4 +1,5 @@
 /** The door to network namespaces with a name (ip-netns(8)). */
+import { access } from "node:fs/promises";
 import { run } from "./process.ts";
 
 /** Names of all there are. Errors: `missing-program`, `command-failed`. */
@@ -6,6 +7,14 @@ export async function namespaces(): Promise<ReadonlySet<string>> {
   const { stdout } = await run("ip", ["-json", "netns", "list"]);
   const text = stdout.toString().trim();
   return new Set(text === "" ? [] : (JSON.parse(text) as { name: string }[]).map(({ name }) => name));
+}
+
+/** Whether there is one of that name: it is a file (ip-netns(8)). */
+export async function hasNamespace(name: string): Promise<boolean> {
+  return await access(`/run/netns/${name}`).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Makes it unless it is there. Errors: `command-failed`. */

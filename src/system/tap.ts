@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { findUser } from "./accounts.ts";
 import { run } from "./process.ts";
-import type { WaitingIp } from "./waiting-ip.ts";
+import type { WaitingBatch } from "./waiting-batch.ts";
 
 export interface Tap {
   /** At most 15 characters (IFNAMSIZ). */
@@ -60,7 +60,7 @@ export async function shutTaps(names: readonly string[], signal: AbortSignal): P
 export async function openTaps(
   names: readonly string[],
   signal: AbortSignal,
-  waiting?: WaitingIp,
+  waiting?: WaitingBatch,
 ): Promise<void> {
   if (waiting?.waits === true) await waiting.run(queueLines(names, queuePackets), signal);
   else await setQueues(names, queuePackets, signal);

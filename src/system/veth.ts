@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { ipIn } from "./netns.ts";
 import { run } from "./process.ts";
+import type { WaitingBatch } from "./waiting-batch.ts";
 
 export interface VethPair {
   /** The end in this namespace; at most 15 characters (IFNAMSIZ). */
@@ -61,18 +62,16 @@ export async function shutCards(
   );
 }
 
-/** Undoes `shutCards`. Repeatable. Errors: `command-failed`. */
+/** Undoes `shutCards`. Repeatable. @param waiting a tc(8) in their namespace carries it out, if it still waits. Errors: `command-failed`, `deadline-passed`. */
 export async function openCards(
   names: readonly string[],
   signal: AbortSignal,
-  namespace?: string,
+  { namespace, waiting }: { readonly namespace?: string; readonly waiting?: WaitingBatch | undefined } = {},
 ): Promise<void> {
   // A card without a queue of its own has none that could be deleted.
-  await trafficControl(
-    names.map((name) => `qdisc replace dev ${name} root noqueue`),
-    signal,
-    namespace,
-  );
+  const lines = names.map((name) => `qdisc replace dev ${name} root noqueue`);
+  if (waiting?.waits === true) await waiting.run(lines, signal);
+  else await trafficControl(lines, signal, namespace);
 }
 
 async function trafficControl(

@@ -55,7 +55,6 @@ export class ContainerBoard implements Board {
   readonly #options: ContainerBoardOptions;
   readonly #id: string;
   readonly #records: string;
-  readonly #firstId: number;
   readonly #group: ContainerGroup;
   readonly #groups: ContainerGroups;
   readonly #confinement: Confinement;
@@ -74,7 +73,6 @@ export class ContainerBoard implements Board {
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
     this.#id = `twinboard-${names.system}-${name}`;
     this.#records = containerRecords(names, name);
-    this.#firstId = firstIdOf(this.#id);
     this.#group = new ContainerGroup(this.#id);
     this.#groups = new ContainerGroups(this.#id, this.#group, options.memoryBytes);
     this.#confinement = containerConfinement(this.#groups, this.#records, options.placement);
@@ -82,7 +80,7 @@ export class ContainerBoard implements Board {
     this.#devices = new ContainerDevices({
       directory: names.deviceNode(`.board-${name}`),
       nodeOf: (id) => names.deviceNode(id),
-      firstId: this.#firstId,
+      firstId: firstIdOf(this.#id),
       group: this.#group,
     });
     this.#console = options.console ?? consoleOf(stateDirectory, name);
@@ -171,7 +169,7 @@ export class ContainerBoard implements Board {
         board: this.#options,
         start,
         id: this.#id,
-        firstId: this.#firstId,
+        firstId: firstIdOf(this.#id),
         group: this.#group,
         groups: this.#groups,
         cores: this.#confinement.placement.launchCores,
@@ -312,6 +310,7 @@ export class ContainerBoard implements Board {
   release(): Promise<void> {
     this.#seat.clear();
     this.#watch.end();
+    this.#cards.release();
     return Promise.resolve();
   }
 

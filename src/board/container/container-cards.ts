@@ -4,8 +4,9 @@
  * otherwise answer for it, and keep what comes.
  */
 import type { SystemNames } from "../../system/names.ts";
-import { addNamespace, deleteNamespace, ipIn, namespaces, writeSettingIn } from "../../system/netns.ts";
+import { addNamespace, deleteNamespace, hasNamespace, ipIn, writeSettingIn } from "../../system/netns.ts";
 import { createVeth, deleteVeth, openCards, shutCards } from "../../system/veth.ts";
+import { WaitingBatch } from "../../system/waiting-batch.ts";
 import type { BoardName } from "../board.ts";
 import type { BoardIdentity } from "../identity.ts";
 
@@ -22,6 +23,8 @@ export class ContainerCards {
   readonly namespace: string;
   readonly #options: ContainerCardsOptions;
   readonly #ends: readonly string[];
+  /** Ready to open the host's ends and the board's at once. */
+  #opening: { readonly host: WaitingBatch; readonly board: WaitingBatch } | undefined;
 
   constructor(options: ContainerCardsOptions) {
     const { name, names } = options;
@@ -87,6 +90,7 @@ export class ContainerCards {
 
   /** Repeatable. Errors: `command-failed`. */
   async tearDown(signal: AbortSignal): Promise<void> {
+    this.release();
     for (const end of this.#ends) await deleteVeth(end, signal);
     await deleteNamespace(this.namespace);
   }
@@ -97,14 +101,25 @@ export class ContainerCards {
       shutCards(this.#ends, signal),
       shutCards(Object.values(insideCards), signal, this.namespace),
     ]);
+    this.#opening ??= { host: new WaitingBatch("tc"), board: new WaitingBatch("tc", this.namespace) };
   }
 
   /** Of a board that works, or is about to. Repeatable. Errors: `command-failed`. */
   async open(signal: AbortSignal): Promise<void> {
-    if (!(await namespaces()).has(this.namespace)) return;
+    const { namespace } = this;
+    if (!(await hasNamespace(namespace))) return;
+    const opening = this.#opening;
+    this.#opening = undefined;
     await Promise.all([
-      openCards(this.#ends, signal),
-      openCards(Object.values(insideCards), signal, this.namespace),
+      openCards(this.#ends, signal, { waiting: opening?.host }),
+      openCards(Object.values(insideCards), signal, { namespace, waiting: opening?.board }),
     ]);
+  }
+
+  /** Lets go of them as they are. Repeatable. */
+  release(): void {
+    this.#opening?.host.end();
+    this.#opening?.board.end();
+    this.#opening = undefined;
   }
 }

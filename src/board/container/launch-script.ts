@@ -155,8 +155,8 @@ wait "$job"
 status=$?
 trap '' TERM
 if [ -s pid ]; then
-  # What the board said last is still on its way to the log.
-  sleep 0.05
+  # What the board said last is still on its way to the log; one that was killed said nothing.
+  [ "$status" = 137 ] || sleep 0.02
   echo "$instance $status" >${recordFiles.ended}.new
   mv ${recordFiles.ended}.new ${recordFiles.ended}
 fi

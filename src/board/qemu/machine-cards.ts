@@ -4,7 +4,7 @@
  */
 import type { SystemNames } from "../../system/names.ts";
 import { createTap, deleteTap, openTaps, shutTaps } from "../../system/tap.ts";
-import { WaitingIp } from "../../system/waiting-ip.ts";
+import { WaitingBatch } from "../../system/waiting-batch.ts";
 import type { BoardName } from "../board.ts";
 import type { BoardIdentity } from "../identity.ts";
 
@@ -22,7 +22,7 @@ export class MachineCards {
   /** Those that the host has. */
   readonly #ends: readonly string[];
   /** Ready to open both at once. */
-  #opening: WaitingIp | undefined;
+  #opening: WaitingBatch | undefined;
 
   constructor(options: MachineCardsOptions) {
     const { name, names, identity } = options;
@@ -53,7 +53,7 @@ export class MachineCards {
   /** Of a machine that is about to sleep; what waits for it is gone. Repeatable. Errors: `command-failed`. */
   async shut(signal: AbortSignal): Promise<void> {
     await shutTaps(this.#ends, signal);
-    this.#opening ??= new WaitingIp();
+    this.#opening ??= new WaitingBatch("ip");
   }
 
   /** Of a machine that works, or is about to. Repeatable. Errors: `command-failed`. */
