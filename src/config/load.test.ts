@@ -192,6 +192,18 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     [/^f:8:16: boards\.accelerator: means nothing here, only for boards of kind qemu$/],
   ],
   [
+    "an architecture for containers",
+    "memory: 256MiB",
+    "memory: 256MiB\n  kind: container\n  architecture: arm64",
+    [/^f:8:17: boards\.architecture: means nothing here, only for boards of kind qemu$/],
+  ],
+  [
+    "a third architecture",
+    "memory: 256MiB",
+    "memory: 256MiB\n  architecture: riscv64",
+    [/^f:7:17: boards\.architecture: expected one of x86-64, arm64, not "riscv64"$/],
+  ],
+  [
     "a runtime for machines",
     "memory: 256MiB",
     "memory: 256MiB\n  runtime: crun",
