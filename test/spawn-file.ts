@@ -13,6 +13,8 @@ export interface FileResult {
   /** What the file's tests wrote, the last 64 KiB of it. */
   readonly output: string;
   readonly ms: number;
+  /** Processor time of the file and of all that it started; unknown where it was ended by force. */
+  readonly cpuMs: number | undefined;
 }
 
 const outputLimit = 65_536;
@@ -20,9 +22,22 @@ const outputLimit = 65_536;
 /**
  * Own process namespace: when its first process ends, by itself or by us, the kernel ends all others.
  * Own mount namespace with an empty /run/netns: network namespaces live no longer than the file that made them.
+ * Its process numbers go on from one that only this file has on the host (pid_namespaces(7), ns_last_pid): tests name what all
+ * files share, control groups and directories below /run, by their own number, and files run side by side.
  */
 const namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
-const inside = 'mkdir -p /run/netns && mount -t tmpfs none /run/netns || exit 70; "$@"; exit $?';
+const inside = [
+  "mkdir -p /run/netns && mount -t tmpfs none /run/netns || exit 70",
+  'echo "${number:-300}" >/proc/sys/kernel/ns_last_pid || exit 70',
+  'unset number; "$@"; exit $?',
+].join("; ");
+
+/**
+ * Around it all, a shell that tells the processor time last: the kernel adds up what ended inside.
+ * times(1posix): its second line is that of the children, user and system, as 1m2.5s.
+ */
+const timed = `number=$$ "$@"; status=$?; times >&${eventsFd}; exit $status`;
+const times = /^(\d+)m([\d.]+)s (\d+)m([\d.]+)s$/;
 
 /** Whether this user may make those namespaces; otherwise what is left behind is not seen. */
 export function canIsolate(): boolean {
@@ -61,7 +76,7 @@ export async function spawnFile(file: string, limitMs: number, isolate: boolean)
   chmodSync(temporary, 0o1777); // as /tmp: boards run as users of their own
   const program = [process.execPath, resolve("test/one-file.ts"), file, isolate ? "yes" : "no"];
   const command = isolate ? ["unshare", ...namespaces, "sh", "-c", inside, "sh", ...program] : program;
-  const child = spawn(command[0] ?? "", command.slice(1), {
+  const child = spawn("sh", ["-c", timed, "sh", ...command], {
     detached: true,
     stdio: [
       "ignore",
@@ -92,8 +107,15 @@ export async function spawnFile(file: string, limitMs: number, isolate: boolean)
   let current = "";
   let ended = false;
   let hung = false;
+  let cpuMs: number | undefined;
   const events = createInterface({ input: child.stdio.at(eventsFd) as NodeJS.ReadableStream });
   events.on("line", (line) => {
+    const spent = times.exec(line)?.slice(1).map(Number);
+    if (spent !== undefined) {
+      const [userMinutes = 0, user = 0, systemMinutes = 0, system = 0] = spent;
+      cpuMs = ((userMinutes + systemMinutes) * 60 + user + system) * 1000;
+      return;
+    }
     const event = parsed(line);
     if (event === undefined)
       fail("the file", `what it told of its tests cannot be read: ${line.slice(0, 300)}`);
@@ -125,5 +147,5 @@ export async function spawnFile(file: string, limitMs: number, isolate: boolean)
   else if (how !== "exit code 0" && result.failures.length === 0) fail("the file", how);
   if (result.passed + result.failures.length + result.skips.length === 0)
     fail("the file", "it holds no test");
-  return { ...result, output, ms: performance.now() - started };
+  return { ...result, output, ms: performance.now() - started, cpuMs };
 }

@@ -5,7 +5,10 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { TwinboardError } from "../../src/errors.ts";
 import { readFileIfThere, writeFileAtomically } from "../../src/system/files.ts";
+import { takeLock } from "../../src/system/lock.ts";
 import { run } from "../../src/system/process.ts";
 
 const downloadTimeoutMs = 300_000;
@@ -19,7 +22,8 @@ export type UnpackedPackages = Readonly<Record<string, string>>;
 /**
  * Fetches and unpacks these packages and what nothing else of them pulls in: no dependencies are followed.
  * What was fetched once stays as it is; remove the cache directory to take newer versions.
- * Errors: `missing-program`, `command-failed` (apt-get's own words), `deadline-passed`.
+ * Errors: `missing-program`, `command-failed` (apt-get's own words), `deadline-passed`,
+ * `already-running` (another fills this cache, and does not end).
  */
 export async function debianPackages(
   names: readonly string[],
@@ -28,17 +32,34 @@ export async function debianPackages(
   architecture: DebianArchitecture = "amd64",
 ): Promise<UnpackedPackages> {
   const directory = join(cacheDirectory, "debian");
-  const listFile = join(
-    directory,
-    `${names.join("+")}${isForeign(architecture) ? `.${architecture}` : ""}.json`,
-  );
-  const known = await readFileIfThere(listFile);
-  const located = (unpacked: Readonly<Record<string, string>>): UnpackedPackages =>
-    Object.fromEntries(Object.entries(unpacked).map(([name, folder]) => [name, join(directory, folder)]));
-  if (known !== undefined) {
-    const packages = located(JSON.parse(known) as Record<string, string>);
-    if (Object.values(packages).every((path) => existsSync(path))) return packages;
-  }
+  const foreign = isForeign(architecture) ? `.${architecture}` : "";
+  const listFile = join(directory, `${names.join("+")}${foreign}.json`);
+  const found = async (): Promise<UnpackedPackages | undefined> => {
+    const known = await readFileIfThere(listFile);
+    if (known === undefined) return undefined;
+    const folders = Object.entries(JSON.parse(known) as Record<string, string>);
+    const packages = Object.fromEntries(folders.map(([name, folder]) => [name, join(directory, folder)]));
+    return Object.values(packages).every((path) => existsSync(path)) ? packages : undefined;
+  };
+  const fetched = async (): Promise<UnpackedPackages> => {
+    const meanwhile = await found();
+    if (meanwhile !== undefined) return meanwhile;
+    await fetch({ names, architecture, directory, listFile, log });
+    const packages = await found();
+    if (packages === undefined) throw new Error(`not all of ${names.join(", ")} is below ${directory}`);
+    return packages;
+  };
+  return (await found()) ?? (await alone(directory, fetched));
+}
+
+async function fetch(of: {
+  readonly names: readonly string[];
+  readonly architecture: DebianArchitecture;
+  readonly directory: string;
+  readonly listFile: string;
+  readonly log: (line: string) => void;
+}): Promise<void> {
+  const { names, architecture, directory, listFile, log } = of;
   log(`fetching Debian packages (not installed): ${names.join(", ")}`);
   const incoming = join(directory, isForeign(architecture) ? `incoming.${architecture}` : "incoming");
   await rm(incoming, { recursive: true, force: true });
@@ -59,7 +80,27 @@ export async function debianPackages(
   }
   await rm(incoming, { recursive: true });
   await writeFileAtomically(listFile, JSON.stringify(unpacked, null, 2), 0o644);
-  return located(unpacked);
+}
+
+/** What others that fill the same cache at this moment must not disturb: the whole waits for them. */
+async function alone<T>(directory: string, action: () => Promise<T>): Promise<T> {
+  // Boards run as users of their own, who must reach what is in it.
+  await mkdir(directory, { recursive: true });
+  const deadline = performance.now() + 2 * downloadTimeoutMs;
+  for (;;) {
+    try {
+      const lock = await takeLock([join(directory, "lock")]);
+      try {
+        return await action();
+      } finally {
+        await lock.release();
+      }
+    } catch (error) {
+      const held = error instanceof TwinboardError && error.code === "already-running";
+      if (!held || performance.now() > deadline) throw error;
+      await sleep(200);
+    }
+  }
 }
 
 /** The kernel package that the meta package depends on at this moment: `linux-image-6.1.0-56-cloud-amd64`. Errors: as `debianPackages`. */
@@ -72,13 +113,16 @@ export async function kernelPackage(
   const nameFile = join(directory, `${metaPackage}.name`);
   const known = await readFileIfThere(nameFile);
   if (known !== undefined) return known;
-  const name = await withPackageLists(directory, architecture, async (lists) => {
-    const { stdout } = await run("apt-cache", [...lists, "depends", "--important", metaPackage]);
-    const found = /Depends: (linux-image-\S+)/.exec(stdout.toString())?.[1];
-    if (found === undefined) throw new Error(`apt knows no kernel that ${metaPackage} depends on`);
-    return found;
-  });
-  await mkdir(directory, { recursive: true });
+  const name = await alone(
+    directory,
+    async () =>
+      await withPackageLists(directory, architecture, async (lists) => {
+        const { stdout } = await run("apt-cache", [...lists, "depends", "--important", metaPackage]);
+        const found = /Depends: (linux-image-\S+)/.exec(stdout.toString())?.[1];
+        if (found === undefined) throw new Error(`apt knows no kernel that ${metaPackage} depends on`);
+        return found;
+      }),
+  );
   await writeFileAtomically(nameFile, name, 0o644);
   return name;
 }

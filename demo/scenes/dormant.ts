@@ -40,28 +40,31 @@ async function namespaceOf(process: string): Promise<string> {
 }
 
 async function measure(pids: readonly number[], seconds: number, signal: AbortSignal): Promise<DormantCost> {
-  const sumOf = async (of: (pid: number) => Promise<number>): Promise<number> =>
-    (await Promise.all(pids.map(of))).reduce((sum, value) => sum + value, 0);
   const startedAt = performance.now();
-  const before = await sumOf(cpuNs);
+  const before = await threadTimes(pids);
   await sleep(seconds * 1000, undefined, { signal });
-  const after = await sumOf(cpuNs);
+  const after = await threadTimes(pids);
   const elapsedMs = performance.now() - startedAt;
+  // One of QEMU's threads that was idle for long may have ended, and its time is gone with it: each is compared with itself.
+  const used = [...after].map(([thread, timeNs]) => timeNs - (before.get(thread) ?? 0));
   return {
     seconds: Math.round(elapsedMs) / 1000,
-    cpuNs: after - before,
-    residentBytes: await sumOf(residentBytes),
+    cpuNs: used.reduce((sum, timeNs) => sum + timeNs, 0),
+    residentBytes: (await Promise.all(pids.map(residentBytes))).reduce((sum, bytes) => sum + bytes, 0),
   };
 }
 
-/** Time spent on a processor, of all threads (Linux, Documentation/scheduler/sched-stats.rst: first field of schedstat). */
-async function cpuNs(pid: number): Promise<number> {
-  let sum = 0;
-  for (const task of await readdir(`/proc/${pid}/task`)) {
-    const schedstat = await readFile(`/proc/${pid}/task/${task}/schedstat`, "utf8");
-    sum += Number(schedstat.split(" ")[0]);
-  }
-  return sum;
+/** By thread, nanoseconds spent on a processor (Linux, Documentation/scheduler/sched-stats.rst: first field of schedstat). */
+async function threadTimes(pids: readonly number[]): Promise<Map<string, number>> {
+  const times = new Map<string, number>();
+  for (const pid of pids)
+    for (const thread of await readdir(`/proc/${pid}/task`)) {
+      const schedstat = await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8").catch(
+        () => undefined,
+      );
+      if (schedstat !== undefined) times.set(thread, Number(schedstat.split(" ")[0]));
+    }
+  return times;
 }
 
 /** proc(5), `VmRSS` of status, which is in kB. */

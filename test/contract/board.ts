@@ -111,11 +111,19 @@ export function boardContract(
         const atReady = await usage(board);
         assert.ok(atReady.cpuNs > 0 && atReady.residentBytes > 0);
         await board.pause(signal);
-        const asleep = await usage(board);
+        let asleep = await usage(board);
         assert.ok(asleep.cpuNs >= atReady.cpuNs);
-        await sleep(1500, undefined, { signal });
-        for (const _ of [1, 2, 3]) assert.equal((await board.inspect()).state, "dormant");
-        assert.equal((await usage(board)).cpuNs, asleep.cpuNs);
+        // It counts threads that live: one of QEMU's that was idle for long may end meanwhile, and takes its time with it. Then once more.
+        for (let tries = 3; tries > 0; tries -= 1) {
+          await sleep(1500, undefined, { signal });
+          for (const _ of [1, 2, 3]) assert.equal((await board.inspect()).state, "dormant");
+          const still = await usage(board);
+          if (still.cpuNs >= asleep.cpuNs || tries === 1) {
+            assert.equal(still.cpuNs, asleep.cpuNs);
+            break;
+          }
+          asleep = still;
+        }
         await board.resume(signal);
         assert.ok((await usage(board)).cpuNs > asleep.cpuNs);
       },

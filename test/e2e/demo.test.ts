@@ -8,7 +8,7 @@ import type { DemoReport } from "../../demo/report.ts";
 import { run } from "../../src/system/process.ts";
 
 const demo = resolve(import.meta.dirname, "../../demo/main.ts");
-const limitMs = 280_000;
+const limitMs = 580_000;
 const reason = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 
 test("nobody notices upgrades that succeed and fail, nor a rollback; a board that is killed is replaced", {

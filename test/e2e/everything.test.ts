@@ -13,7 +13,7 @@ import { askOverLine, PtyLine } from "../fixtures/pty-line.ts";
 import type { DatagramPeerSettings, Question } from "../fixtures/routed/datagram-peer.ts";
 
 const upgrades = 10;
-const limitMs = 280_000;
+const limitMs = 580_000;
 const skip = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 const plans: readonly Plan[] = [
   { kind: "quick", url: `http://${serviceAddress}/`, intervalMs: 40, timeoutMs: 10_000 },

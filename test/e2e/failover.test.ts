@@ -12,7 +12,7 @@ import { run } from "../../src/system/process.ts";
 import type { JournalRecord } from "../../src/upgrade/record.ts";
 import type { SystemStatus } from "../../src/upgrade/status.ts";
 
-const limitMs = 280_000;
+const limitMs = 580_000;
 const reason = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 const ignore = (): void => undefined;
 

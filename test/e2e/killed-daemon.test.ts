@@ -9,7 +9,7 @@ import { now, type Plan } from "../../demo/load/request.ts";
 import { cutWindow } from "../../demo/load/window.ts";
 import { type PhaseName, phaseNames } from "../../src/upgrade/record.ts";
 
-const limitMs = 280_000;
+const limitMs = 580_000;
 const reason = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 
 const plans: readonly Plan[] = [

@@ -8,7 +8,7 @@ import { type Lab, openLab } from "../../demo/lab.ts";
 import type { BoardName } from "../../src/board/board.ts";
 import { makeLoopDisk, whyNoLoopDevices } from "../fixtures/device/loop-disk.ts";
 
-const limitMs = 280_000;
+const limitMs = 580_000;
 const program = resolve(import.meta.dirname, "../../examples/exec-service/relay-service");
 const ignore = (): void => undefined;
 

@@ -13,7 +13,7 @@ import type { JournalRecord } from "../../src/upgrade/record.ts";
 import type { StoryResult } from "../../src/upgrade/status.ts";
 import { losePower } from "../fixtures/power-loss.ts";
 
-const limitMs = 280_000;
+const limitMs = 580_000;
 const reason = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 const ignore = (): void => undefined;
 

@@ -12,7 +12,7 @@ import type { SystemStatus } from "../../src/upgrade/status.ts";
 import { serviceAddresses } from "../fixtures/switch-lab.ts";
 import { type MachineLab, openMachineLab } from "../fixtures/two-cards/machines.ts";
 
-const limitMs = 280_000;
+const limitMs = 580_000;
 const skip = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 const ignore = (): void => undefined;
 const uplinks = { a: "up0", b: "up1" } as const;

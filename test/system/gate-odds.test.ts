@@ -1,6 +1,7 @@
 /** Somebody changes the gate's rules while a board is in service behind it: that is told and mended, and the holder stays. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { otherBoard } from "../../src/board/board.ts";
 import { bridgedLab } from "../fixtures/bridged/lab.ts";
 import { answers, untilAnswers } from "../fixtures/device-state.ts";
 import { printed } from "../fixtures/namespaces.ts";
@@ -56,6 +57,9 @@ for (const [way, makeLab] of [
           await daemon.prepare(to, signal);
           await daemon.handOver(to, signal);
           await untilAnswers(lab);
+          // The daemon ends the linger itself, and would mend the next harm by it: its rules change no more once it has answered this.
+          await daemon.drain(otherBoard(to), { sinceMs: Date.now() }, signal);
+          await daemon.inspect();
         }
       });
   });
