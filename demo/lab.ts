@@ -20,8 +20,6 @@ import type { BoardKind } from "./images/rootfs.ts";
 import { makeSigningKey, type SigningKey } from "./signing-key.ts";
 
 export const drainMs = 8000;
-/** Longer than the pauses within a download, which nginx limits by sending once a second. */
-const quietMs = 3000;
 export const boardMemoryMiB = 128;
 
 const purpose = "demo";
@@ -53,6 +51,8 @@ export interface LabSettings {
   readonly bootTimeout: string;
   /** How often a board is booted before the story gives up. */
   readonly attempts: number;
+  /** How long the web server's connections are quiet before a drain takes them for idle. */
+  readonly quietMs: number;
   /** Services besides the web server's, each as a line of the configuration. */
   readonly services: readonly string[];
 }
@@ -62,6 +62,8 @@ const usual: LabSettings = {
   probation: "10s",
   bootTimeout: "60s",
   attempts: 2,
+  // Longer than the pauses within a download, which nginx limits by sending once a second.
+  quietMs: 3000,
   services: [],
 };
 
@@ -131,7 +133,7 @@ function configuration(
   system: string,
   directory: string,
   signing: SigningKey,
-  { kind, kinds, probation, bootTimeout, attempts, services }: LabSettings,
+  { kind, kinds, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
 ): string {
   return `system: ${system}
 compatible: ${compatible}
@@ -140,13 +142,13 @@ trust: { keyring: ${signing.keyring} }
 boards: { kind: ${kinds ?? kind}, memory: ${boardMemoryMiB}MiB }
 network: { mode: routed, uplink: ${link.card} }
 services:
-${[...serviceAddresses.map(serviceLine), ...services].join("\n")}
+${[...serviceAddresses.map((one) => serviceLine(one, quietMs)), ...services].join("\n")}
 health:
   - { name: web, http: ":80/healthz", interval: 200ms, timeout: 1s, failures: 3 }
 upgrade: { boot-timeout: ${bootTimeout}, verify-timeout: 30s, probation: ${probation}, attempts: ${attempts} }
 `;
 }
 
-function serviceLine({ name, address }: ServiceAddress): string {
+function serviceLine({ name, address }: ServiceAddress, quietMs: number): string {
   return `  - { name: ${name}, protocol: tcp, address: "${address}", port: 80, drain: ${drainMs}ms, quiet: ${quietMs}ms }`;
 }

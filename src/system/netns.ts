@@ -19,7 +19,7 @@ export async function hasNamespace(name: string): Promise<boolean> {
 
 /** Makes it unless it is there. Errors: `command-failed`. */
 export async function addNamespace(name: string, signal: AbortSignal): Promise<void> {
-  if (!(await namespaces()).has(name)) await run("ip", ["netns", "add", name], { signal });
+  if (!(await hasNamespace(name))) await run("ip", ["netns", "add", name], { signal });
 }
 
 /** Removes it, and with it every card that is in it and in no other; repeatable. Errors: `command-failed`. */
@@ -27,19 +27,24 @@ export async function deleteNamespace(name: string): Promise<void> {
   if ((await namespaces()).has(name)) await run("ip", ["netns", "delete", name]);
 }
 
-/** Writes a setting inside; `path` is below /proc/sys. Errors: `command-failed`. */
-export async function writeSettingIn(
+/** Writes settings inside, one after the other; a path is below /proc/sys. Errors: `command-failed`. */
+export async function writeSettingsIn(
   name: string,
-  path: string,
-  value: string,
+  settings: readonly (readonly [path: string, value: string])[],
   signal: AbortSignal,
 ): Promise<void> {
-  const write = [`--net=/run/netns/${name}`, "tee", `/proc/sys/${path}`];
-  await run("nsenter", write, { signal, input: `${value}\n` });
+  const script = 'while read -r path value; do echo "$value" >"/proc/sys/$path" || exit; done';
+  const input = settings.map(([path, value]) => `${path} ${value}\n`).join("");
+  await run("nsenter", [`--net=/run/netns/${name}`, "sh", "-c", script], { signal, input });
 }
 
 /** Runs ip(8) inside. Errors: `command-failed`. */
 export async function ipIn(name: string, words: readonly string[], signal: AbortSignal): Promise<string> {
   const { stdout } = await run("ip", ["-netns", name, ...words], { signal });
   return stdout.toString();
+}
+
+/** Runs ip(8) inside once for all these lines; it ends at the first that fails. Errors: `command-failed`. */
+export async function ipBatchIn(name: string, lines: readonly string[], signal: AbortSignal): Promise<void> {
+  await run("ip", ["-netns", name, "-batch", "-"], { signal, input: `${lines.join("\n")}\n` });
 }

@@ -7,7 +7,6 @@ import type { WaitingBatch } from "./waiting-batch.ts";
 export interface VethPair {
   /** The end in this namespace; at most 15 characters (IFNAMSIZ). */
   readonly name: string;
-  readonly namespace: string;
   /** The end in the other. */
   readonly peer: string;
   readonly peerMac: string;
@@ -16,27 +15,39 @@ export interface VethPair {
   readonly neighbour?: { readonly address: string; readonly mac: string };
 }
 
-/** Makes the pair and takes this end up. Repeatable; a card of that name whose other end is elsewhere is made anew. Errors: `command-failed`. */
-export async function createVeth(pair: VethPair, signal: AbortSignal): Promise<void> {
-  const { name, namespace, peer, peerMac, neighbour } = pair;
-  if (!(await isMade(pair, signal))) {
-    await deleteVeth(name, signal);
-    const other = ["peer", "name", peer, "address", peerMac, "netns", namespace];
-    await run("ip", ["link", "add", "name", name, "type", "veth", ...other], { signal });
+/**
+ * Makes the pairs and takes these ends up. Repeatable; a card of such a name whose other end is elsewhere is made anew. A board waits for
+ * this when it boots, so it starts few programs. Errors: `command-failed`.
+ */
+export async function createVeths(
+  namespace: string,
+  pairs: readonly VethPair[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { here, there } = await cardsOf(namespace, signal);
+  const lines: string[] = [];
+  for (const pair of pairs) {
+    const { name, peer, peerMac, neighbour } = pair;
+    const card = here.find(({ ifname }) => ifname === name);
+    if (!isMade(card, pair, there)) {
+      if (card !== undefined) await run("ip", ["link", "delete", "dev", name], { signal });
+      const other = ["peer", "name", peer, "address", peerMac, "netns", namespace];
+      await run("ip", ["link", "add", "name", name, "type", "veth", ...other], { signal });
+    }
+    // Before the link is up, so that no solicitation and no report leaves first.
+    if (pair.ipv6 === "off") await setIpv6(name, "disable_ipv6", "1");
+    else {
+      await setIpv6(name, "accept_ra", "0");
+      if (pair.ipv6 === "silent") await setIpv6(name, "addr_gen_mode", "1");
+      await setIpv6(name, "disable_ipv6", "0");
+      await setIpv6(name, "accept_dad", "0");
+    }
+    lines.push(`link set dev ${name} up`);
+    if (neighbour === undefined) continue;
+    const { address, mac } = neighbour;
+    lines.push(`neighbour replace ${address} lladdr ${mac} dev ${name} nud permanent`);
   }
-  // Before the link is up, so that no solicitation and no report leaves first.
-  if (pair.ipv6 === "off") await setIpv6(name, "disable_ipv6", "1");
-  else {
-    await setIpv6(name, "accept_ra", "0");
-    if (pair.ipv6 === "silent") await setIpv6(name, "addr_gen_mode", "1");
-    await setIpv6(name, "disable_ipv6", "0");
-    await setIpv6(name, "accept_dad", "0");
-  }
-  await run("ip", ["link", "set", "dev", name, "up"], { signal });
-  if (neighbour === undefined) return;
-  const { address, mac } = neighbour;
-  const words = ["neighbour", "replace", address, "lladdr", mac, "dev", name, "nud", "permanent"];
-  await run("ip", words, { signal });
+  await run("ip", ["-batch", "-"], { input: `${lines.join("\n")}\n`, signal });
 }
 
 /** Removes both ends. Repeatable. Errors: `command-failed`. */
@@ -83,21 +94,32 @@ async function trafficControl(
   await run("tc", [...where, "-batch", "-"], { input: `${lines.join("\n")}\n`, signal });
 }
 
-async function isMade({ name, namespace, peer, peerMac }: VethPair, signal: AbortSignal): Promise<boolean> {
-  const show = ["-json", "-details", "link", "show", "dev", name];
-  const { stdout, exitCode } = await run("ip", show, { signal, allowedExitCodes: [1] });
-  if (exitCode !== 0) return false;
-  const [card] = JSON.parse(stdout.toString()) as {
-    link_index?: number;
-    linkinfo?: { info_kind?: string };
-  }[];
+interface Card {
+  readonly ifname: string;
+  readonly ifindex: number;
+  /** Of the other end. */
+  readonly link_index?: number;
+  readonly address?: string;
+  readonly linkinfo?: { readonly info_kind?: string };
+}
+
+/** All of this namespace and of the other. */
+async function cardsOf(
+  namespace: string,
+  signal: AbortSignal,
+): Promise<Record<"here" | "there", readonly Card[]>> {
+  const show = ["-json", "-details", "link", "show"];
+  const [{ stdout }, inside] = await Promise.all([
+    run("ip", show, { signal }),
+    ipIn(namespace, show, signal),
+  ]);
+  const parse = (text: string): readonly Card[] => JSON.parse(text.trim() || "[]") as readonly Card[];
+  return { here: parse(stdout.toString()), there: parse(inside) };
+}
+
+function isMade(card: Card | undefined, { peer, peerMac }: VethPair, there: readonly Card[]): boolean {
   if (card?.linkinfo?.info_kind !== "veth") return false;
-  const others = JSON.parse((await ipIn(namespace, ["-json", "link", "show"], signal)) || "[]") as {
-    ifname: string;
-    ifindex: number;
-    address?: string;
-  }[];
-  return others.some(
+  return there.some(
     ({ ifname, ifindex, address }) => ifname === peer && ifindex === card.link_index && address === peerMac,
   );
 }

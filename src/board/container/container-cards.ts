@@ -4,8 +4,14 @@
  * otherwise answer for it, and keep what comes.
  */
 import type { SystemNames } from "../../system/names.ts";
-import { addNamespace, deleteNamespace, hasNamespace, ipIn, writeSettingIn } from "../../system/netns.ts";
-import { createVeth, deleteVeth, openCards, shutCards } from "../../system/veth.ts";
+import {
+  addNamespace,
+  deleteNamespace,
+  hasNamespace,
+  ipBatchIn,
+  writeSettingsIn,
+} from "../../system/netns.ts";
+import { createVeths, deleteVeth, openCards, shutCards } from "../../system/veth.ts";
 import { WaitingBatch } from "../../system/waiting-batch.ts";
 import type { BoardName } from "../board.ts";
 import type { BoardIdentity } from "../identity.ts";
@@ -18,6 +24,12 @@ export interface ContainerCardsOptions {
 
 /** The board's ends. */
 export const insideCards = { mgmt: "mgmt", service: "eth0" } as const;
+
+/** The network is the host's, so the board's root is nobody in it: what it may do as root is allowed to all. */
+const openToAll = [
+  ["net/ipv4/ip_unprivileged_port_start", "0"],
+  ["net/ipv4/ping_group_range", "0 2147483647"],
+] as const;
 
 export class ContainerCards {
   readonly namespace: string;
@@ -38,54 +50,37 @@ export class ContainerCards {
     const { name, names, identity } = this.#options;
     const { namespace } = this;
     await addNamespace(namespace, signal);
-    const set = async (path: string, value: string): Promise<void> =>
-      await writeSettingIn(namespace, path, value, signal);
-    // The network is the host's, so the board's root is nobody in it: what it may do as root is allowed to all.
-    await set("net/ipv4/ip_unprivileged_port_start", "0");
-    await set("net/ipv4/ping_group_range", "0 2147483647");
+    const { mgmt, service } = insideCards;
     const mgmtMac = names.mac(name, "mgmt");
-    await createVeth(
-      {
-        name: names.card(name, "mgmt"),
-        namespace,
-        peer: insideCards.mgmt,
-        peerMac: mgmtMac,
-        ipv6: "link-local",
-        neighbour: { address: names.linkLocal(name, "mgmt"), mac: mgmtMac },
-      },
+    const neighbour = { address: names.linkLocal(name, "mgmt"), mac: mgmtMac };
+    const silent = identity.ipv6 !== undefined && identity.wire === "link";
+    const [mgmtEnd, serviceEnd] = [names.card(name, "mgmt"), names.card(name, "service")];
+    await createVeths(
+      namespace,
+      [
+        { name: mgmtEnd, peer: mgmt, peerMac: mgmtMac, ipv6: "link-local", neighbour },
+        { name: serviceEnd, peer: service, peerMac: identity.mac, ipv6: silent ? "silent" : "off" },
+      ],
       signal,
     );
-    const ipv6 = identity.ipv6 === undefined || identity.wire !== "link" ? "off" : "silent";
-    await createVeth(
-      {
-        name: names.card(name, "service"),
-        namespace,
-        peer: insideCards.service,
-        peerMac: identity.mac,
-        ipv6,
-      },
+    const believesNobody = [mgmt, service].flatMap((card) =>
+      ["accept_ra", "accept_dad", "dad_transmits"].map(
+        (key) => [`net/ipv6/conf/${card}/${key}`, "0"] as const,
+      ),
+    );
+    await writeSettingsIn(namespace, [...openToAll, ...believesNobody], signal);
+    const told = [identity.ipv4, identity.ipv6].filter((one) => one !== undefined);
+    await ipBatchIn(
+      namespace,
+      [
+        ...["lo", mgmt, service].map((card) => `link set dev ${card} up`),
+        ...told.flatMap(({ address, gateway }) => [
+          `address replace ${address} dev ${service}${address.includes(":") ? " nodad" : ""}`,
+          ...(gateway === undefined ? [] : [`route replace default via ${gateway} dev ${service} onlink`]),
+        ]),
+      ],
       signal,
     );
-    for (const card of Object.values(insideCards))
-      for (const [key, value] of [
-        ["accept_ra", "0"],
-        ["accept_dad", "0"],
-        ["dad_transmits", "0"],
-      ] as const)
-        await set(`net/ipv6/conf/${card}/${key}`, value);
-    const ip = async (...words: string[]): Promise<void> => void (await ipIn(namespace, words, signal));
-    for (const card of ["lo", ...Object.values(insideCards)]) await ip("link", "set", "dev", card, "up");
-    const service = insideCards.service;
-    for (const [family, told] of [
-      ["-4", identity.ipv4],
-      ["-6", identity.ipv6],
-    ] as const) {
-      if (told === undefined) continue;
-      const nodad = family === "-6" ? ["nodad"] : [];
-      await ip(family, "address", "replace", told.address, "dev", service, ...nodad);
-      if (told.gateway !== undefined)
-        await ip(family, "route", "replace", "default", "via", told.gateway, "dev", service, "onlink");
-    }
   }
 
   /** Repeatable. Errors: `command-failed`. */

@@ -5,7 +5,7 @@
  */
 import type { BoardName } from "../../board/board.ts";
 import { links, setLink } from "../../system/links.ts";
-import { addNamespace, deleteNamespace, ipIn, writeSettingIn } from "../../system/netns.ts";
+import { addNamespace, deleteNamespace, ipIn, writeSettingsIn } from "../../system/netns.ts";
 import { run } from "../../system/process.ts";
 import { families, type GatewayMacs } from "./gateways.ts";
 import type { Gateways, TwoCardsPlan } from "./plan.ts";
@@ -48,7 +48,7 @@ export async function makeDouble(
   const [port, namespace] = [names.card(board, "double"), namespaceOf(names.card(board, "double"))];
   await addNamespace(namespace, signal);
   // Of two cards each answers for its own address.
-  await writeSettingIn(namespace, "net/ipv4/conf/all/arp_ignore", "1", signal);
+  await writeSettingsIn(namespace, [["net/ipv4/conf/all/arp_ignore", "1"]], signal);
   const link = (await links()).get(port);
   if (link === undefined) {
     const peer = ["peer", "name", inside.first, "netns", namespace];
