@@ -44,6 +44,16 @@ export async function ownBundle(
   return bundle;
 }
 
+/** One software for machines and containers: the same version, its root file system once for each kind. */
+export function forBothKinds(machine: BuiltImage, container: BuiltImage): BuiltImage {
+  return {
+    version: machine.version,
+    images: { ...machine.images, "rootfs-container": container.images.rootfs },
+    kernelArguments: machine.kernelArguments,
+    meta: { kinds: "qemu;container;", "kernel-arguments-container": container.kernelArguments },
+  };
+}
+
 /** Path of the bundle of a version. */
 export type Bundles = (of: { readonly version: string }) => string;
 
@@ -78,7 +88,7 @@ export async function demoBundle(
     manifest: {
       compatible,
       version: image.version,
-      meta: { twinboard: { "kernel-arguments": image.kernelArguments } },
+      meta: { twinboard: { "kernel-arguments": image.kernelArguments, ...image.meta } },
     },
     images: image.images,
     signal,

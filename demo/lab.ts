@@ -45,6 +45,8 @@ export interface Lab extends AsyncDisposable {
 /** What differs from lab to lab, as the configuration takes it. */
 export interface LabSettings {
   readonly kind: BoardKind;
+  /** `boards.kind` where it is more than one for both, such as `[container, qemu]`. */
+  readonly kinds?: string;
   readonly probation: string;
   readonly bootTimeout: string;
   /** How often a board is booted before the story gives up. */
@@ -131,13 +133,13 @@ function configuration(
   system: string,
   directory: string,
   signing: SigningKey,
-  { kind, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
+  { kind, kinds, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
 ): string {
   return `system: ${system}
 compatible: ${compatible}
 state-directory: ${directory}/state
 trust: { keyring: ${signing.keyring} }
-boards: { kind: ${kind}${kind === "qemu" ? ", accelerator: auto" : ""}, memory: ${boardMemoryMiB}MiB }
+boards: { kind: ${kinds ?? kind}, memory: ${boardMemoryMiB}MiB }
 network: { mode: routed, uplink: ${link.card} }
 services:
 ${[...serviceAddresses.map((one) => serviceLine(one, quietMs)), ...services].join("\n")}

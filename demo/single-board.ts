@@ -11,6 +11,7 @@ import { ContainerBoard } from "../src/board/container/container-board.ts";
 import { chooseRuntime } from "../src/board/container/runtime.ts";
 import type { BoardIdentity } from "../src/board/identity.ts";
 import { chooseAccelerator } from "../src/board/qemu/accelerator.ts";
+import { architectureOf } from "../src/board/qemu/architecture.ts";
 import { QemuBoard } from "../src/board/qemu/qemu-board.ts";
 import type { SignedBundle } from "../src/bundle/bundle.ts";
 import { readSignedBundle } from "../src/bundle/read.ts";
@@ -51,7 +52,10 @@ const nobody = { uid: 65_534, gid: 65_534 };
 const options = JSON.parse(process.argv[2] ?? "") as SingleBoardOptions;
 const { addresses, directory } = options;
 const names = systemNames(options.system, `${directory}/run`);
-const slot = new DirectorySlot(`${directory}/slot`, slotBytes, options.kind);
+const slot = new DirectorySlot(`${directory}/slot`, slotBytes, {
+  allowed: [options.kind],
+  lacks: {},
+});
 const card = names.card("a", "service");
 const deadline = (): AbortSignal => AbortSignal.timeout(limitMs);
 
@@ -68,7 +72,7 @@ async function makeBoard(): Promise<Board> {
   } as const;
   if (options.kind === "container")
     return new ContainerBoard({ ...made, runtime: (await chooseRuntime("auto", deadline())).name });
-  const { accelerator } = await chooseAccelerator("auto", deadline());
+  const { accelerator } = await chooseAccelerator(architectureOf(undefined), "auto", deadline());
   return new QemuBoard({ ...made, accelerator, user: nobody });
 }
 

@@ -16,6 +16,7 @@ import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
 import { acceleratorCache, boardsOf } from "./composition/boards.ts";
+import { kindRulesOf } from "./composition/kinds.ts";
 import { letGoOfFormer } from "./composition/leased.ts";
 import { placeAgain } from "./composition/placement.ts";
 import { serviceOf } from "./composition/service.ts";
@@ -201,7 +202,8 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
   return {
     boards: pair,
     slots: both(
-      (name) => new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes, boards.kind),
+      (name) =>
+        new DirectorySlot(join(stateDirectory, "slots", name), boards.slotBytes, kindRulesOf(config, name)),
     ),
     service: serviceOf(config, user, pair),
     delivery: new LocalDelivery({

@@ -116,6 +116,10 @@ export const errorTable = {
     "correct the manifest and sign again",
   ),
   "bundle-incompatible": rejected("the bundle is for another system", "use one whose compatible matches"),
+  "bundle-kind-refused": rejected(
+    "the bundle cannot be booted by a board of a kind that is allowed here",
+    "use a bundle for such a board, or change boards.kind",
+  ),
   "bundle-below-floor": rejected(
     "the bundle is older than the version floor",
     "use a version at or above the floor",

@@ -15,6 +15,8 @@ export interface BuiltImage {
   readonly images: { readonly rootfs: string; readonly [name: string]: string };
   /** For `[meta.twinboard]` of the bundle. */
   readonly kernelArguments: string;
+  /** Its other keys. */
+  readonly meta?: Readonly<Record<string, string>>;
 }
 
 const kernelArguments: Readonly<Record<BoardKind, string>> = {

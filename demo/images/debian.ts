@@ -13,6 +13,9 @@ import { run } from "../../src/system/process.ts";
 
 const downloadTimeoutMs = 300_000;
 
+/** Debian's names of architectures. */
+export type DebianArchitecture = "amd64" | "arm64";
+
 /** Package name → directory that holds its files, named by package and version. */
 export type UnpackedPackages = Readonly<Record<string, string>>;
 
@@ -26,9 +29,11 @@ export async function debianPackages(
   names: readonly string[],
   cacheDirectory: string,
   log: (line: string) => void,
+  architecture: DebianArchitecture = "amd64",
 ): Promise<UnpackedPackages> {
   const directory = join(cacheDirectory, "debian");
-  const listFile = join(directory, `${names.join("+")}.json`);
+  const foreign = isForeign(architecture) ? `.${architecture}` : "";
+  const listFile = join(directory, `${names.join("+")}${foreign}.json`);
   const found = async (): Promise<UnpackedPackages | undefined> => {
     const known = await readFileIfThere(listFile);
     if (known === undefined) return undefined;
@@ -39,7 +44,7 @@ export async function debianPackages(
   const fetched = async (): Promise<UnpackedPackages> => {
     const meanwhile = await found();
     if (meanwhile !== undefined) return meanwhile;
-    await fetch(names, directory, listFile, log);
+    await fetch({ names, architecture, directory, listFile, log });
     const packages = await found();
     if (packages === undefined) throw new Error(`not all of ${names.join(", ")} is below ${directory}`);
     return packages;
@@ -47,17 +52,19 @@ export async function debianPackages(
   return (await found()) ?? (await alone(directory, fetched));
 }
 
-async function fetch(
-  names: readonly string[],
-  directory: string,
-  listFile: string,
-  log: (line: string) => void,
-): Promise<void> {
+async function fetch(of: {
+  readonly names: readonly string[];
+  readonly architecture: DebianArchitecture;
+  readonly directory: string;
+  readonly listFile: string;
+  readonly log: (line: string) => void;
+}): Promise<void> {
+  const { names, architecture, directory, listFile, log } = of;
   log(`fetching Debian packages (not installed): ${names.join(", ")}`);
-  const incoming = join(directory, "incoming");
+  const incoming = join(directory, isForeign(architecture) ? `incoming.${architecture}` : "incoming");
   await rm(incoming, { recursive: true, force: true });
   await mkdir(incoming, { recursive: true });
-  await download(names, directory, incoming);
+  await download(names, directory, incoming, architecture);
   const unpacked: Record<string, string> = {};
   for (const file of await readdir(incoming)) {
     const name = file.split("_", 1)[0] ?? file;
@@ -97,7 +104,11 @@ async function alone<T>(directory: string, action: () => Promise<T>): Promise<T>
 }
 
 /** The kernel package that the meta package depends on at this moment: `linux-image-6.1.0-56-cloud-amd64`. Errors: as `debianPackages`. */
-export async function kernelPackage(metaPackage: string, cacheDirectory: string): Promise<string> {
+export async function kernelPackage(
+  metaPackage: string,
+  cacheDirectory: string,
+  architecture: DebianArchitecture = "amd64",
+): Promise<string> {
   const directory = join(cacheDirectory, "debian");
   const nameFile = join(directory, `${metaPackage}.name`);
   const known = await readFileIfThere(nameFile);
@@ -105,7 +116,7 @@ export async function kernelPackage(metaPackage: string, cacheDirectory: string)
   const name = await alone(
     directory,
     async () =>
-      await withPackageLists(directory, async (lists) => {
+      await withPackageLists(directory, architecture, async (lists) => {
         const { stdout } = await run("apt-cache", [...lists, "depends", "--important", metaPackage]);
         const found = /Depends: (linux-image-\S+)/.exec(stdout.toString())?.[1];
         if (found === undefined) throw new Error(`apt knows no kernel that ${metaPackage} depends on`);
@@ -119,25 +130,52 @@ export async function kernelPackage(metaPackage: string, cacheDirectory: string)
 /** As root apt fetches as user _apt, who may not write to a directory of ours. */
 const fetchOptions = ["-q", "-o", "APT::Sandbox::User=root"];
 
-async function download(names: readonly string[], directory: string, target: string): Promise<void> {
-  await withPackageLists(directory, async (lists) => {
+async function download(
+  names: readonly string[],
+  directory: string,
+  target: string,
+  architecture: DebianArchitecture,
+): Promise<void> {
+  await withPackageLists(directory, architecture, async (lists) => {
     const args = [...fetchOptions, ...lists, "download", ...names];
     await run("apt-get", args, { cwd: target, timeoutMs: downloadTimeoutMs });
   });
 }
 
-/** With the machine's package lists; if that fails, they may be missing or too old: once more with fresh ones of our own. */
+/**
+ * With the machine's package lists; if that fails, they may be missing or too old: once more with fresh ones of our own. Another
+ * architecture's are always our own: the machine is not to know of it.
+ */
 async function withPackageLists<T>(
   directory: string,
+  architecture: DebianArchitecture,
   action: (options: readonly string[]) => Promise<T>,
 ): Promise<T> {
+  const foreign = isForeign(architecture);
   try {
-    return await action([]);
+    if (!foreign) return await action([]);
+    return await action(await ownLists(join(directory, `apt-${architecture}`), architecture));
   } catch {
-    const apt = join(directory, "apt");
-    await mkdir(join(apt, "lists/partial"), { recursive: true });
-    const own = ["-o", `Dir::State::Lists=${join(apt, "lists")}`, "-o", `Dir::Cache=${apt}`];
+    const apt = join(directory, foreign ? `apt-${architecture}` : "apt");
+    const own = await ownLists(apt, foreign ? architecture : undefined);
     await run("apt-get", [...fetchOptions, ...own, "update"], { timeoutMs: downloadTimeoutMs });
     return await action(own);
   }
+}
+
+/** apt-get's options for lists below a directory. @param foreign the architecture that they are of, if not the machine's. */
+async function ownLists(apt: string, foreign: DebianArchitecture | undefined): Promise<readonly string[]> {
+  await mkdir(join(apt, "lists/partial"), { recursive: true });
+  const own = [`Dir::State::Lists=${join(apt, "lists")}`, `Dir::Cache=${apt}`];
+  // What is installed here is of another architecture: nothing of it counts.
+  const other = [
+    `APT::Architecture=${foreign}`,
+    `APT::Architectures=${foreign}`,
+    "Dir::State::status=/dev/null",
+  ];
+  return [...own, ...(foreign === undefined ? [] : other)].flatMap((option) => ["-o", option]);
+}
+
+function isForeign(architecture: DebianArchitecture): boolean {
+  return architecture !== (process.arch === "arm64" ? "arm64" : "amd64");
 }

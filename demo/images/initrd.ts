@@ -17,9 +17,20 @@ const drivers = [
   "squashfs",
 ];
 
-/** @param kernel directory of the unpacked kernel package. @param busybox path of the static busybox. */
-export async function buildInitrd(kernel: string, busybox: string): Promise<Buffer> {
-  const modules = await driverModules(kernel);
+/** Of drivers that not every kernel is built with: without them a panic shows as a reset. */
+export const panicDrivers: readonly string[] = ["pvpanic-mmio", "pvpanic-pci"];
+
+/**
+ * @param kernel directory of the unpacked kernel package. @param busybox path of the static busybox.
+ * @param without drivers that this kernel is known not to have.
+ */
+export async function buildInitrd(
+  kernel: string,
+  busybox: string,
+  without: readonly string[] = [],
+): Promise<Buffer> {
+  const wanted = drivers.filter((name) => !without.includes(name));
+  const modules = await driverModules(kernel, wanted);
   const directories = ["bin", "dev", "modules", "root"];
   const entries: ArchiveEntry[] = [
     ...directories.map((path) => ({ path, mode: directoryMode })),
@@ -38,7 +49,7 @@ export async function buildInitrd(kernel: string, busybox: string): Promise<Buff
 }
 
 /** Modules by name, each after what it depends on: the order in which insmod(8) takes them. */
-async function driverModules(kernel: string): Promise<Map<string, Buffer>> {
+async function driverModules(kernel: string, wanted: readonly string[]): Promise<Map<string, Buffer>> {
   const paths = new Map(
     globSync(join(kernel, "lib/modules/*/kernel/**/*.ko")).map((path) => [basename(path, ".ko"), path]),
   );
@@ -51,7 +62,7 @@ async function driverModules(kernel: string): Promise<Map<string, Buffer>> {
     for (const dependency of dependencies(content)) await add(dependency);
     modules.set(name, content);
   };
-  for (const name of drivers) await add(name);
+  for (const name of wanted) await add(name);
   return modules;
 }
 

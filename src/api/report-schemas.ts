@@ -5,6 +5,7 @@ import { failureCauses } from "../upgrade/failover-plan.ts";
 import { outcomes } from "../upgrade/record.ts";
 import {
   board,
+  boardKind,
   drainResultSchema,
   epochMs,
   kind,
@@ -71,8 +72,8 @@ export const reportSchema = z
     id: z.string(),
     kind,
     outcome,
-    from: z.object({ board: board.nullable(), version }),
-    to: z.object({ board, version }),
+    from: z.object({ board: board.nullable(), version, kind: boardKind.nullable() }),
+    to: z.object({ board, version, kind: boardKind.nullable() }),
     startedAt: epochMs,
     endedAt: epochMs.nullable(),
     updatedAt: epochMs.describe("Time of the newest record"),

@@ -1,11 +1,13 @@
 /** What the API takes and gives. The command uses the types below; `schemas.test.ts` holds them against the story's own. */
 import { z } from "@hono/zod-openapi";
 import { boardNames } from "../board/board.ts";
+import { boardKinds } from "../board/kind.ts";
 import { outcomes, phaseNames, recordEvents, storyKinds } from "../upgrade/record.ts";
 
 export const board = z.enum(boardNames);
 export const phase = z.enum(phaseNames);
 export const kind = z.enum(storyKinds);
+export const boardKind = z.enum(boardKinds);
 export const version = z.string().nullable();
 export const epochMs = z.number().describe("Milliseconds since 1970");
 export const lines = z.array(z.string()).readonly();
@@ -73,6 +75,7 @@ export const storyResultSchema = z
 const boardStatusSchema = z
   .object({
     role: z.enum(["in service", "draining", "standby", "dormant", "booting", "dead", "off"]),
+    kind: boardKind.describe("What it is; of a board that is off: what its slot holds software for"),
     slot: z.enum(["good", "bad", "unknown"]).nullable().describe("null: nothing was ever installed"),
     version,
     pid: z.number().nullable(),

@@ -11,6 +11,8 @@
  * - A board that dies keeps its evidence: the console and the reason stay until the next `start`.
  */
 
+import type { BoardKind } from "./kind.ts";
+
 export const boardNames = ["a", "b"] as const;
 export type BoardName = (typeof boardNames)[number];
 
@@ -28,6 +30,8 @@ export interface BoardStart {
   readonly images: Readonly<Record<string, string>>;
   /** Kernel arguments from the signed manifest; the driver adds the host's own. */
   readonly kernelArguments: string;
+  /** What the software is for; a board that may be either kind becomes it. The board's usual kind if it is left out. */
+  readonly kind?: BoardKind | undefined;
   /** From its first instruction on; *background* without it (see `setPriority`). */
   readonly priority?: "background" | "service";
 }
@@ -126,9 +130,15 @@ export interface Board {
   readonly name: BoardName;
   /** Host of the board's mgmt card as `net.connect` takes it, scope included: `fe80::…%card`. */
   readonly mgmtHost: string;
+  /** What it is; of a board that may be either: what it was set up as, and until then what it usually is. */
+  readonly kind: BoardKind;
 
-  /** Makes what the board needs on the host while it is off: cards, directories. Repeatable. */
-  setUp(signal: AbortSignal): Promise<void>;
+  /**
+   * Makes what the board needs on the host while it is off: cards, directories. Repeatable.
+   * @param kind what it is to be when it starts next, if it may be either: its cards are of that kind then, made anew if they were of the
+   * other, so whoever joined them to something does so again. A board that is not off stays what it is. Its usual kind if it is left out.
+   */
+  setUp(signal: AbortSignal, kind?: BoardKind): Promise<void>;
   /** Stops the board and removes all that `setUp` made. Repeatable. */
   tearDown(signal: AbortSignal): Promise<void>;
 
@@ -139,7 +149,7 @@ export interface Board {
   /**
    * Boots the board; resolves when its process runs and can be inspected, long before READY.
    * A start of the instance that already runs adopts it. Any other instance that runs is an error: `board-start-failed`.
-   * What is left of a dead one is cleared away first.
+   * What is left of a dead one is cleared away first. Software for a kind that the board cannot be is an error too.
    */
   start(start: BoardStart, signal: AbortSignal): Promise<void>;
   /**

@@ -5,8 +5,10 @@
  */
 import { type FSWatcher, watch } from "node:fs";
 import { type FileHandle, open, rename, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LineCutter } from "../system/text-lines.ts";
+import type { BoardName } from "./board.ts";
 
 /** What QEMU may write while no daemon looks after the file. */
 export const consoleHardLimitBytes = 4 * 1024 * 1024;
@@ -16,6 +18,11 @@ const chunkBytes = 64 * 1024;
 const lineLimitBytes = 4096;
 /** How often a file is looked at whose changes the kernel does not tell: one that is not there yet. */
 const lookMs = 250;
+
+/** The console of a board, by the place where it is kept. */
+export function consoleOf(stateDirectory: string, board: BoardName): ConsoleLog {
+  return new ConsoleLog(join(stateDirectory, `board-${board}.console`));
+}
 
 /** A part of the console. */
 interface Part {

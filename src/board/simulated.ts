@@ -14,129 +14,19 @@ import type {
   BoardUsage,
   HookName,
 } from "./board.ts";
-import { SimulatedConsole } from "./simulated-console.ts";
-
-/** What a version of the software does wrong. */
-export interface SoftwareFault {
-  /** The version that it reports; `null`: it is never ready. */
-  readonly reports?: string | null;
-  /** It dies instead of getting ready; `times`: only so often. */
-  readonly diesAtBoot?: { times: number };
-  /** Its hook of this name fails. */
-  readonly failingHook?: HookName;
-}
-
-interface RunningBoard {
-  readonly start: BoardStart;
-  /** Whether it has said so already: it is asked as often as somebody wants to know, and tells once. */
-  ready?: true;
-  /** What it was given and has not let go of. */
-  readonly devices: Set<string>;
-  condition: Exclude<BoardCondition, { state: "off" }>;
-  cpuNs: number;
-}
-
-/** What lives outside the daemon: the boards' processes, and the software's behaviour. */
-export class SimulatedWorld {
-  readonly faults = new Map<string, SoftwareFault>();
-  /** Calls that do nothing until they are aborted: `a.resume`. */
-  readonly hanging = new Set<string>();
-  /** Calls that fail: `a.resume`. */
-  readonly failing = new Set<string>();
-  /** Hooks that every board has; one that is not here is absent. */
-  readonly presentHooks = new Set<HookName>();
-  /** Every start of a process, as `board instance`: none may stand here twice. */
-  readonly started: string[] = [];
-  /** Every hook that was run, as `board hook`. */
-  readonly hookRuns: string[] = [];
-  readonly placements = new Map<BoardName, BoardPlacement>();
-  readonly priorities = new Map<BoardName, "background" | "service">();
-  readonly #running = new Map<BoardName, RunningBoard>();
-  readonly #consoles = { a: new SimulatedConsole(), b: new SimulatedConsole() };
-  readonly #listeners = new Map<BoardName, Set<(event: BoardEvent) => void>>();
-  #nextPid = 100;
-
-  get(name: BoardName): RunningBoard | undefined {
-    return this.#running.get(name);
-  }
-
-  listeners(name: BoardName): Set<(event: BoardEvent) => void> {
-    let found = this.#listeners.get(name);
-    if (found === undefined) {
-      found = new Set();
-      this.#listeners.set(name, found);
-    }
-    return found;
-  }
-
-  console(name: BoardName): SimulatedConsole {
-    return this.#consoles[name];
-  }
-
-  run(name: BoardName, start: BoardStart): void {
-    this.#nextPid += 1;
-    const console = this.#consoles[name];
-    console.begin();
-    console.say(`${start.version} boots`);
-    this.started.push(`${name} ${start.instance}`);
-    this.#running.set(name, {
-      start,
-      devices: new Set(),
-      condition: {
-        state: "running",
-        instance: start.instance,
-        pid: this.#nextPid,
-        startTicks: this.#nextPid,
-      },
-      cpuNs: 1_000_000,
-    });
-  }
-
-  end(name: BoardName): void {
-    this.#running.delete(name);
-    this.#consoles[name].detach(name);
-  }
-
-  tell(name: BoardName, event: BoardEvent): void {
-    for (const listener of this.listeners(name)) listener(event);
-  }
-
-  /** The board's process is killed: nothing is left but the console. */
-  kill(name: BoardName): void {
-    this.#consoles[name].detach(name);
-    if (this.#running.delete(name)) this.tell(name, { type: "died", cause: "exit", detail: "simulated" });
-  }
-
-  /** The board crashes: it is kept for its evidence. */
-  die(name: BoardName, cause: "panic" | "shutdown" | "reset" = "panic"): void {
-    const board = this.#running.get(name);
-    if (board === undefined || board.condition.state === "dead") return;
-    this.#consoles[name].say(`kernel ${cause}`);
-    this.#consoles[name].detach(name);
-    board.condition = { ...board.condition, state: "dead", reason: cause };
-    this.tell(name, { type: "died", cause, detail: "simulated" });
-  }
-
-  /** The board is silent for longer than it may be. */
-  hang(name: BoardName): void {
-    if (this.#running.get(name)?.condition.state === "running")
-      this.tell(name, { type: "hung", detail: "simulated" });
-  }
-
-  /** The host loses power: nothing runs any more. Consoles are on the disk. */
-  reboot(): void {
-    this.#running.clear();
-    this.#listeners.clear();
-  }
-}
+import type { BoardKind } from "./kind.ts";
+import type { RunningBoard, SimulatedWorld } from "./simulated-world.ts";
+import { requireKind } from "./software.ts";
 
 export class SimulatedBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
+  readonly kind: BoardKind;
   readonly #world: SimulatedWorld;
   readonly #mine = new Set<(event: BoardEvent) => void>();
 
-  constructor(name: BoardName, world: SimulatedWorld) {
+  constructor(name: BoardName, world: SimulatedWorld, kind: BoardKind = "qemu") {
+    this.kind = kind;
     this.name = name;
     this.mgmtHost = `fe80::${name}%simulated`;
     this.#world = world;
@@ -144,18 +34,21 @@ export class SimulatedBoard implements Board {
 
   async setUp(signal: AbortSignal): Promise<void> {
     await this.#meet("setUp", signal);
+    this.#world.makeCards(this.name, this.kind);
   }
 
+  /** As the drivers' own, it takes away whatever has the name of one of its cards. */
   async tearDown(signal: AbortSignal): Promise<void> {
     await this.stop(signal);
+    this.#world.cards.delete(this.name);
   }
 
   inspect(): Promise<BoardCondition> {
-    return Promise.resolve(this.#world.get(this.name)?.condition ?? { state: "off" });
+    return Promise.resolve(this.#mineIfAny()?.condition ?? { state: "off" });
   }
 
   usage(): Promise<BoardUsage | undefined> {
-    const board = this.#world.get(this.name);
+    const board = this.#mineIfAny();
     return Promise.resolve(
       board === undefined ? undefined : { cpuNs: board.cpuNs, residentBytes: 1_000_000 },
     );
@@ -163,14 +56,17 @@ export class SimulatedBoard implements Board {
 
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
     await this.#meet("start", signal);
-    const running = this.#world.get(this.name);
+    requireKind(start, this);
+    const running = this.#mineIfAny();
     if (running !== undefined && running.condition.state !== "dead") {
       if (running.condition.instance === start.instance) return;
       throw new TwinboardError("board-start-failed", {
         detail: `board ${this.name} already runs instance ${running.condition.instance}`,
       });
     }
-    this.#world.run(this.name, start);
+    if (running !== undefined) this.#world.end(this.name);
+    this.#world.makeCards(this.name, this.kind);
+    this.#world.run(this.name, start, this.kind);
     const fault = this.#world.faults.get(start.version);
     if (fault?.diesAtBoot !== undefined && fault.diesAtBoot.times > 0) {
       fault.diesAtBoot.times -= 1;
@@ -205,7 +101,7 @@ export class SimulatedBoard implements Board {
 
   async stop(signal: AbortSignal): Promise<void> {
     await this.#meet("stop", signal);
-    this.#world.end(this.name);
+    if (this.#mineIfAny() !== undefined) this.#world.end(this.name);
   }
 
   async setPriority(priority: "background" | "service"): Promise<void> {
@@ -241,7 +137,7 @@ export class SimulatedBoard implements Board {
   }
 
   plugged(): Promise<readonly string[]> {
-    return Promise.resolve([...(this.#world.get(this.name)?.devices ?? [])]);
+    return Promise.resolve([...(this.#mineIfAny()?.devices ?? [])]);
   }
 
   async plug({ id }: BoardDevice, signal: AbortSignal): Promise<void> {
@@ -250,7 +146,7 @@ export class SimulatedBoard implements Board {
   }
 
   async unplug(id: string, signal: AbortSignal): Promise<void> {
-    if (this.#world.get(this.name) === undefined) return;
+    if (this.#mineIfAny() === undefined) return;
     await this.#meet("unplug", signal);
     this.#awake().devices.delete(id);
   }
@@ -286,8 +182,14 @@ export class SimulatedBoard implements Board {
     return Promise.resolve();
   }
 
-  #alive(code: ErrorCode = "board-died"): RunningBoard {
+  /** Another kind's is none of this driver's. */
+  #mineIfAny(): RunningBoard | undefined {
     const board = this.#world.get(this.name);
+    return board?.kind === this.kind ? board : undefined;
+  }
+
+  #alive(code: ErrorCode = "board-died"): RunningBoard {
+    const board = this.#mineIfAny();
     if (board === undefined || board.condition.state === "dead") {
       throw new TwinboardError(code, {
         detail: `board ${this.name}: ${board?.condition.reason ?? "off"}`,
@@ -297,7 +199,7 @@ export class SimulatedBoard implements Board {
   }
 
   #awake(): RunningBoard {
-    const board = this.#world.get(this.name);
+    const board = this.#mineIfAny();
     if (board?.condition.state === "running") return board;
     const detail = `board ${this.name} is ${board?.condition.state ?? "off"}`;
     throw new TwinboardError("board-not-running", { detail });

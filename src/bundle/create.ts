@@ -19,6 +19,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { TwinboardError } from "../errors.ts";
 import { syncDirectory } from "../system/files.ts";
 import { run } from "../system/process.ts";
+import { checkKinds } from "./board-kinds.ts";
 import type { Manifest, ManifestImage } from "./bundle.ts";
 import { signCms, verifyCms } from "./cms.ts";
 import { formatManifest, parseManifest } from "./manifest.ts";
@@ -64,6 +65,7 @@ export async function createBundle(options: CreateBundleOptions): Promise<Manife
     const images = await copyImages(options.images, content, signal);
     const { meta = {}, ...update } = options.manifest;
     const inner: Manifest = { ...update, images, format: "verity", meta };
+    checkKinds(inner);
     const bundle = join(directory, "bundle");
     await squash(content, formatManifest(inner), bundle, signal);
     const manifest = await appendTreeAndSignature(bundle, inner, options, directory);

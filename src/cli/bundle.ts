@@ -24,6 +24,14 @@ function addMeta(value: string, meta: Meta = {}): Meta {
   return { ...meta, [label]: { ...meta[label], [key]: text } };
 }
 
+/** As a manifest has a list. */
+function addKinds(value: string): string {
+  return value
+    .split(",")
+    .map((kind) => `${kind.trim()};`)
+    .join("");
+}
+
 function addFile(value: string, files: readonly string[] = []): readonly string[] {
   return [...files, value];
 }
@@ -40,10 +48,19 @@ export function addBundle(program: Command): void {
     .argument("<output>", "file that is written, as one step")
     .requiredOption("--compatible <text>", "the systems that it is for")
     .requiredOption("--version <version>", "version of the software")
-    .requiredOption("--image <class=file>", "an image: kernel, initrd or rootfs; once each", addImage)
+    .requiredOption(
+      "--image <class=file>",
+      "an image: kernel, initrd or rootfs, for one kind of boards alone rootfs-container; once each",
+      addImage,
+    )
     .requiredOption("--cert <file>", "signer's certificate, PEM")
     .requiredOption("--key <file>", "signer's private key, PEM")
     .option("--intermediate <file>", "a further certificate of the chain, PEM; repeatable", addFile)
+    .option(
+      "--kinds <list>",
+      "what the boards may be that boot it: qemu, container, or both; left out: what a device's boards usually are",
+      addKinds,
+    )
     .option("--description <text>", "for people")
     .option("--build <text>", "build id")
     .option("--meta <label.key=value>", "a key of a [meta.LABEL] group; repeatable", addMeta)
@@ -51,7 +68,8 @@ export function addBundle(program: Command): void {
     .action(async (output, options) => {
       await verb(options.json === true, async () => {
         const { createBundle } = await import("../bundle/create.ts");
-        const { compatible, version, description, build, meta = {}, image, cert, key } = options;
+        const { compatible, version, description, build, kinds, image, cert, key } = options;
+        const meta = kinds === undefined ? options.meta : addMeta(`twinboard.kinds=${kinds}`, options.meta);
         const manifest = await createBundle({
           output,
           cert,
@@ -62,7 +80,7 @@ export function addBundle(program: Command): void {
             version,
             ...(description === undefined ? {} : { description }),
             ...(build === undefined ? {} : { build }),
-            meta,
+            meta: meta ?? {},
           },
           images: image,
           signal: new AbortController().signal,

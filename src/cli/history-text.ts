@@ -24,12 +24,13 @@ export function listLines(stories: readonly StorySummary[]): string[] {
 }
 
 export function reportLines(report: Report): string[] {
-  const { id, kind, system, outcome, startedAt, endedAt, remarks } = report;
+  const { id, kind, system, outcome, startedAt, endedAt, remarks, from, to } = report;
   const took = endedAt === null ? "" : `, took ${spanText(Math.max(0, endedAt - startedAt))}`;
   return [
     sentenceOf(report),
     "",
     `${id} of ${system}: ${kindNouns[kind]}, ${outcome ?? "under way"}, began ${instantText(startedAt)}${took}`,
+    `Boards: ${boardText(from)} → ${boardText(to)}`,
     ...block("Phases", phaseLines(report)),
     ...block("Flows", flowLines(report)),
     ...block("Health checks", checkLines(report)),
@@ -37,6 +38,10 @@ export function reportLines(report: Report): string[] {
     ...block("Content", contentLines(report)),
     ...block("Remarks", remarks),
   ].map(printable);
+}
+
+function boardText({ board, kind }: Report["from"]): string {
+  return `${board ?? none}${kind === null ? "" : ` (${kind})`}`;
 }
 
 function block(title: string, lines: readonly string[]): string[] {

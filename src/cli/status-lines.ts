@@ -17,7 +17,7 @@ function shareText({ sharePercent }: Status["boards"]["a"]["confinement"]): stri
 }
 
 function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number): string[] {
-  const { role, version, slot, usage, dormantSince, dormantCpuNs, confinement } = board;
+  const { role, kind, version, slot, usage, dormantSince, dormantCpuNs, confinement } = board;
   const dormant =
     dormantSince === null || dormantCpuNs === null
       ? undefined
@@ -25,6 +25,7 @@ function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number):
   return [
     name,
     role,
+    kind,
     version ?? none,
     slot ?? "empty",
     dormant ?? (usage === null ? none : cpuText(usage.cpuNs)),
@@ -56,7 +57,7 @@ export function statusLines(status: Status, nowMs: number): string[] {
   lines.push(
     "",
     ...tableLines([
-      ["board", "role", "version", "slot", "processor", "memory", "cores", "share"],
+      ["board", "role", "kind", "version", "slot", "processor", "memory", "cores", "share"],
       boardRow("a", boards.a, nowMs),
       boardRow("b", boards.b, nowMs),
     ]),

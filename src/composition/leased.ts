@@ -1,6 +1,6 @@
 /** The drivers of a configuration's services that no transaction of the network moves. A new one is a line in each of these. */
 import type { Board, BoardDevice, BoardName } from "../board/board.ts";
-import { qemuProgram } from "../board/qemu/command-line.ts";
+import { architectureOf } from "../board/qemu/architecture.ts";
 import { lineSocket } from "../board/qemu/line-ports.ts";
 import type { Config } from "../config/config.ts";
 import { asTwinboardError, type TwinboardError } from "../errors.ts";
@@ -78,11 +78,12 @@ function formerService(
 
 /** What these services need of the host. Changes nothing. */
 export async function leasedFindings(config: Config, signal: AbortSignal): Promise<Finding[]> {
-  const { system, lines, execs, devices, cans } = config;
+  const { system, boards, lines, execs, devices, cans } = config;
+  const { program } = architectureOf(boards.architecture ?? undefined);
   return [
     ...(await lineFindings(systemNames(system), lines)),
     ...(await execFindings(execs)),
-    ...(await deviceFindings(devices, qemuProgram, signal)),
+    ...(await deviceFindings(devices, program, signal)),
     ...(await canFindings(cans, signal)),
   ];
 }

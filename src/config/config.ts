@@ -1,6 +1,7 @@
 /** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
 import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
+import type { BoardKind } from "../board/kind.ts";
 import { isLeased, type LeasedConfig, toLeased } from "./leased-schema.ts";
 import { isLine, type LineConfig, toLine } from "./line-schema.ts";
 import { addressAt, canonical, parsePrefix } from "./network-address.ts";
@@ -95,9 +96,12 @@ export interface Config extends LeasedConfig {
   readonly stateDirectory: string;
   readonly trust: { readonly keyring: string; readonly formats: readonly "verity"[] };
   readonly boards: {
-    readonly kind: "qemu" | "container";
+    /** What each may be, the usual first. */
+    readonly kinds: Readonly<Record<"a" | "b", readonly [BoardKind, ...BoardKind[]]>>;
     /** What runs containers. */
     readonly runtime: "auto" | "crun" | "runc";
+    /** Of machines; `null`: the host's own. Another's is emulated. */
+    readonly architecture: "x86-64" | "arm64" | null;
     readonly accelerator: "auto" | "kvm" | "tcg";
     readonly memoryBytes: number;
     readonly cpus: number;
@@ -217,6 +221,14 @@ function named({ a, b }: Cores = {}): PlacementConfig["cores"] {
   return { ...(a === undefined ? {} : { a }), ...(b === undefined ? {} : { b }) };
 }
 
+/** What a configuration lets each board be, the usual first. */
+export function kindsOf(kind: ConfigDocument["boards"]["kind"] = "qemu"): Config["boards"]["kinds"] {
+  if (typeof kind === "string") return { a: [kind], b: [kind] };
+  if ("a" in kind) return { a: [kind.a], b: [kind.b] };
+  const [usual = "qemu", ...others] = kind;
+  return { a: [usual, ...others], b: [usual, ...others] };
+}
+
 /** Fills in the defaults. Relative paths are relative to the file. */
 export function toConfig(document: ConfigDocument, file: string): Config {
   const { boards, upgrade, placement } = document;
@@ -232,8 +244,9 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       formats: document.trust["bundle-formats"] ?? ["verity"],
     },
     boards: {
-      kind: boards.kind ?? "qemu",
+      kinds: kindsOf(boards.kind),
       runtime: boards.runtime ?? "auto",
+      architecture: boards.architecture ?? null,
       accelerator: boards.accelerator ?? "auto",
       memoryBytes: boards.memory,
       cpus: boards.cpus ?? 1,

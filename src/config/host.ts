@@ -2,6 +2,7 @@
 import { access, constants, readFile, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import type { BoardKind } from "../board/kind.ts";
 import { findUser } from "../system/accounts.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
 import { hostCores } from "../system/host-cores.ts";
@@ -31,8 +32,11 @@ const programs: Readonly<Record<string, string>> = {
   unsquashfs: "squashfs-tools",
 };
 
-/** Besides those, of boards that are machines; what runs containers is looked for by itself. */
-const machinePrograms: Readonly<Record<string, string>> = { "qemu-system-x86_64": "qemu-system-x86" };
+/** Besides those, of boards that are machines, by their architecture; what runs containers is looked for by itself. */
+const machinePrograms: Readonly<Record<"x86-64" | "arm64", Readonly<Record<string, string>>>> = {
+  "x86-64": { "qemu-system-x86_64": "qemu-system-x86" },
+  arm64: { "qemu-system-aarch64": "qemu-system-arm" },
+};
 const containerPrograms: Readonly<Record<string, string>> = { tc: "iproute2" };
 
 /** What QEMU needs for itself and, under emulation, for its translated code, for each board. */
@@ -70,8 +74,18 @@ function rights(): Finding {
   );
 }
 
-async function programFinding({ boards }: Config): Promise<Finding> {
-  const needed = { ...programs, ...(boards.kind === "qemu" ? machinePrograms : containerPrograms) };
+/** How many of the two boards may be of this kind. */
+function countOf(kind: BoardKind, { boards: { kinds } }: Config): number {
+  return [kinds.a, kinds.b].filter((allowed) => allowed.includes(kind)).length;
+}
+
+async function programFinding(config: Config): Promise<Finding> {
+  const architecture = config.boards.architecture ?? (process.arch === "arm64" ? "arm64" : "x86-64");
+  const needed = {
+    ...programs,
+    ...(countOf("qemu", config) > 0 ? machinePrograms[architecture] : {}),
+    ...(countOf("container", config) > 0 ? containerPrograms : {}),
+  };
   const missing: [program: string, debianPackage: string][] = [];
   for (const [program, debianPackage] of Object.entries(needed))
     if (!(await isInstalled(program))) missing.push([program, debianPackage]);
@@ -81,7 +95,11 @@ async function programFinding({ boards }: Config): Promise<Finding> {
   return lacking("PATH", "missing-program", told.join(", "), `on Debian: apt-get install ${packages}`);
 }
 
-async function userFinding({ boards: { user, kind }, file }: Config): Promise<Finding> {
+async function userFinding(config: Config): Promise<Finding> {
+  const {
+    boards: { user },
+    file,
+  } = config;
   const where = "boards.user";
   if (!(await isInstalled("getent")))
     return unseen(where, `${user} was not looked for without getent`, "install libc-bin");
@@ -93,15 +111,15 @@ async function userFinding({ boards: { user, kind }, file }: Config): Promise<Fi
   if (found.uid === 0)
     return doubtful(
       where,
-      kind === "qemu" ? "QEMU would run as root" : "root is nobody to give devices to",
+      countOf("qemu", config) > 0 ? "QEMU would run as root" : "root is nobody to give devices to",
       "name an unprivileged user of its own",
     );
   return fine(where, `${user} is user ${found.uid}`);
 }
 
-async function memoryFinding({ boards }: Config, serving: boolean): Promise<Finding> {
+async function memoryFinding(config: Config, serving: boolean): Promise<Finding> {
   const where = "boards.memory";
-  const needed = 2 * (boards.memoryBytes + (boards.kind === "qemu" ? overheadBytes : 0));
+  const needed = 2 * config.boards.memoryBytes + countOf("qemu", config) * overheadBytes;
   const both = `two boards need ${mebi(needed)}`;
   if (needed > totalmem())
     return lacking(where, "too-little-memory", `they need ${mebi(needed)}, the host has ${mebi(totalmem())}`);

@@ -24,6 +24,22 @@ function mistakes(text: string): string[] {
   return result.mistakes.map((mistake) => mistakeText("f", mistake));
 }
 
+const kindsOf = (kind: string) => {
+  const text = good.replace("memory: 256MiB", `memory: 256MiB\n  kind: ${kind}`);
+  const result = parseConfig(text, "f");
+  return "config" in result ? result.config.boards.kinds : result.mistakes;
+};
+
+test("boards are of one kind, of either, or each of its own", () => {
+  assert.deepEqual(kindsOf("container"), { a: ["container"], b: ["container"] });
+  const either = ["container", "qemu"];
+  assert.deepEqual(kindsOf("[container, qemu]"), { a: either, b: either });
+  assert.deepEqual(kindsOf("{ a: qemu, b: container }"), { a: ["qemu"], b: ["container"] });
+  // What one of the two may be has its own keys.
+  for (const kind of ["[container, qemu]", "{ a: qemu, b: container }"])
+    assert.ok("a" in kindsOf(`${kind}\n  runtime: crun\n  accelerator: tcg`), kind);
+});
+
 test("a good file becomes a plain configuration with every default", () => {
   const result = parseConfig(good, "/etc/twinboard/gateway.yaml");
   assert.ok("config" in result, JSON.stringify(result));
@@ -34,8 +50,9 @@ test("a good file becomes a plain configuration with every default", () => {
     stateDirectory: "/var/lib/twinboard/gateway",
     trust: { keyring: "/etc/twinboard/keyring.pem", formats: ["verity"] },
     boards: {
-      kind: "qemu",
+      kinds: { a: ["qemu"], b: ["qemu"] },
       runtime: "auto",
+      architecture: null,
       accelerator: "auto",
       memoryBytes: 268_435_456,
       cpus: 1,
@@ -175,10 +192,40 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     [/^f:8:16: boards\.accelerator: means nothing here, only for boards of kind qemu$/],
   ],
   [
+    "an architecture for containers",
+    "memory: 256MiB",
+    "memory: 256MiB\n  kind: container\n  architecture: arm64",
+    [/^f:8:17: boards\.architecture: means nothing here, only for boards of kind qemu$/],
+  ],
+  [
+    "a third architecture",
+    "memory: 256MiB",
+    "memory: 256MiB\n  architecture: riscv64",
+    [/^f:7:17: boards\.architecture: expected one of x86-64, arm64, not "riscv64"$/],
+  ],
+  [
     "a runtime for machines",
     "memory: 256MiB",
     "memory: 256MiB\n  runtime: crun",
     [/^f:7:12: boards\.runtime: means nothing here, only for boards of kind container$/],
+  ],
+  [
+    "a third kind",
+    "memory: 256MiB",
+    "memory: 256MiB\n  kind: [qemu, jail]",
+    [/^f:7:16: boards\.kind\[1\]: expected one of qemu, container, not "jail"$/],
+  ],
+  [
+    "a kind twice",
+    "memory: 256MiB",
+    "memory: 256MiB\n  kind: [qemu, qemu]",
+    [/^f:7:3: boards\.kind: a kind is named twice$/],
+  ],
+  [
+    "a kind for one board alone",
+    "memory: 256MiB",
+    "memory: 256MiB\n  kind: { a: qemu }",
+    [/^f:7:3: boards\.kind\.b: is missing$/],
   ],
   [
     "another runtime",

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
+import { type BoardKind, boardKinds } from "../board/kind.ts";
 import { parseCoreList } from "../system/core-list.ts";
 import { isLeased, type LeasedService, leasedService } from "./leased-schema.ts";
 import { isLine, type LineService, lineService } from "./line-schema.ts";
@@ -61,6 +62,25 @@ const check = section({
   if ((value.http === undefined) === (value.tcp === undefined))
     context.addIssue({ code: "custom", message: "expected exactly one of http and tcp" });
 });
+
+const kind = choice(boardKinds, []);
+const bothKinds = z
+  .array(kind)
+  .min(1, "expected at least one kind")
+  .refine((kinds) => new Set(kinds).size === kinds.length, "a kind is named twice");
+const kindOfEach = section({ a: kind, b: kind });
+
+/** One kind for both boards, a list of those that each may be, or one for each. */
+const kinds = z
+  .unknown()
+  .transform((raw, context): BoardKind | readonly BoardKind[] | Readonly<Record<"a" | "b", BoardKind>> => {
+    const form = Array.isArray(raw) ? bothKinds : typeof raw === "object" && raw !== null ? kindOfEach : kind;
+    const result = form.safeParse(raw);
+    if (result.success) return result.data;
+    for (const issue of result.error.issues)
+      context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);
+    return z.NEVER;
+  });
 
 /** A list of numbers, or one as the kernel prints it. */
 const cores = z.unknown().transform((raw, context): readonly number[] => {
@@ -171,8 +191,9 @@ export const documentSchema = section({
     "key-purpose": later("key-purpose").optional(),
   }),
   boards: section({
-    kind: choice(["qemu", "container"], []).optional(),
+    kind: kinds.optional(),
     runtime: choice(["auto", "crun", "runc"], []).optional(),
+    architecture: choice(["x86-64", "arm64"], []).optional(),
     accelerator: choice(["auto", "kvm", "tcg"], []).optional(),
     memory: size("256MiB", 32 * mebi, 1024 * 1024 * mebi),
     cpus: whole(1, 64).optional(),

@@ -75,7 +75,7 @@ test("strings of others do not change the page's structure", () => {
       const report: Report = {
         ...rolledBack,
         system: name,
-        to: { board: "a", version: to },
+        to: { board: "a", version: to, kind: "qemu" },
         error: { code: "board-died", message: line, remedy: line, phase: "probation", console: [line, to] },
         checks: rolledBack.checks.map((check) => ({ ...check, name, reason: line })),
         remarks: [line],

@@ -1,4 +1,5 @@
 /** A story's part of a page: its sentence, its timeline, and what there is to know of flows, checks, failure and content. */
+import { kindWords } from "../board/kind.ts";
 import type { DrainCounts, DrainResult } from "../service/service.ts";
 import type { Report } from "../upgrade/report.ts";
 import { chartMarkup } from "./chart.ts";
@@ -39,7 +40,7 @@ ${course(report)}
 function keyFacts({ from, to, startedAt, endedAt, service, recoveries }: Report): Markup {
   const facts: [name: string, value: string][] = [
     ["Software", `${from.version ?? none} → ${to.version ?? "not known"}`],
-    ["Boards", `${from.board ?? none} → ${to.board}`],
+    ["Boards", `${boardText(from)} → ${boardText(to)}`],
     ["Began", instantText(startedAt)],
   ];
   if (endedAt !== null) {
@@ -48,6 +49,10 @@ function keyFacts({ from, to, startedAt, endedAt, service, recoveries }: Report)
   if (service.takeoverMs !== null) facts.push(["Takeover", spanText(service.takeoverMs)]);
   if (recoveries.length > 0) facts.push(["Taken up again", `${recoveries.length} ×`]);
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+function boardText({ board, kind }: Report["from"]): string {
+  return board === null ? none : kind === null ? board : `${board}, ${kindWords[kind]}`;
 }
 
 function consoleLines(board: string, lines: readonly string[]): Markup | "" {

@@ -2,32 +2,33 @@
 import type { FileHandle } from "node:fs/promises";
 import { lstat, mkdir, rm, statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { SignedBundle } from "../bundle/bundle.ts";
+import { imageClasses } from "../bundle/board-kinds.ts";
+import type { ManifestImage, SignedBundle } from "../bundle/bundle.ts";
 import { openBundle } from "../bundle/file.ts";
 import { checkPayload, imageContent } from "../bundle/payload.ts";
 import { TwinboardError } from "../errors.ts";
 import { syncDirectory } from "../system/files.ts";
-import { contentBytes, imageClasses, neededClasses, slotContent } from "./content.ts";
+import { acceptedOf, slotContent } from "./content.ts";
 import { readBackImage, writeImage } from "./image-file.ts";
-import type { InstallProgress, Slot, SlotContent } from "./slot.ts";
+import { type KindRules, machinesAlone } from "./kind.ts";
+import type { Accepted, InstallProgress, Slot, SlotContent } from "./slot.ts";
 
 export class DirectorySlot implements Slot {
   readonly #directory: string;
   readonly #capacityBytes: number;
+  readonly #rules: KindRules;
 
-  readonly #kind: keyof typeof neededClasses;
-
-  /** The directory is the slot's alone, and is made when it is missing. @param kind of the boards that are to boot from it. */
-  constructor(directory: string, capacityBytes: number, kind: keyof typeof neededClasses = "qemu") {
-    this.#kind = kind;
+  /** The directory is the slot's alone, and is made when it is missing. @param rules what the board may be that boots from it. */
+  constructor(directory: string, capacityBytes: number, rules: KindRules = machinesAlone) {
+    this.#rules = rules;
     this.#directory = resolve(directory);
     this.#capacityBytes = capacityBytes;
   }
 
-  async accept(bundle: SignedBundle): Promise<void> {
-    await this.#makeRoomFor(
-      contentBytes(bundle.manifest.images, this.#capacityBytes, neededClasses[this.#kind]),
-    );
+  async accept(bundle: SignedBundle): Promise<Accepted> {
+    const accepted = acceptedOf(bundle, this.#capacityBytes, this.#rules);
+    await this.#makeRoomFor(accepted.bytes);
+    return accepted;
   }
 
   /** Progress counts each byte three times: checked in the bundle, written, read back. A bundle that does not hold is found before anything is written. */
@@ -37,9 +38,9 @@ export class DirectorySlot implements Slot {
     signal: AbortSignal,
   ): Promise<SlotContent> {
     signal.throwIfAborted();
-    const imageBytes = contentBytes(bundle.manifest.images, this.#capacityBytes, neededClasses[this.#kind]);
-    await this.#makeRoomFor(imageBytes);
-    const totalBytes = bundle.payloadBytes + 2 * imageBytes;
+    const accepted = await this.accept(bundle);
+    const { images } = accepted;
+    const totalBytes = bundle.payloadBytes + 2 * accepted.bytes;
     let bytes = 0;
     const add = (more: number): void => {
       bytes += more;
@@ -49,7 +50,7 @@ export class DirectorySlot implements Slot {
     try {
       const before = await changeMark(file, bundle);
       await checkPayload(file, bundle, (checked) => add(checked - bytes), signal);
-      await this.#writeImages(file, bundle, add, signal);
+      await this.#writeImages(file, images, add, signal);
       if ((await changeMark(file, bundle)) !== before)
         throw new TwinboardError("bundle-payload-corrupt", {
           detail: `${bundle.path} was changed while it was read`,
@@ -57,9 +58,8 @@ export class DirectorySlot implements Slot {
     } finally {
       await file.close();
     }
-    for (const image of bundle.manifest.images)
-      await readBackImage(this.#pathOf(image.class), image.sha256, add, signal);
-    return slotContent(bundle, (label) => this.#pathOf(label));
+    for (const image of images) await readBackImage(this.#pathOf(image.class), image.sha256, add, signal);
+    return slotContent(bundle, accepted, (label) => this.#pathOf(label));
   }
 
   #pathOf(label: string): string {
@@ -88,7 +88,7 @@ export class DirectorySlot implements Slot {
 
   async #writeImages(
     file: FileHandle,
-    bundle: SignedBundle,
+    images: readonly ManifestImage[],
     onBytes: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<void> {
@@ -99,7 +99,7 @@ export class DirectorySlot implements Slot {
     } catch (cause) {
       throw new TwinboardError("slot-write-failed", { detail: (cause as Error).message, cause });
     }
-    for (const image of bundle.manifest.images)
+    for (const image of images)
       await writeImage(this.#pathOf(image.class), imageContent(file, image, signal), onBytes);
     await syncDirectory(this.#directory);
   }

@@ -1,8 +1,9 @@
 /** A slot in memory, for tests of the story: it can be told to fail at a byte, or to hang there until it is cancelled. */
 import type { SignedBundle } from "../bundle/bundle.ts";
 import { TwinboardError } from "../errors.ts";
-import { contentBytes, slotContent } from "./content.ts";
-import type { InstallProgress, Slot, SlotContent } from "./slot.ts";
+import { acceptedOf, slotContent } from "./content.ts";
+import { type KindRules, machinesAlone } from "./kind.ts";
+import type { Accepted, InstallProgress, Slot, SlotContent } from "./slot.ts";
 
 export type SlotFault =
   | {
@@ -18,6 +19,8 @@ export class SimulatedSlot implements Slot {
   /** What was installed last; `undefined` while an installation is under way or after one that failed. */
   content: SlotContent | undefined;
   installations = 0;
+  /** What its board may be. */
+  rules: KindRules = machinesAlone;
   readonly #name: string;
   readonly #capacityBytes: number;
 
@@ -26,8 +29,8 @@ export class SimulatedSlot implements Slot {
     this.#capacityBytes = capacityBytes;
   }
 
-  async accept(bundle: SignedBundle): Promise<void> {
-    await Promise.resolve(contentBytes(bundle.manifest.images, this.#capacityBytes));
+  async accept(bundle: SignedBundle): Promise<Accepted> {
+    return await Promise.resolve(acceptedOf(bundle, this.#capacityBytes, this.rules));
   }
 
   async install(
@@ -36,7 +39,8 @@ export class SimulatedSlot implements Slot {
     signal: AbortSignal,
   ): Promise<SlotContent> {
     signal.throwIfAborted();
-    const totalBytes = contentBytes(bundle.manifest.images, this.#capacityBytes);
+    const accepted = await this.accept(bundle);
+    const totalBytes = accepted.bytes;
     this.content = undefined;
     this.installations += 1;
     const steps = 10;
@@ -48,7 +52,7 @@ export class SimulatedSlot implements Slot {
       // Lets a cancellation in between every two steps.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    this.content = slotContent(bundle, (label) => `/simulated/${this.#name}/${label}`);
+    this.content = slotContent(bundle, accepted, (label) => `/simulated/${this.#name}/${label}`);
     return this.content;
   }
 }

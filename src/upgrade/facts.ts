@@ -1,5 +1,6 @@
 /** What a story knows of itself: the fold of its records, so that a restarted daemon knows exactly what the one before it knew. */
 import type { BoardName } from "../board/board.ts";
+import type { BoardKind } from "../board/kind.ts";
 import type { AnswerSeries } from "../health/answer-times.ts";
 import type { DrainResult } from "../service/service.ts";
 import type { SlotContent } from "../slot/slot.ts";
@@ -16,6 +17,9 @@ export interface NotedFacts {
   readonly fromVersion: string | null;
   /** Known from the deliver phase on. */
   readonly toVersion: string | null;
+  /** What the boards are: as the story began, and as the software makes of `to`. */
+  readonly fromKind: BoardKind | null;
+  readonly toKind: BoardKind | null;
   /** Where the bundle comes from: a path can be delivered again after a crash, a stream cannot. */
   readonly sourcePath: string | null;
   readonly force: boolean;
@@ -77,6 +81,8 @@ export const unknownFacts: NotedFacts = {
   to: "a",
   fromVersion: null,
   toVersion: null,
+  fromKind: null,
+  toKind: null,
   sourcePath: null,
   force: false,
   bundle: null,

@@ -56,7 +56,7 @@ test("an upgrade that is committed", async () => {
   );
   assert.deepEqual(
     [report.outcome, report.from, report.to],
-    ["committed", { board: "a", version: "1" }, { board: "b", version: "2" }],
+    ["committed", { board: "a", version: "1", kind: "qemu" }, { board: "b", version: "2", kind: "qemu" }],
   );
   assert.equal(typeof report.service.movedAt, "number");
   assert.equal(typeof report.service.takeoverMs, "number");

@@ -3,6 +3,7 @@
  * a story that is still under way. Its keys are stable: docs/report.md tells them.
  */
 import { type BoardName, otherBoard } from "../board/board.ts";
+import type { BoardKind } from "../board/kind.ts";
 import type { DrainResult } from "../service/service.ts";
 import { type CheckReport, checksOf } from "./check-reports.ts";
 import { courseOf, type PhaseRun, type Recovery, type Undo } from "./course.ts";
@@ -29,9 +30,18 @@ export interface Report {
   /** `null` while the story is under way. */
   readonly outcome: Outcome | null;
   /** Who served when the story began; `board` is `null` if nobody did. */
-  readonly from: { readonly board: BoardName | null; readonly version: string | null };
-  /** The board that the story is about; its version is known once a bundle was accepted. */
-  readonly to: { readonly board: BoardName; readonly version: string | null };
+  readonly from: {
+    readonly board: BoardName | null;
+    readonly version: string | null;
+    /** What the board was. */
+    readonly kind: BoardKind | null;
+  };
+  /** The board that the story is about; its version, and what it becomes, are known once a bundle was accepted. */
+  readonly to: {
+    readonly board: BoardName;
+    readonly version: string | null;
+    readonly kind: BoardKind | null;
+  };
   /** All times are milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt: number | null;
@@ -104,8 +114,8 @@ export function reportOf(system: string, records: readonly JournalRecord[]): Rep
     id,
     kind,
     outcome: result?.outcome ?? null,
-    from: { board: from, version: facts.fromVersion },
-    to: { board: to, version: facts.toVersion },
+    from: { board: from, version: facts.fromVersion, kind: facts.fromKind },
+    to: { board: to, version: facts.toVersion, kind: facts.content?.kind ?? facts.toKind },
     startedAt: facts.startedAt,
     endedAt: result?.endedAt ?? null,
     updatedAt: records.at(-1)?.at ?? facts.startedAt,

@@ -19,6 +19,7 @@ export async function statusOfBoard(of: {
     condition.state === "dormant" && state.dormant?.instance === condition.instance ? state.dormant : null;
   return {
     role: roleOf(board, condition, service, story),
+    kind: (condition.state === "off" ? slot?.content?.kind : undefined) ?? board.kind,
     slot: slot?.mark ?? null,
     version: slot?.content?.version ?? null,
     pid: condition.state === "off" ? null : condition.pid,

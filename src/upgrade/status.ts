@@ -1,5 +1,6 @@
 /** What `status` tells of a system. */
 import type { BoardConfinement, BoardName, BoardUsage } from "../board/board.ts";
+import type { BoardKind } from "../board/kind.ts";
 import type { DrainResult, Trouble } from "../service/service.ts";
 import type { SlotMark } from "../slot/slot.ts";
 import type { Outcome, PhaseName, ProgressEvent, StoryKind } from "./record.ts";
@@ -9,6 +10,8 @@ export type BoardRole = "in service" | "draining" | "standby" | "dormant" | "boo
 
 export interface BoardStatus {
   readonly role: BoardRole;
+  /** What it is; of a board that is off: what its slot holds software for. */
+  readonly kind: BoardKind;
   /** `null`: nothing was ever installed. */
   readonly slot: SlotMark | null;
   readonly version: string | null;

@@ -116,7 +116,7 @@ export class Stories {
 
   /** Writes the first record of a story. Errors: those of the disk, except for a story that brings the service back. */
   async begin(kind: StoryKind, facts: Partial<NotedFacts>): Promise<JournalRecord> {
-    const { journal, boot, clock } = this.#parts;
+    const { journal, boot, clock, boards } = this.#parts;
     // The story before must be whole in the journal: its end decides what recovery does.
     if (!bringsBack(kind)) await this.#recorder.catchUp();
     // With a full disk the journal does not know of the story before.
@@ -126,7 +126,12 @@ export class Stories {
     );
     this.#number = newest + 1;
     const story = `${String(this.#number).padStart(6, "0")}-${kind}`;
-    const data = { ...unknownFacts, ...facts };
+    const { from = null, to = "a", content = null } = facts;
+    const kinds: Pick<NotedFacts, "fromKind" | "toKind"> = {
+      fromKind: from === null ? null : boards[from].kind,
+      toKind: content === null ? null : (content.kind ?? boards[to].kind),
+    };
+    const data = { ...unknownFacts, ...kinds, ...facts };
     const entry = { boot, story, kind, phase: null, event: "story-began", at: clock.now(), data } as const;
     // With a full disk nothing new is installed, but what is installed comes back into service.
     return await (bringsBack(kind) ? this.#recorder.writeOrKeep(entry) : this.#recorder.write(entry));

@@ -133,14 +133,15 @@ async function deliver(scene: Scene): Promise<void> {
     (progress) => scene.progress({ awaiting: "the bundle", ...progress }),
     signal,
   );
-  await parts.slots[facts.to].accept(bundle);
+  const { kind, images } = await parts.slots[facts.to].accept(bundle);
   await scene.note({
     bundle: {
       path: bundle.path,
       digest: bundle.digest,
       signer: bundle.signer.subject,
-      images: bundle.manifest.images.map(({ class: label, sizeBytes }) => ({ class: label, sizeBytes })),
+      images: images.map(({ class: label, sizeBytes }) => ({ class: label, sizeBytes })),
     },
+    toKind: kind,
     toVersion: bundle.manifest.version,
   });
 }
@@ -212,14 +213,16 @@ async function boot(scene: Scene): Promise<void> {
   if (facts.kind === "rollback" && condition.state === "running" && (await holds(scene)))
     return await scene.note({ instance: condition.instance });
   await endLeftovers(scene, facts.to);
-  await parts.service.attach(facts.to, signal);
   const instance = await instanceToStart(scene, condition);
+  // With nothing left of what ran before, its cards may become another kind's; then they are joined to the service.
+  await board.setUp(signal, content.kind);
+  await parts.service.attach(facts.to, signal);
   if (facts.kind === "restart") await takeTry(scene);
-  const { version, images, kernelArguments } = content;
+  const { version, kind, images, kernelArguments } = content;
   scene.progress({ awaiting: `board ${facts.to}` });
   // While nobody serves there is nobody whom it could disturb.
   const priority = facts.from === null ? "service" : "background";
-  await board.start({ instance, version, images, kernelArguments, priority }, signal);
+  await board.start({ instance, version, kind, images, kernelArguments, priority }, signal);
   await board.setPriority(priority);
 }
 

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { type BoardName, boardNames } from "../board/board.ts";
+import { boardKinds } from "../board/kind.ts";
 import { TwinboardError } from "../errors.ts";
 import { readFileIfThere, writeFileAtomically } from "../system/files.ts";
 
@@ -13,6 +14,7 @@ const slotSchema = z.strictObject({
     .strictObject({
       version: z.string(),
       digest: z.string(),
+      kind: z.enum(boardKinds).optional(),
       images: z.record(z.string(), z.string()),
       sha256: z.record(z.string(), z.string()),
       kernelArguments: z.string(),

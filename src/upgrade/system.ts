@@ -48,7 +48,7 @@ export class System {
     // From here on a transaction of the daemon before us, still on its way, fails.
     await service.raiseEpoch();
     for (const name of boardNames) {
-      await boards[name].setUp(signal);
+      await boards[name].setUp(signal, this.#parts.systemFile.state.slots[name]?.content?.kind);
       await service.attach(name, signal);
       await this.#adopt(name, signal);
     }

@@ -2,7 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { symlink, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { SimulatedBoard, SimulatedWorld } from "../../src/board/simulated.ts";
+import { SimulatedBoard } from "../../src/board/simulated.ts";
+import { SimulatedWorld } from "../../src/board/simulated-world.ts";
 import { DeviceService } from "../../src/service/device/device.ts";
 import { systemNames } from "../../src/system/names.ts";
 import { makeLoopDisk, whyNoLoopDevices } from "../fixtures/device/loop-disk.ts";

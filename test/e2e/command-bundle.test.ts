@@ -52,6 +52,28 @@ test("create and info: what was put in is told, and how far it was read", async 
   assert.match(verified.stdout, /The payload holds: every block of it was checked\.\n$/);
 });
 
+test("create --kinds: the manifest has it as RAUC has lists; what it lacks for a kind, or no kind, is refused", async () => {
+  const container = ["--image", `rootfs-container=${join(directory, "rootfs")}`];
+  const made = await runCommand(create(...container, "--kinds", "container, qemu", "--json"));
+  assert.equal(made.exitCode, 0, made.stderr);
+  const { manifest } = JSON.parse(made.stdout) as {
+    manifest: { meta: unknown; images: { class: string }[] };
+  };
+  assert.deepEqual(manifest.meta, { twinboard: { kinds: "container;qemu;" } });
+  assert.deepEqual(
+    manifest.images.map((image) => image.class),
+    ["kernel", "rootfs", "rootfs-container"],
+  );
+  for (const [more, told] of [
+    [["--kinds", "qemu,jail"], /"jail" is no kind of board, only qemu, container/],
+    [["--kinds", "qemu", "--image", `appfs=${join(directory, "rootfs")}`], /a slot has no class appfs/],
+  ] as const) {
+    const refused = await runCommand(create(...more));
+    assert.equal(refused.exitCode, 2, refused.stdout);
+    assert.match(refused.stderr, told);
+  }
+});
+
 test("info: a payload that was changed is noticed with --verify only, a stranger's signature always", async () => {
   await runCommand(create());
   const file = await open(bundle, "r+");

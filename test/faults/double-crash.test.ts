@@ -8,6 +8,7 @@ import {
   assertSound,
   assertStillUpgrades,
   callsOf,
+  kindScenarios,
   perform,
   type Scenario,
   scenarios,
@@ -20,17 +21,19 @@ const runsPerScenario = 200;
 /** A recovery makes about so many calls, when it has much to do. */
 const recoveryCalls = 60;
 
-for (const [index, scenario] of scenarios.entries()) {
+const all = [...scenarios, ...kindScenarios];
+
+for (const [index, scenario] of all.entries()) {
   test(scenario.name, async (context) => {
     context.diagnostic(`TWINBOARD_SEED=${seed}`);
-    const dice = new Dice(seed * scenarios.length + index);
+    const dice = new Dice(seed * all.length + index);
     const calls = (await callsOf(scenario)).length;
     for (let run = 1; run <= runsPerScenario; run += 1) await crashTwice(scenario, dice, calls, run);
   });
 }
 
 async function crashTwice(scenario: Scenario, dice: Dice, calls: number, run: number): Promise<void> {
-  const host = new SimulatedHost();
+  const host = new SimulatedHost(scenario.kinds);
   await scenario.before(host);
   const what = [`TWINBOARD_SEED=${seed}, run ${run}`];
   const kills = 2 + dice.below(2);

@@ -12,14 +12,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { BoardEvent } from "../../src/board/board.ts";
 import { consoleHardLimitBytes } from "../../src/board/console.ts";
 import { chooseAccelerator, detectAccelerator, refusalOfGuest } from "../../src/board/qemu/accelerator.ts";
+import { architectures } from "../../src/board/qemu/architecture.ts";
 import { machineDirectory } from "../../src/board/qemu/board-directories.ts";
-import type { QemuBoard, QemuBoardOptions } from "../../src/board/qemu/qemu-board.ts";
+import type { QemuBoard } from "../../src/board/qemu/qemu-board.ts";
+import type { QemuBoardOptions } from "../../src/board/qemu/qemu-options.ts";
 import { orAborted } from "../../src/system/abort.ts";
 import { run } from "../../src/system/process.ts";
 import { shutTaps } from "../../src/system/tap.ts";
 import { whyNoMachines } from "../fixtures/board/host.ts";
 import { makeQemuSubject, type QemuSubject } from "../fixtures/board/qemu-subject.ts";
 
+const pc = architectures["x86-64"];
 const skip = await whyNoMachines();
 
 function on(
@@ -280,22 +283,22 @@ describe("QEMU machines", { concurrency: 1 }, () => {
   void test("an accelerator is believed when a 64-bit guest has answered", { skip, timeout: 60_000 }, async ({
     signal,
   }) => {
-    assert.equal(await refusalOfGuest("tcg", signal), undefined, "the test guest itself is sound");
+    assert.equal(await refusalOfGuest(pc, "tcg", signal), undefined, "the test guest itself is sound");
     const directory = await mkdtemp(join(tmpdir(), "twinboard-accelerator-"));
     try {
       const cache = join(directory, "accelerator");
       await writeFile(cache, "damaged");
-      const found = await detectAccelerator(signal, cache);
-      assert.equal(found.accelerator === "kvm", (await refusalOfGuest("kvm", signal)) === undefined);
+      const found = await detectAccelerator(pc, signal, cache);
+      assert.equal(found.accelerator === "kvm", (await refusalOfGuest(pc, "kvm", signal)) === undefined);
       assert.ok(found.reason !== "");
-      assert.deepEqual(await detectAccelerator(signal, cache), found);
-      assert.deepEqual(await chooseAccelerator("auto", signal, cache), found);
-      assert.equal((await chooseAccelerator("tcg", signal, cache)).accelerator, "tcg");
+      assert.deepEqual(await detectAccelerator(pc, signal, cache), found);
+      assert.deepEqual(await chooseAccelerator(pc, "auto", signal, cache), found);
+      assert.equal((await chooseAccelerator(pc, "tcg", signal, cache)).accelerator, "tcg");
       if (found.accelerator === "tcg")
-        await assert.rejects(chooseAccelerator("kvm", signal, cache), { code: "no-kvm" });
+        await assert.rejects(chooseAccelerator(pc, "kvm", signal, cache), { code: "no-kvm" });
       await writeFile(cache, JSON.stringify({ boot: "another boot", accelerator: "kvm", reason: "then" }));
       assert.deepEqual(
-        await detectAccelerator(signal, cache),
+        await detectAccelerator(pc, signal, cache),
         found,
         "a finding lasts until the host boots again",
       );

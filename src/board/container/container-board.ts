@@ -18,21 +18,23 @@ import type {
   HookName,
 } from "../board.ts";
 import type { Confinement } from "../confinement.ts";
-import { ConsoleLog } from "../console.ts";
+import { type ConsoleLog, consoleOf } from "../console.ts";
 import { ConsoleAttachment } from "../console-attachment.ts";
 import { ConsoleSeat } from "../console-seat.ts";
 import { requirePrograms } from "../programs.ts";
+import { requireKind } from "../software.ts";
 import { awaitContainer, startFailed } from "./awaited-container.ts";
 import { ContainerCards } from "./container-cards.ts";
 import { containerConfinement } from "./container-confinement.ts";
 import { ContainerDevices } from "./container-devices.ts";
 import { ContainerGroup } from "./container-group.ts";
 import { ContainerGroups } from "./container-groups.ts";
-import { type ContainerBoardOptions, firstIdOf } from "./container-options.ts";
+import { type ContainerBoardOptions, containerRecords, firstIdOf } from "./container-options.ts";
 import {
   type ContainerProcess,
   findContainer,
   findMonitor,
+  identityOf,
   type Trace,
   usageOf,
 } from "./container-process.ts";
@@ -49,10 +51,10 @@ const pollMs = 5;
 export class ContainerBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
+  readonly kind = "container";
   readonly #options: ContainerBoardOptions;
   readonly #id: string;
   readonly #records: string;
-  readonly #firstId: number;
   readonly #group: ContainerGroup;
   readonly #groups: ContainerGroups;
   readonly #confinement: Confinement;
@@ -70,8 +72,7 @@ export class ContainerBoard implements Board {
     this.name = name;
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
     this.#id = `twinboard-${names.system}-${name}`;
-    this.#records = join(names.runDirectory, `container-${name}`);
-    this.#firstId = firstIdOf(this.#id);
+    this.#records = containerRecords(names, name);
     this.#group = new ContainerGroup(this.#id);
     this.#groups = new ContainerGroups(this.#id, this.#group, options.memoryBytes);
     this.#confinement = containerConfinement(this.#groups, this.#records, options.placement);
@@ -79,10 +80,10 @@ export class ContainerBoard implements Board {
     this.#devices = new ContainerDevices({
       directory: names.deviceNode(`.board-${name}`),
       nodeOf: (id) => names.deviceNode(id),
-      firstId: this.#firstId,
+      firstId: firstIdOf(this.#id),
       group: this.#group,
     });
-    this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
+    this.#console = options.console ?? consoleOf(stateDirectory, name);
     this.#stderrPath = join(stateDirectory, `board-${name}.container`);
     this.#seat = new ConsoleSeat(name);
     this.#watch = new ContainerWatch({
@@ -146,6 +147,7 @@ export class ContainerBoard implements Board {
 
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    requireKind(start, this);
     const before = await this.inspect();
     if (before.state === "running" || before.state === "dormant") {
       if (before.instance === start.instance) {
@@ -167,7 +169,7 @@ export class ContainerBoard implements Board {
         board: this.#options,
         start,
         id: this.#id,
-        firstId: this.#firstId,
+        firstId: firstIdOf(this.#id),
         group: this.#group,
         groups: this.#groups,
         cores: this.#confinement.placement.launchCores,
@@ -343,8 +345,4 @@ export class ContainerBoard implements Board {
     const texts = await Promise.all(paths.map((path) => readFile(path, "utf8").catch(() => "")));
     return (await this.#confinement.death()) ?? (texts.join("\n").trim().slice(-1000) || "it said nothing");
   }
-}
-
-function identityOf({ pid, startTicks, instance }: ContainerProcess): ContainerProcess {
-  return { pid, startTicks, instance };
 }

@@ -1,7 +1,9 @@
 /** What a board that is a container is made of, and whose its users are on the host. */
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardName, BoardPlacement } from "../board.ts";
+import type { ConsoleLog } from "../console.ts";
 import type { BoardIdentity } from "../identity.ts";
 import { idCount } from "./oci-spec.ts";
 import type { RuntimeName } from "./runtime.ts";
@@ -17,10 +19,17 @@ export interface ContainerBoardOptions {
   readonly identity: BoardIdentity;
   /** Where the console is kept. */
   readonly stateDirectory: string;
+  /** Another driver's of the same board, if it may be either kind: who follows it goes on following. */
+  readonly console?: ConsoleLog | undefined;
   /** How long a board that says that it lives may be silent, 2 s at least; without it nobody minds. */
   readonly watchdogMs?: number | undefined;
   /** *unpack*: the root file system is unpacked into memory, as where it cannot be mounted. */
   readonly rootfs?: "mount" | "unpack";
+}
+
+/** Who the container is, how it ended, and what its launch script left: root's alone. */
+export function containerRecords(names: SystemNames, board: BoardName): string {
+  return join(names.runDirectory, `container-${board}`);
 }
 
 /** Where ranges of ids begin that no user of a host has: below the sign bit, above what systems give to people. */

@@ -15,6 +15,11 @@ export interface ContainerProcess {
   readonly instance: string;
 }
 
+/** Of a condition: nothing else that is known of it. */
+export function identityOf({ pid, startTicks, instance }: ContainerProcess): ContainerProcess {
+  return { pid, startTicks, instance };
+}
+
 /** How a container ended. *exit*: it was killed. */
 export interface ContainerEnd {
   readonly cause: "panic" | "shutdown" | "reset" | "exit";

@@ -9,8 +9,8 @@ import { TwinboardError } from "../../errors.ts";
 import { readFileIfThere, writeFileAtomically } from "../../system/files.ts";
 import { bootId } from "../../system/host.ts";
 import { run } from "../../system/process.ts";
-import { type Accelerator, machineArguments, qemuProgram } from "./command-line.ts";
-import { answerExitCode, answerPort, testFirmware } from "./test-guest.ts";
+import { type Accelerator, type Architecture, hostArchitecture } from "./architecture.ts";
+import { machineArguments } from "./command-line.ts";
 
 export interface AcceleratorFinding {
   readonly accelerator: Accelerator;
@@ -24,6 +24,7 @@ const answerTimeoutMs = 2500;
  * Errors: `missing-program` (QEMU itself); the signal's reason.
  */
 export async function detectAccelerator(
+  architecture: Architecture,
   signal: AbortSignal,
   cachePath?: string,
 ): Promise<AcceleratorFinding> {
@@ -32,7 +33,7 @@ export async function detectAccelerator(
     const kept = parseFinding(await readFileIfThere(cachePath), boot);
     if (kept !== undefined) return kept;
   }
-  const refusal = await refusalOfGuest("kvm", signal);
+  const refusal = await refusalOfGuest(architecture, "kvm", signal);
   const finding: AcceleratorFinding =
     refusal === undefined
       ? { accelerator: "kvm", reason: "a test guest ran under KVM" }
@@ -46,12 +47,19 @@ export async function detectAccelerator(
 
 /** What the configuration's `accelerator` comes to on this host. Errors: `no-kvm`, with the reason; those of `detectAccelerator`. */
 export async function chooseAccelerator(
+  architecture: Architecture,
   wanted: "auto" | Accelerator,
   signal: AbortSignal,
   cachePath?: string,
 ): Promise<AcceleratorFinding> {
   if (wanted === "tcg") return { accelerator: "tcg", reason: "the configuration says so" };
-  const found = await detectAccelerator(signal, cachePath);
+  const host = hostArchitecture() ?? process.arch;
+  if (host !== architecture.name) {
+    const reason = `this host's processor is ${host}, the boards' is ${architecture.name}`;
+    if (wanted === "kvm") throw new TwinboardError("no-kvm", { detail: reason });
+    return { accelerator: "tcg", reason };
+  }
+  const found = await detectAccelerator(architecture, signal, cachePath);
   if (wanted === "kvm" && found.accelerator !== "kvm")
     throw new TwinboardError("no-kvm", { detail: found.reason });
   return found;
@@ -59,6 +67,7 @@ export async function chooseAccelerator(
 
 /** Why a guest did not run under this accelerator; `undefined` if it did. Errors: `missing-program`; the signal's reason. */
 export async function refusalOfGuest(
+  architecture: Architecture,
   accelerator: Accelerator,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -67,36 +76,37 @@ export async function refusalOfGuest(
   const directory = await mkdtemp(join(tmpdir(), "twinboard-probe-"));
   try {
     const firmware = join(directory, "firmware");
-    await writeFile(firmware, testFirmware());
-    const { exitCode, stderr } = await run(qemuProgram, probeArguments(accelerator, firmware), {
+    const { testGuest, program } = architecture;
+    await writeFile(firmware, testGuest.firmware());
+    const { exitCode, stderr } = await run(program, probeArguments(architecture, accelerator, firmware), {
       signal,
       timeoutMs: answerTimeoutMs,
-      allowedExitCodes: [answerExitCode, 1],
+      allowedExitCodes: [testGuest.exitCode, 1],
     });
-    if (exitCode === answerExitCode) return undefined;
-    return complaint(stderr) ?? `QEMU ended with exit code ${exitCode}`;
+    if (exitCode === testGuest.exitCode) return undefined;
+    return complaint(architecture, stderr) ?? `QEMU ended with exit code ${exitCode}`;
   } catch (error) {
     if (!(error instanceof TwinboardError) || error.code === "missing-program") throw error;
     return error.code === "deadline-passed"
       ? `a test guest gave no answer within ${answerTimeoutMs} ms`
-      : (complaint(error.message) ?? error.message);
+      : (complaint(architecture, error.message) ?? error.message);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
 /** The first line that QEMU itself wrote. */
-function complaint(text: string): string | undefined {
-  return new RegExp(`^.*${qemuProgram}: (?:error: )?(.{1,300})`, "m").exec(text)?.[1];
+function complaint({ program }: Architecture, text: string): string | undefined {
+  return new RegExp(`^.*${program}: (?:error: )?(.{1,300})`, "m").exec(text)?.[1];
 }
 
-function probeArguments(accelerator: Accelerator, firmware: string): string[] {
+function probeArguments(architecture: Architecture, accelerator: Accelerator, firmware: string): string[] {
   return [
     ["-nodefaults", "-no-user-config", "-display", "none"],
     // The machine and processor of a board: what these refuse, a board would be refused too.
-    ...machineArguments(accelerator),
+    ...machineArguments(architecture, accelerator),
     ["-m", "16M", "-bios", firmware],
-    ["-device", `isa-debug-exit,iobase=0x${answerPort.toString(16)},iosize=1`],
+    ...architecture.testGuest.arguments,
   ].flat();
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemNames } from "../../system/names.ts";
+import { architectures } from "./architecture.ts";
 import { type Machine, qemuArguments } from "./command-line.ts";
 
 const names = systemNames("gateway");
@@ -10,6 +11,7 @@ const machine: Machine = {
   instance: "6f1c1d1e-0000-4000-8000-000000000001",
   memoryBytes: 256 * 1024 * 1024,
   cpus: 2,
+  architecture: architectures["x86-64"],
   accelerator: "tcg",
   identity: {
     mac: names.mac("b", "service"),

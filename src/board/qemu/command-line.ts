@@ -2,12 +2,8 @@
 import type { SystemNames } from "../../system/names.ts";
 import type { BoardDevice, BoardName } from "../board.ts";
 import type { BoardIdentity, CardAddress } from "../identity.ts";
+import type { Accelerator, Architecture } from "./architecture.ts";
 import { type BoardLine, lineArguments, lineKernelArguments, socketChardev } from "./line-ports.ts";
-
-export const qemuProgram = "qemu-system-x86_64";
-export const qemuPackage = "qemu-system-x86";
-
-export type Accelerator = "kvm" | "tcg";
 
 export interface Machine {
   readonly name: BoardName;
@@ -15,6 +11,7 @@ export interface Machine {
   readonly instance: string;
   readonly memoryBytes: number;
   readonly cpus: number;
+  readonly architecture: Architecture;
   readonly accelerator: Accelerator;
   readonly identity: BoardIdentity;
   readonly kernelArguments: string;
@@ -80,20 +77,18 @@ export function qemuArguments(machine: Machine): string[] {
 }
 
 /** The kind of machine and of processor. */
-export function machineArguments(accelerator: Accelerator): string[] {
-  const kind = ["-machine", "q35,usb=off,vmport=off,hpet=off,smm=off,sata=off,smbus=off"];
-  return accelerator === "kvm"
-    ? [...kind, "-accel", "kvm", "-cpu", "host"]
-    : [...kind, "-accel", `tcg,tb-size=${translationCacheBytes / 1024 / 1024}`];
+export function machineArguments({ machine }: Architecture, accelerator: Accelerator): string[] {
+  const options = accelerator === "kvm" ? "kvm" : `tcg,tb-size=${translationCacheBytes / 1024 / 1024}`;
+  return [...machine[accelerator], "-accel", options];
 }
 
-function processor({ accelerator, cpus, memoryBytes }: Machine): string[] {
+function processor({ architecture, accelerator, cpus, memoryBytes }: Machine): string[] {
   return [
-    ...machineArguments(accelerator),
+    ...machineArguments(architecture, accelerator),
     ["-smp", String(cpus), "-m", `size=${Math.floor(memoryBytes / 1024)}K`],
     // `host` goes on while the machine is paused, so a guest that reads its RTC after waking finds the right time.
     ["-rtc", "base=utc,clock=host"],
-    ["-device", "pvpanic"],
+    ["-device", architecture.panicDevice],
     ["-object", "rng-builtin,id=entropy", "-device", "virtio-rng-pci,rng=entropy"],
     ["-device", "virtio-balloon-pci,free-page-reporting=on"],
   ].flat();
@@ -115,14 +110,13 @@ function boot(machine: Machine): string[] {
 
 /** The manifest's arguments first: where the kernel takes the last of a kind, the host's own hold. */
 function kernelCommandLine(machine: Machine): string {
-  const { kernelArguments, names, name, identity, watchdogSeconds, lines } = machine;
+  const { architecture, kernelArguments, names, name, identity, watchdogSeconds, lines } = machine;
   return [
     kernelArguments.trim(),
-    "console=ttyS0",
+    `console=${architecture.console}`,
     // Without a pvpanic driver in the board, its panic shows as a reset.
     "panic=-1",
-    // The kernel's test of its timer panics where a machine under emulation gets no processor time for a moment.
-    "no_timer_check",
+    ...architecture.kernelArguments,
     `twinboard.system=${names.system}`,
     `twinboard.board=${name}`,
     `twinboard.mgmt=${names.mac(name, "mgmt")}`,

@@ -1,33 +1,30 @@
-/** What boards that are QEMU machines need of their host: KVM or emulation, a tap, a control group for each. Changes nothing. */
+/** What boards that are QEMU machines need of their host: KVM or emulation, a tap. Changes nothing. */
 import { access } from "node:fs/promises";
 import { TwinboardError } from "../../errors.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
 import { run } from "../../system/process.ts";
-import { groupFindings } from "../groups-finding.ts";
 import { chooseAccelerator } from "./accelerator.ts";
-import { type Accelerator, qemuProgram } from "./command-line.ts";
+import { type Accelerator, type Architecture } from "./architecture.ts";
 
 /** `cachePath`: where what is found about KVM is kept until the host boots again; nowhere if it is left out. */
 export async function machineFindings(
+  architecture: Architecture,
   accelerator: "auto" | Accelerator,
   signal: AbortSignal,
   cachePath?: string,
 ): Promise<Finding[]> {
-  return [
-    await acceleratorFinding(accelerator, signal, cachePath),
-    await tapFinding(signal),
-    ...(await groupFindings()),
-  ];
+  return [await acceleratorFinding(architecture, accelerator, signal, cachePath), await tapFinding(signal)];
 }
 
 async function acceleratorFinding(
+  architecture: Architecture,
   wanted: "auto" | Accelerator,
   signal: AbortSignal,
   cachePath: string | undefined,
 ): Promise<Finding> {
   const where = "boards.accelerator";
   try {
-    const { accelerator, reason } = await chooseAccelerator(wanted, signal, cachePath);
+    const { accelerator, reason } = await chooseAccelerator(architecture, wanted, signal, cachePath);
     if (accelerator === "kvm" || wanted === "tcg") return fine(where, `${accelerator}: ${reason}`);
     if (process.geteuid?.() !== 0)
       return unseen(where, `as this user, ${accelerator}: ${reason}`, "run this as root");
@@ -40,7 +37,7 @@ async function acceleratorFinding(
     if (!(cause instanceof TwinboardError)) throw cause;
     if (cause.code === "no-kvm" && process.geteuid?.() === 0)
       return lacking(where, "no-kvm", cause.detail ?? "");
-    return unseen(where, `no test guest was run: ${cause.message}`, `see that ${qemuProgram} runs`);
+    return unseen(where, `no test guest was run: ${cause.message}`, `see that ${architecture.program} runs`);
   }
 }
 

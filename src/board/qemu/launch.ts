@@ -7,13 +7,7 @@ import { passableDevice } from "../../system/pci.ts";
 import type { BoardStart } from "../board.ts";
 import { consoleHardLimitBytes } from "../console.ts";
 import type { MachineUser } from "./board-directories.ts";
-import {
-  type Machine,
-  qemuArguments,
-  qemuPackage,
-  qemuProgram,
-  translationCacheBytes,
-} from "./command-line.ts";
+import { type Machine, qemuArguments, translationCacheBytes } from "./command-line.ts";
 import { launchScript, scriptArguments } from "./launch-script.ts";
 
 /** Resident bytes of QEMU besides the board's memory and the translation cache. */
@@ -107,7 +101,7 @@ function wrap(options: Launch, groups: string[], vfioGroup: string, words: reado
     ...(cores.length > 0 ? ["taskset", "-c", coreListText(cores)] : []),
     ["setpriv", "--reuid", String(user.uid), "--regid", String(user.gid), ...groups],
     ["--inh-caps", "-all", "--ambient-caps", "-all", "--bounding-set", "-all", "--no-new-privs"],
-    qemuProgram,
+    options.machine.architecture.program,
     ...words,
   ].flat();
 }
@@ -182,9 +176,8 @@ function mebibytes(bytes: number): string {
   return `${Math.ceil(bytes / 1024 / 1024)} MiB`;
 }
 
-/** Debian's packages of what a board's start needs. */
+/** Debian's packages of what a board's start needs besides QEMU. */
 export const neededPrograms: Readonly<Record<string, string>> = {
-  [qemuProgram]: qemuPackage,
   unshare: "util-linux",
   flock: "util-linux",
   taskset: "util-linux",

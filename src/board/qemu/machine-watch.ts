@@ -12,6 +12,8 @@ import { type Death, Session } from "./session.ts";
 export interface MachineWatchOptions {
   readonly sockets: MachineSockets;
   readonly marks: MachineMarks;
+  /** Of `Architecture`. */
+  readonly hasPcClock: boolean;
   /** The machine that runs at this moment, by the kernel's account. */
   readonly find: () => Promise<MachineProcess | undefined>;
   /** What QEMU itself wrote last. */
@@ -97,10 +99,11 @@ export class MachineWatch {
 
   async #connect(machine: MachineProcess): Promise<Session> {
     const era = this.#era;
-    const { sockets, tell } = this.#options;
+    const { sockets, hasPcClock, tell } = this.#options;
     const watchdog = await this.#watchdogOver(machine);
     const session = await Session.connect({
       sockets,
+      hasPcClock,
       instance: machine.instance,
       onEvent: tell,
       onAlive: () => watchdog?.heard(),

@@ -3,7 +3,6 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
 import type { CpuGroup } from "../../system/cgroup.ts";
-import type { SystemNames } from "../../system/names.ts";
 import type {
   Board,
   BoardCondition,
@@ -18,24 +17,23 @@ import type {
   HookName,
 } from "../board.ts";
 import type { Confinement } from "../confinement.ts";
-import { ConsoleLog } from "../console.ts";
+import { type ConsoleLog, consoleOf } from "../console.ts";
 import { ConsoleAttachment } from "../console-attachment.ts";
 import { ConsoleSeat } from "../console-seat.ts";
-import type { BoardIdentity } from "../identity.ts";
 import { requirePrograms } from "../programs.ts";
+import { requireKind } from "../software.ts";
+import { type Architecture, architectureOf } from "./architecture.ts";
 import { awaitStart, startFailed } from "./awaited-start.ts";
 import type { ClockSetting } from "./board-clock.ts";
 import {
-  type MachineUser,
   machineDirectory,
   makeRecordDirectory,
   recordDirectory,
   removeDirectories,
 } from "./board-directories.ts";
-import { type Accelerator, type CanController, consolePipe } from "./command-line.ts";
+import { consolePipe } from "./command-line.ts";
 import { launch, machineLimitBytes, neededPrograms } from "./launch.ts";
 import { processFile } from "./launch-script.ts";
-import type { BoardLine } from "./line-ports.ts";
 import { MachineCards } from "./machine-cards.ts";
 import { machineCondition } from "./machine-condition.ts";
 import { machineConfinement } from "./machine-confinement.ts";
@@ -51,38 +49,17 @@ import {
 import { MachineSleep } from "./machine-sleep.ts";
 import { MachineSockets } from "./machine-sockets.ts";
 import { MachineWatch } from "./machine-watch.ts";
+import type { QemuBoardOptions } from "./qemu-options.ts";
 import type { Session } from "./session.ts";
-
-export interface QemuBoardOptions {
-  readonly name: BoardName;
-  readonly names: SystemNames;
-  readonly memoryBytes: number;
-  /** Most that the board's process may take of the host; what it needs if it is left out. */
-  readonly memoryLimitBytes?: number;
-  readonly cpus: number;
-  /** Until `place` says otherwise; all cores if it is left out. */
-  readonly placement?: BoardPlacement;
-  readonly accelerator: Accelerator;
-  /** Whom QEMU runs as. */
-  readonly user: MachineUser;
-  readonly identity: BoardIdentity;
-  /** Where the console is kept. */
-  readonly stateDirectory: string;
-  /** How long a board that says that it lives may be silent, 2 s at least; without it nobody minds. */
-  readonly watchdogMs?: number | undefined;
-  /** What it can be given while it runs. */
-  readonly devices?: readonly BoardDevice[] | undefined;
-  readonly cans?: readonly CanController[] | undefined;
-  /** Serial lines and streams of the service: the board has a port for each. */
-  readonly lines?: readonly BoardLine[];
-}
 
 const stopTimeoutMs = 60_000;
 
 export class QemuBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
+  readonly kind = "qemu";
   readonly #options: QemuBoardOptions;
+  readonly #architecture: Architecture;
   readonly #directory: string;
   readonly #records: string;
   readonly #console: ConsoleLog;
@@ -100,11 +77,12 @@ export class QemuBoard implements Board {
   constructor(options: QemuBoardOptions) {
     const { name, names, stateDirectory } = options;
     this.#options = options;
+    this.#architecture = architectureOf(options.architecture);
     this.name = name;
     this.mgmtHost = `${names.linkLocal(name, "mgmt")}%${names.card(name, "mgmt")}`;
     this.#directory = machineDirectory(names, name);
     this.#records = recordDirectory(names, name);
-    this.#console = new ConsoleLog(join(stateDirectory, `board-${name}.console`));
+    this.#console = options.console ?? consoleOf(stateDirectory, name);
     this.#stderrPath = join(stateDirectory, `board-${name}.qemu`);
     this.#marks = new MachineMarks(this.#records);
     this.#cards = new MachineCards(options);
@@ -125,6 +103,7 @@ export class QemuBoard implements Board {
     this.#watch = new MachineWatch({
       sockets: new MachineSockets(this.#directory, this.#records, options.user.uid),
       marks: this.#marks,
+      hasPcClock: this.#architecture.hasPcClock,
       find: () => this.#machine(),
       lastWords: () => this.#lastWords(),
       tell: (event) => {
@@ -152,7 +131,7 @@ export class QemuBoard implements Board {
 
   async setUp(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    await requirePrograms(neededPrograms);
+    await requirePrograms({ ...neededPrograms, [this.#architecture.program]: this.#architecture.package });
     const { name, names, stateDirectory } = this.#options;
     await makeRecordDirectory(names, name);
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
@@ -180,6 +159,7 @@ export class QemuBoard implements Board {
   }
 
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
+    requireKind(start, this);
     const before = await this.inspect();
     if (before.state === "running" || before.state === "dormant") {
       if (before.instance === start.instance) {
@@ -199,7 +179,9 @@ export class QemuBoard implements Board {
     const { name, names, memoryBytes, cpus, accelerator, identity, user } = this.#options;
     const { watchdogMs, devices, cans, lines } = this.#options;
     const { instance, kernelArguments } = start;
-    const machine = { name, names, memoryBytes, cpus, accelerator, identity, instance, kernelArguments };
+    const architecture = this.#architecture;
+    const processor = { architecture, accelerator, memoryBytes, cpus };
+    const machine = { name, names, ...processor, identity, instance, kernelArguments };
     const watchdogSeconds = watchdogMs === undefined ? undefined : Math.floor(watchdogMs / 1000);
     const find = async () => await this.#machine();
     const attach = async (found: MachineProcess, within: AbortSignal) =>

@@ -18,6 +18,8 @@ export interface Death {
 export interface SessionOptions {
   readonly sockets: MachineSockets;
   readonly instance: string;
+  /** Of `Architecture`. */
+  readonly hasPcClock: boolean;
   readonly onEvent: (event: BoardEvent) => void;
   /** The board has said that it lives. */
   readonly onAlive: () => void;
@@ -127,7 +129,7 @@ export class Session {
         this.#command("cont", signal),
         this.#clock.set(AbortSignal.any([signal, over.signal])),
         // Timer interrupts of the real-time clock that were due meanwhile are dropped, not delivered in one burst.
-        this.#command("rtc-reset-reinjection", signal),
+        this.#options.hasPcClock ? this.#command("rtc-reset-reinjection", signal) : undefined,
         onWaking(),
       ]);
       return clock;

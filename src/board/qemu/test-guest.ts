@@ -4,10 +4,19 @@
  * hosts whose KVM never gets a kernel to run.
  */
 
+/** A guest of one architecture whose only work is to answer. */
+export interface TestGuest {
+  /** The image for QEMU's `-bios`. */
+  readonly firmware: () => Buffer;
+  /** What its machine has besides. */
+  readonly arguments: readonly string[];
+  /** QEMU's, if the guest ran. */
+  readonly exitCode: number;
+}
+
 /** QEMU's device isa-debug-exit ends it with twice the value that the guest writes, plus one. */
 const answerValue = 0x15;
-export const answerExitCode = answerValue * 2 + 1;
-export const answerPort = 0xf4;
+const answerPort = 0xf4;
 
 const firmwareBytes = 64 * 1024;
 /** Offsets in the firmware; the machine starts 16 bytes below the end, in a segment that shows the last 64 KiB below 4 GiB. */
@@ -52,8 +61,13 @@ f4                          halt: hlt
 eb fd                       jmp   halt
 `;
 
-/** The image for QEMU's `-bios`. */
-export function testFirmware(): Buffer {
+export const x86TestGuest: TestGuest = {
+  firmware: x86Firmware,
+  arguments: ["-device", `isa-debug-exit,iobase=0x${answerPort.toString(16)},iosize=1`],
+  exitCode: answerValue * 2 + 1,
+};
+
+function x86Firmware(): Buffer {
   const firmware = Buffer.alloc(firmwareBytes, 0xf4);
   firmware.set(assembled(), entry);
   firmware.writeBigUInt64LE(0n, descriptorTable);

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { makeLoopDisk, whyNoLoopDevices } from "../../../test/fixtures/device/loop-disk.ts";
 import { type BoardName, boardNames } from "../../board/board.ts";
-import { SimulatedBoard, SimulatedWorld } from "../../board/simulated.ts";
+import { SimulatedBoard } from "../../board/simulated.ts";
+import { SimulatedWorld } from "../../board/simulated-world.ts";
 import { systemNames } from "../../system/names.ts";
 import { DeviceService } from "./device.ts";
 

@@ -1,0 +1,50 @@
+/** What the boards of a configuration may be. */
+import { join } from "node:path";
+import { type BoardName, boardNames } from "../board/board.ts";
+import { containerRecords } from "../board/container/container-options.ts";
+import { findLiving } from "../board/container/container-process.ts";
+import { type BoardKind, boardKinds, kindWords } from "../board/kind.ts";
+import { recordDirectory } from "../board/qemu/board-directories.ts";
+import { processFile } from "../board/qemu/launch-script.ts";
+import { findMachineProcess } from "../board/qemu/machine-process.ts";
+import type { Config } from "../config/config.ts";
+import { TwinboardError } from "../errors.ts";
+import type { KindRules } from "../slot/kind.ts";
+import type { SystemNames } from "../system/names.ts";
+
+/** What runs serves, and its cards have the names that those of the other kind would take. Errors: `config-changed`. */
+export async function refuseOtherKinds(names: SystemNames, kinds: Config["boards"]["kinds"]): Promise<void> {
+  for (const name of boardNames) {
+    const running: Readonly<Record<BoardKind, unknown>> = {
+      qemu: await findMachineProcess(join(recordDirectory(names, name), processFile)),
+      container: await findLiving(containerRecords(names, name)),
+    };
+    for (const kind of boardKinds) {
+      if (running[kind] === undefined || kinds[name].includes(kind)) continue;
+      const allowed = kinds[name].map((one) => kindWords[one]).join(" or ");
+      throw new TwinboardError("config-changed", {
+        detail: `board ${name} runs as ${kindWords[kind]}, and boards.kind lets it be ${allowed} alone; where it names both kinds, an upgrade leads from one to the other`,
+      });
+    }
+  }
+}
+
+/** Those that at least one board may be. */
+export function kindsIn({ boards: { kinds } }: Config): BoardKind[] {
+  return boardKinds.filter((kind) => kinds.a.includes(kind) || kinds.b.includes(kind));
+}
+
+/** What the board of a slot may be, and what the configuration gives it that a container cannot have. */
+export function kindRulesOf({ boards, lines, cans, network }: Config, name: BoardName): KindRules {
+  const [line] = lines;
+  const [can] = cans;
+  const lack =
+    line !== undefined
+      ? `the serial line or stream ${line.name}`
+      : can !== undefined
+        ? `the CAN bus ${can.name}`
+        : network.mode === "two-cards" && network.passedThrough
+          ? `the card ${network.uplinks[name]} of its own`
+          : undefined;
+  return { allowed: boards.kinds[name], lacks: lack === undefined ? {} : { container: lack } };
+}
