@@ -222,6 +222,7 @@ async function partsOf(config: Config, log: Log): Promise<Parts> {
       takeBackTimeoutMs,
       hookTimeoutMs,
       failover: config.failover,
+      dormancy: config.boards.dormancy,
     },
     boot: await bootId(),
     highestVersion: (floor, other) => (floor !== null && compareVersions(floor, other) > 0 ? floor : other),

@@ -1,6 +1,7 @@
 /** The configuration as the program uses it: every default filled in, units in the names, nothing left to parse. */
 import { isIPv6 } from "node:net";
 import { dirname, resolve } from "node:path";
+import type { DormancyDepth } from "../board/depth.ts";
 import type { BoardKind } from "../board/kind.ts";
 import { isLeased, type LeasedConfig, toLeased } from "./leased-schema.ts";
 import { isLine, type LineConfig, toLine } from "./line-schema.ts";
@@ -111,6 +112,8 @@ export interface Config extends LeasedConfig {
     readonly user: string;
     /** How long a board that says that it lives may be silent; `null`: nobody minds. */
     readonly watchdogMs: number | null;
+    /** How deep a board that is relieved sleeps. */
+    readonly dormancy: DormancyDepth;
   };
   readonly placement: PlacementConfig;
   readonly network: NetworkConfig;
@@ -253,6 +256,7 @@ export function toConfig(document: ConfigDocument, file: string): Config {
       slotBytes: boards.slots?.size ?? defaultSlotBytes,
       user: boards.user ?? "nobody",
       watchdogMs: boards.watchdog ?? null,
+      dormancy: boards.dormancy ?? "warm",
     },
     placement: { cores: named(placement?.cores), emulator: named(placement?.emulator) },
     network: networkConfig(document.network, services),

@@ -59,6 +59,7 @@ test("a good file becomes a plain configuration with every default", () => {
       slotBytes: 1_073_741_824,
       user: "nobody",
       watchdogMs: null,
+      dormancy: "warm",
     },
     placement: { cores: {}, emulator: {} },
     network: {

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
+import { dormancyDepths } from "../board/depth.ts";
 import { type BoardKind, boardKinds } from "../board/kind.ts";
 import { parseCoreList } from "../system/core-list.ts";
 import { isLeased, type LeasedService, leasedService } from "./leased-schema.ts";
@@ -202,6 +203,7 @@ export const documentSchema = section({
       .regex(/^[a-z_][a-z0-9_-]{0,31}$/, "expected the name of a system user")
       .optional(),
     watchdog: duration("30s", 2000).optional(),
+    dormancy: choice(dormancyDepths, []).optional(),
     slots: section({
       size: size("1GiB", mebi, 1024 * 1024 * mebi).optional(),
       a: later("a slot of one's own choice").optional(),

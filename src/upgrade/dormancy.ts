@@ -1,11 +1,15 @@
-/** Dormancy: a board that is fenced is paused, and what processor time it had used by then is kept, to show that it uses none. */
+/**
+ * Dormancy: a board that is fenced is paused, and what processor time it had used by then is kept, to show that it uses none. Where the
+ * configuration wants it *off* it is stopped instead.
+ */
 import type { Board } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import type { Parts } from "./scene.ts";
 
-/** Repeatable. A board that dies instead is left as it is. Errors: those of `Board.pause`. */
+/** Repeatable. A board that dies instead is left as it is. Errors: those of `Board.pause`, or of `Board.stop`. */
 export async function layToSleep(parts: Parts, board: Board, signal: AbortSignal): Promise<void> {
-  const { systemFile, clock, onTrouble } = parts;
+  const { systemFile, clock, settings, onTrouble } = parts;
+  if (settings.dormancy === "off") return await board.stop(signal);
   try {
     await board.pause(signal);
   } catch (error) {
@@ -25,6 +29,8 @@ export async function layToSleep(parts: Parts, board: Board, signal: AbortSignal
 /** The same of a board that is to be a standby: one that is not dormant is none. Errors: those of `Board.pause`, `board-died`. */
 export async function beDormant(parts: Parts, board: Board, signal: AbortSignal): Promise<void> {
   await layToSleep(parts, board, signal);
+  // The configuration changed while it booted: nobody waits for it any more.
+  if (parts.settings.dormancy === "off") return;
   const { state } = await board.inspect();
   if (state !== "dormant")
     throw new TwinboardError("board-died", { detail: `board ${board.name}: it is ${state}` });

@@ -27,6 +27,7 @@ function situation(changes: Partial<Situation> = {}): Situation {
     holder: "a",
     conditions: { a: board("running"), b: board("dormant") },
     state: { ...freshSystem, primary: "a", slots: { a: good, b: good } },
+    keepsWarm: true,
     failure: null,
     wires: { a: null, b: null },
     inVain: [],

@@ -18,6 +18,8 @@ export interface Situation {
   readonly holder: BoardName | null;
   readonly conditions: Readonly<Record<BoardName, BoardCondition>>;
   readonly state: SystemState;
+  /** Whether the board that does not hold waits dormant; otherwise it is off, and comes by a boot. */
+  readonly keepsWarm: boolean;
   /** Of the holder. */
   readonly failure: Failure | null;
   /** Why the outside cannot be reached through a board's own wire (`Service.wireObstacle`). */
@@ -37,13 +39,13 @@ export interface Situation {
 
 export type FailoverPlan =
   | { readonly action: "nothing" }
-  /** The dormant board takes over. */
+  /** The dormant board takes over; one that is kept off boots for it, while the holder serves as well as it can. */
   | { readonly action: "failover"; readonly to: BoardName; readonly failure: Failure }
   /** No board is warm: this one boots, and serves. */
   | { readonly action: "restart"; readonly to: BoardName; readonly failure: Failure }
   /** The other board boots, is verified, and waits dormant. */
   | { readonly action: "standby"; readonly to: BoardName }
-  /** The other board runs, and nobody needs it to: it is laid to sleep. */
+  /** The other board runs, or sleeps where it is to be off, and nobody needs it to: it is laid to sleep. */
   | { readonly action: "settle"; readonly board: BoardName; readonly instance: string }
   /** A person is needed. */
   | {
@@ -59,17 +61,29 @@ export const maxStandbys = 3;
 export const failoverWindowMs = 600_000;
 
 export function planFailover(situation: Situation): FailoverPlan {
-  const { holder, conditions, state, failure, wires, inVain, sinceMs, recentMoves, recentStandbys } =
-    situation;
+  const {
+    holder,
+    conditions,
+    state,
+    keepsWarm,
+    failure,
+    wires,
+    inVain,
+    sinceMs,
+    recentMoves,
+    recentStandbys,
+  } = situation;
   if (holder === null) return { action: "nothing" };
   const other = otherBoard(holder);
   const otherIsGood = state.slots[other]?.mark === "good";
   const otherIsDown = conditions[other].state === "off" || conditions[other].state === "dead";
-  const standby = otherIsGood && otherIsDown && recentStandbys < maxStandbys;
+  const standby = keepsWarm && otherIsGood && otherIsDown && recentStandbys < maxStandbys;
   if (failure === null) {
     if (standby) return { action: "standby", to: other };
     const found = conditions[other];
-    if (found.state === "running") return { action: "settle", board: other, instance: found.instance };
+    const sleepsTooLightly = found.state === "dormant" && !keepsWarm;
+    if (found.state === "running" || sleepsTooLightly)
+      return { action: "settle", board: other, instance: found.instance };
     return { action: "nothing" };
   }
   if (recentMoves >= maxMoves) {
@@ -86,6 +100,8 @@ export function planFailover(situation: Situation): FailoverPlan {
   // It serves as well as it can, until another is warm: a restart would take even that away, and mends no wire.
   if (failure.cause === "unhealthy" || failure.cause === "unlinked") {
     if (standby) return { action: "standby", to: other };
+    if (!keepsWarm && otherIsGood && otherIsDown && !refused && linked)
+      return { action: "failover", to: other, failure };
     const code = failure.cause === "unlinked" ? "holder-unlinked" : "holder-unhealthy";
     return {
       action: "give-up",
@@ -124,8 +140,9 @@ export function gravest(
 }
 
 /** Why the other board, down as it is, is no longer booted to wait as a standby; `null` if it is not so. */
-export function standbyGivenUp({ holder, conditions, state, recentStandbys }: Situation): string | null {
-  if (holder === null || recentStandbys < maxStandbys) return null;
+export function standbyGivenUp(situation: Situation): string | null {
+  const { holder, conditions, state, keepsWarm, recentStandbys } = situation;
+  if (!keepsWarm || holder === null || recentStandbys < maxStandbys) return null;
   const other = otherBoard(holder);
   const down = conditions[other].state === "off" || conditions[other].state === "dead";
   if (!down || state.slots[other]?.mark !== "good") return null;

@@ -16,6 +16,8 @@ const not = (reason: string): FailoverStatus => ({ ready: false, reason });
 
 export function failoverStatus(of: {
   readonly enabled: boolean;
+  /** Whether the other board is kept dormant, and not off. */
+  readonly keepsWarm: boolean;
   /** Why it was given up, or `null`. */
   readonly givenUp: string | null;
   /** The same of making the other board ready. */
@@ -27,7 +29,7 @@ export function failoverStatus(of: {
   readonly state: SystemState;
   readonly story: StoryFacts | null;
 }): FailoverStatus {
-  const { enabled, givenUp, standbyGivenUp, holder, otherWire, conditions, state, story } = of;
+  const { enabled, keepsWarm, givenUp, standbyGivenUp, holder, otherWire, conditions, state, story } = of;
   if (!enabled) return not("switched off in the configuration");
   if (givenUp !== null) return not(`given up: ${givenUp}`);
   if (holder === null) return not("no board is in service");
@@ -39,6 +41,8 @@ export function failoverStatus(of: {
   if (state.slots[other]?.mark !== "good")
     return not(`slot ${other} is ${state.slots[other]?.mark ?? "empty"}`);
   if (story === null && standbyGivenUp !== null) return not(`given up: ${standbyGivenUp}`);
+  if (!keepsWarm && conditions[other].state === "off")
+    return not("dormancy is off: a board that fails is booted again, and if that is in vain the other one");
   if (conditions[other].state !== "dormant") return not(`board ${other} is ${conditions[other].state}`);
   return { ready: true, reason: null };
 }

@@ -191,7 +191,7 @@ export class Failover {
 
   /** `undefined`: the host's rules are gone. */
   async #situation(): Promise<Situation | undefined> {
-    const { service, boards, systemFile, clock, boot } = this.#parts;
+    const { service, boards, systemFile, clock, boot, settings } = this.#parts;
     const { present, holder } = await service.inspect();
     if (!present) return undefined;
     const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };
@@ -213,6 +213,7 @@ export class Failover {
       holder,
       conditions,
       state: systemFile.state,
+      keepsWarm: settings.dormancy !== "off",
       failure,
       wires,
       inVain: inVainOf(attempts),

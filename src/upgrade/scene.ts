@@ -1,5 +1,7 @@
 /** What a phase works with: the parts of the system, the facts of its story, and ways to note, to show and to wait. */
+
 import type { Board, BoardName } from "../board/board.ts";
+import type { DormancyDepth } from "../board/depth.ts";
 import type { BundleSource, Delivery } from "../delivery/delivery.ts";
 import { type ErrorCode, TwinboardError } from "../errors.ts";
 import type { AnswerTimes } from "../health/answer-times.ts";
@@ -32,6 +34,8 @@ export interface Settings {
   readonly hookTimeoutMs: number;
   /** Whether the other board takes the service over when the holder fails outside an upgrade. */
   readonly failover: boolean;
+  /** How deep a board that is relieved sleeps. */
+  readonly dormancy: DormancyDepth;
 }
 
 /** Everything that a system is made of. Drivers are chosen by the daemon; the story knows only contracts. */

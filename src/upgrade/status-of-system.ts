@@ -51,6 +51,7 @@ export async function statusOfSystem(
         : null,
     failover: failoverStatus({
       enabled: settings.failover,
+      keepsWarm: settings.dormancy !== "off",
       givenUp: givenUp?.reason ?? null,
       standbyGivenUp,
       holder,

@@ -56,13 +56,18 @@ export class TakeUp {
     await this.settle();
   }
 
-  /** A board that is neither holder nor dormant when no story is under way is one that could not be paused: it is tried again. */
+  /**
+   * A board that is neither holder nor dormant when no story is under way is one that could not be paused: it is tried again. One that is dormant
+   * where it is to be off is of an earlier configuration.
+   */
   async settle(): Promise<void> {
     const { boards, service } = this.#parts;
     const { holder, draining } = await service.inspect();
     if (this.#stories.ending || holder === null) return;
     const other = boards[otherBoard(holder)];
-    if ((await other.inspect()).state !== "running") return;
+    const { state } = await other.inspect();
+    const tooLight = state === "dormant" && this.#parts.settings.dormancy === "off";
+    if (state !== "running" && !tooLight) return;
     try {
       // The story that left it so could not drain it: what it had begun ends, and not in silence.
       if (draining === other.name) await this.#endFlows(other.name);
