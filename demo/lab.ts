@@ -2,6 +2,7 @@
 import { chmod, cp, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import type { DormancyDepth } from "../src/board/depth.ts";
 import { processStartTicks } from "../src/system/host.ts";
 import { run } from "../src/system/process.ts";
 import {
@@ -47,6 +48,7 @@ export interface LabSettings {
   readonly kind: BoardKind;
   /** `boards.kind` where it is more than one for both, such as `[container, qemu]`. */
   readonly kinds?: string;
+  readonly dormancy: DormancyDepth;
   readonly probation: string;
   readonly bootTimeout: string;
   /** How often a board is booted before the story gives up. */
@@ -59,6 +61,7 @@ export interface LabSettings {
 
 const usual: LabSettings = {
   kind: "qemu",
+  dormancy: "warm",
   probation: "10s",
   bootTimeout: "60s",
   attempts: 2,
@@ -133,13 +136,13 @@ function configuration(
   system: string,
   directory: string,
   signing: SigningKey,
-  { kind, kinds, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
+  { kind, kinds, dormancy, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
 ): string {
   return `system: ${system}
 compatible: ${compatible}
 state-directory: ${directory}/state
 trust: { keyring: ${signing.keyring} }
-boards: { kind: ${kinds ?? kind}, memory: ${boardMemoryMiB}MiB }
+boards: { kind: ${kinds ?? kind}, memory: ${boardMemoryMiB}MiB, dormancy: ${dormancy} }
 network: { mode: routed, uplink: ${link.card} }
 services:
 ${[...serviceAddresses.map((one) => serviceLine(one, quietMs)), ...services].join("\n")}

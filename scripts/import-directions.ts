@@ -26,6 +26,7 @@ const allowed: Record<string, string[]> = {
   upgrade: [
     "board/board.ts",
     "board/kind.ts",
+    "board/depth.ts",
     "service/service.ts",
     "slot",
     "bundle",
@@ -35,6 +36,7 @@ const allowed: Record<string, string[]> = {
     "errors.ts",
   ],
   "board/kind.ts": [],
+  "board/depth.ts": [],
   "board/board.ts": ["board/kind.ts", "errors.ts", "slot"],
   "service/service.ts": ["board/board.ts", "errors.ts"],
   board: ["board/board.ts", "board/kind.ts", "slot", "system", "errors.ts"],
@@ -43,7 +45,7 @@ const allowed: Record<string, string[]> = {
   slot: ["board/kind.ts", "bundle", "system", "errors.ts"],
   delivery: ["bundle", "system", "errors.ts"],
   bundle: ["board/kind.ts", "system", "errors.ts"],
-  config: ["board/kind.ts", "system", "errors.ts"],
+  config: ["board/kind.ts", "board/depth.ts", "system", "errors.ts"],
   "errors.ts": [],
   system: ["errors.ts"],
 };

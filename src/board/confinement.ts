@@ -9,6 +9,7 @@ import {
 } from "../system/cgroup.ts";
 import { LeastShare, type Schedule } from "../system/least-share.ts";
 import { type MemoryGroup, memoryKills } from "../system/memory-group.ts";
+import { reclaim } from "../system/memory-reclaim.ts";
 import type { BoardConfinement, BoardPlacement } from "./board.ts";
 import { type BoardThreads, ThreadPlacement } from "./thread-placement.ts";
 
@@ -121,6 +122,12 @@ export class Confinement {
     const raised = schedule === undefined ? undefined : this.#leastShare.look(schedule, percent);
     // A takeover in between gave it all that there is.
     if (raised !== undefined && (await cpuShare(group)) === percent) await setCpuShare(group, raised);
+  }
+
+  /** Of a board that sleeps: takes back memory that is in no use. It costs the board no processor time. */
+  async reclaim(): Promise<void> {
+    const { memory } = this.#options.groups;
+    if (memory !== undefined) await reclaim(memory);
   }
 
   async of(): Promise<BoardConfinement> {

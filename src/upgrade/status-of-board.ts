@@ -25,7 +25,8 @@ export async function statusOfBoard(of: {
     pid: condition.state === "off" ? null : condition.pid,
     usage,
     dormantSince: asleep?.since ?? null,
-    dormantCpuNs: asleep === null || usage === null ? null : usage.cpuNs - asleep.cpuNs,
+    // A thread that was idle for long may have ended, and its time is gone with it.
+    dormantCpuNs: asleep === null || usage === null ? null : Math.max(0, usage.cpuNs - asleep.cpuNs),
     confinement: await board.confinement(),
   };
 }

@@ -1,7 +1,7 @@
 /** Somebody changes the gate's rules while a board is in service behind it: that is told and mended, and the holder stays. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { otherBoard } from "../../src/board/board.ts";
+import { type BoardName, otherBoard } from "../../src/board/board.ts";
 import { bridgedLab } from "../fixtures/bridged/lab.ts";
 import { answers, untilAnswers } from "../fixtures/device-state.ts";
 import { printed } from "../fixtures/namespaces.ts";
@@ -35,10 +35,16 @@ for (const [way, makeLab] of [
   }, async (t) => {
     await using lab = await makeLab("gate");
     const daemon = lab.daemon();
+    // The daemon ends the linger itself, and would mend the next harm by it: its rules change no more once it has answered this.
+    const settled = async (old: BoardName): Promise<void> => {
+      await daemon.drain(old, { sinceMs: Date.now() }, signal);
+      await daemon.inspect();
+    };
     await daemon.setUp(signal);
     await daemon.prepare("a", signal);
     await daemon.handOver("a", signal);
     await untilAnswers(lab);
+    await settled("b");
     for (const [what, told, goesOn] of harms)
       await t.test(what, async () => {
         const words = what.replace("TABLE", lab.names.table).split(" ");
@@ -57,9 +63,7 @@ for (const [way, makeLab] of [
           await daemon.prepare(to, signal);
           await daemon.handOver(to, signal);
           await untilAnswers(lab);
-          // The daemon ends the linger itself, and would mend the next harm by it: its rules change no more once it has answered this.
-          await daemon.drain(otherBoard(to), { sinceMs: Date.now() }, signal);
-          await daemon.inspect();
+          await settled(otherBoard(to));
         }
       });
   });

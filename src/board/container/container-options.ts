@@ -12,6 +12,8 @@ export interface ContainerBoardOptions {
   readonly name: BoardName;
   readonly names: SystemNames;
   readonly memoryBytes: number;
+  /** It gives back what memory it can spare when it is laid to sleep. */
+  readonly isLean?: boolean;
   readonly cpus: number;
   /** Until `place` says otherwise; all cores if it is left out. */
   readonly placement?: BoardPlacement;

@@ -3,6 +3,7 @@ import type { SystemNames } from "../../system/names.ts";
 import type { BoardDevice, BoardName } from "../board.ts";
 import type { BoardIdentity, CardAddress } from "../identity.ts";
 import type { Accelerator, Architecture } from "./architecture.ts";
+import { balloonId } from "./balloon.ts";
 import { type BoardLine, lineArguments, lineKernelArguments, socketChardev } from "./line-ports.ts";
 
 export interface Machine {
@@ -90,7 +91,7 @@ function processor({ architecture, accelerator, cpus, memoryBytes }: Machine): s
     ["-rtc", "base=utc,clock=host"],
     ["-device", architecture.panicDevice],
     ["-object", "rng-builtin,id=entropy", "-device", "virtio-rng-pci,rng=entropy"],
-    ["-device", "virtio-balloon-pci,free-page-reporting=on"],
+    ["-device", `virtio-balloon-pci,id=${balloonId},free-page-reporting=on,deflate-on-oom=on`],
   ].flat();
 }
 

@@ -10,9 +10,13 @@ export interface MachineSleepOptions {
   readonly marks: MachineMarks;
   readonly cards: MachineCards;
   readonly watch: MachineWatch;
+  /** It gives back what memory it can spare, before it sleeps. */
+  readonly isLean: boolean;
+  readonly memoryBytes: number;
 }
 
 const openTimeoutMs = 5000;
+const deflateTimeoutMs = 5000;
 
 export class MachineSleep {
   readonly #options: MachineSleepOptions;
@@ -29,8 +33,10 @@ export class MachineSleep {
 
   /** Errors: those of `Board.pause`; then the machine works and hears as before. */
   async lay(machine: MachineProcess, signal: AbortSignal): Promise<void> {
-    const { marks, cards, watch } = this.#options;
+    const { marks, cards, watch, isLean } = this.#options;
     const session = await watch.session(machine, signal);
+    // A guest that cannot, or does not in time, sleeps with what it has.
+    if (isLean) await session.balloon.inflate(signal).catch(() => signal.throwIfAborted());
     watch.rest();
     try {
       // Before it is stopped: QEMU itself would keep the first frame for a card whose guest does not run.
@@ -47,12 +53,14 @@ export class MachineSleep {
 
   /** Errors: those of the connection, and of the clock. */
   async wake(machine: MachineProcess, signal: AbortSignal): Promise<void> {
-    const { marks, cards, watch } = this.#options;
+    const { marks, cards, watch, memoryBytes } = this.#options;
     // Before it wakes: a mark that is missing is found out by asking the machine, one too many is believed.
     marks.clearDormant();
     const session = await watch.session(machine, signal);
     // What comes from the moment on that it was told to run is for a board that does.
     this.#clock = await session.resume(signal, async () => await cards.open(signal));
     watch.wake();
+    // Whoever wakes it does not wait for this; and it may have been laid to sleep by an earlier configuration's daemon.
+    void session.balloon.deflate(memoryBytes, AbortSignal.timeout(deflateTimeoutMs)).catch(() => undefined);
   }
 }

@@ -116,7 +116,9 @@ export class QemuBoard implements Board {
       },
       watchdogMs: options.watchdogMs,
     });
-    this.#sleep = new MachineSleep({ marks: this.#marks, cards: this.#cards, watch: this.#watch });
+    const { isLean = false, memoryBytes } = options;
+    const sleep = { marks: this.#marks, cards: this.#cards, watch: this.#watch, isLean, memoryBytes };
+    this.#sleep = new MachineSleep(sleep);
   }
 
   /** By what means `setPriority` works on this host, once the board was set up. */
@@ -220,6 +222,7 @@ export class QemuBoard implements Board {
     if (await this.#marks.isDormant(machine)) return;
     this.#seat.clear();
     await this.#sleep.lay(machine, signal);
+    if (this.#options.isLean === true) await this.#confinement.reclaim();
   }
 
   async resume(signal: AbortSignal): Promise<void> {

@@ -12,6 +12,8 @@ export interface QemuBoardOptions {
   readonly name: BoardName;
   readonly names: SystemNames;
   readonly memoryBytes: number;
+  /** It gives back what memory it can spare when it is laid to sleep. */
+  readonly isLean?: boolean;
   /** Most that the board's process may take of the host; what it needs if it is left out. */
   readonly memoryLimitBytes?: number;
   readonly cpus: number;

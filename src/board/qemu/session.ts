@@ -4,6 +4,7 @@ import { TwinboardError } from "../../errors.ts";
 import { orAborted } from "../../system/abort.ts";
 import type { BoardEvent, HookName } from "../board.ts";
 import type { GuestMessage } from "../guest-message.ts";
+import { Balloon } from "./balloon.ts";
 import { BoardClock, type ClockSetting } from "./board-clock.ts";
 import { HotPlug } from "./hot-plug.ts";
 import type { MachineSockets } from "./machine-sockets.ts";
@@ -36,6 +37,7 @@ export class Session {
   readonly instance: string;
   /** Devices that the machine is given while it runs. */
   readonly hotPlug: HotPlug;
+  readonly balloon: Balloon;
   readonly #options: SessionOptions;
   readonly #waiting = new Set<PromiseWithResolvers<string>>();
   #qmp: QmpConnection | undefined;
@@ -48,6 +50,7 @@ export class Session {
     this.#options = options;
     this.instance = options.instance;
     this.hotPlug = new HotPlug((command, args, signal) => this.#command(command, signal, args));
+    this.balloon = new Balloon((command, args, signal) => this.#command(command, signal, args));
   }
 
   /** Errors: `board-died`, `deadline-passed`. */
