@@ -49,6 +49,8 @@ export interface LabSettings {
   /** `boards.kind` where it is more than one for both, such as `[container, qemu]`. */
   readonly kinds?: string;
   readonly dormancy: DormancyDepth;
+  /** The one core of the host that both boards share; `null`: all. */
+  readonly core: number | null;
   readonly probation: string;
   readonly bootTimeout: string;
   /** How often a board is booted before the story gives up. */
@@ -62,6 +64,7 @@ export interface LabSettings {
 const usual: LabSettings = {
   kind: "qemu",
   dormancy: "warm",
+  core: null,
   probation: "10s",
   bootTimeout: "60s",
   attempts: 2,
@@ -136,14 +139,14 @@ function configuration(
   system: string,
   directory: string,
   signing: SigningKey,
-  { kind, kinds, dormancy, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
+  { kind, kinds, dormancy, core, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
 ): string {
   return `system: ${system}
 compatible: ${compatible}
 state-directory: ${directory}/state
 trust: { keyring: ${signing.keyring} }
 boards: { kind: ${kinds ?? kind}, memory: ${boardMemoryMiB}MiB, dormancy: ${dormancy} }
-network: { mode: routed, uplink: ${link.card} }
+${core === null ? "" : `placement: { cores: { a: [${core}], b: [${core}] } }\n`}network: { mode: routed, uplink: ${link.card} }
 services:
 ${[...serviceAddresses.map((one) => serviceLine(one, quietMs)), ...services].join("\n")}
 health:

@@ -1,4 +1,5 @@
 /** How the host holds a board, of whatever kind: its share of a processor, the cores that it runs on, and the memory that it may take. */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CpuGroup,
   cpuShare,
@@ -55,11 +56,17 @@ export interface ConfinementOptions extends BoardThreads {
 }
 
 const tendTimeoutMs = 5000;
+/** Each look takes the daemon a millisecond or two, on a core that may be the one in question. */
+const firstLooks = 8;
+const firstLooksMs = 100;
 
 export class Confinement {
   readonly placement: ThreadPlacement;
   readonly #options: ConfinementOptions;
   readonly #leastShare: LeastShare;
+  #priority: "background" | "service" | undefined;
+  /** Of settings of the priority: looks that one of them began end with the next. */
+  #turn = 0;
   /** Why a thread could not be put back into its group. */
   #escape: string | undefined;
 
@@ -104,17 +111,42 @@ export class Confinement {
     return `the kernel killed ${memory.victim}, which wanted more memory than its control group may have (${limit})`;
   }
 
+  /** Of a board that is about to start: what the last run was raised to counts no more. */
+  async begin(priority: "background" | "service"): Promise<void> {
+    this.#priority = undefined;
+    await this.setPriority(priority);
+  }
+
   async setPriority(priority: "background" | "service"): Promise<void> {
+    // It may have been raised meanwhile, and is as it should be.
+    if (priority === "background" && this.#priority === priority) return;
     const { groups } = this.#options;
     if (groups.cpu === undefined) await groups.make();
+    this.#priority = priority;
     this.#leastShare.forget();
-    if (groups.cpu !== undefined) await setCpuPriority(groups.cpu, priority);
+    if (groups.cpu === undefined) return;
+    await setCpuPriority(groups.cpu, priority);
+    this.#turn += 1;
+    if (priority === "background") void this.#lookSoon(this.#turn).catch(() => undefined);
+  }
+
+  /** A container has booted before anybody would look; so a board that has just come to the background is looked at in short intervals first. */
+  async #lookSoon(turn: number): Promise<void> {
+    for (let count = 0; count < firstLooks; count += 1) {
+      await sleep(firstLooksMs, undefined, { ref: false });
+      if (turn !== this.#turn) return;
+      await this.#raise();
+    }
   }
 
   /** Looks after a board that runs: puts back what strays, and raises one that gets no processor time. Reads what the kernel has. */
   async tend(): Promise<void> {
     await this.gather();
     await this.placement.mend(AbortSignal.timeout(tendTimeoutMs));
+    await this.#raise();
+  }
+
+  async #raise(): Promise<void> {
     const group = this.#options.groups.cpu;
     const percent = group === undefined ? undefined : await cpuShare(group);
     if (group === undefined || percent === undefined || percent >= 100) return;

@@ -58,6 +58,8 @@ export interface NotedFacts {
   readonly activateFailed: string | null;
   /** Why the board that came back after a reboot is not healthy, although it serves. */
   readonly servesUnhealthy: string | null;
+  /** Percent of a full share of the processor that a board in the background was raised to while it booted, because it got next to nothing. */
+  readonly raisedToPercent: number | null;
 }
 
 export interface StoryFacts extends NotedFacts {
@@ -102,6 +104,7 @@ export const unknownFacts: NotedFacts = {
   failedConsole: [],
   activateFailed: null,
   servesUnhealthy: null,
+  raisedToPercent: null,
 };
 
 /** @param records those of one story, in order, at least one. */

@@ -151,11 +151,16 @@ function failureOf({ failure, failedConsole }: StoryFacts): Report["failure"] {
   return failure === null ? null : { ...failure, console: failedConsole };
 }
 
-function remarksOf({ from, to, servesUnhealthy, activateFailed, woken }: StoryFacts): string[] {
+function remarksOf(facts: StoryFacts): string[] {
+  const { from, to, servesUnhealthy, activateFailed, raisedToPercent, woken } = facts;
   const remarks: string[] = [];
   if (woken) remarks.push(`Board ${to} was dormant and was woken; it was not booted.`);
   if (servesUnhealthy !== null)
     remarks.push(`Board ${to} serves although it is not healthy: ${servesUnhealthy}.`);
+  if (raisedToPercent !== null)
+    remarks.push(
+      `Board ${to} was raised to ${raisedToPercent} % of a full share of the processor while it booted: board ${from ?? otherBoard(to)} left it next to nothing.`,
+    );
   if (activateFailed !== null)
     remarks.push(
       `The hook activate of board ${from ?? otherBoard(to)} failed after it had taken the service back: ${activateFailed}.`,

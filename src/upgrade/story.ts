@@ -32,6 +32,8 @@ export interface Phase {
 }
 
 const nothing = (): Promise<void> => Promise.resolve();
+/** A board in the background that has less was not raised. */
+const leastRaisedPercent = 10;
 const all: readonly StoryKind[] = ["upgrade", "rollback", "restart", "failover", "standby"];
 const moving: readonly StoryKind[] = ["upgrade", "rollback", "restart", "failover"];
 
@@ -289,6 +291,16 @@ async function verify(scene: Scene): Promise<void> {
       await scene.noteAnswers(answers);
     }
   });
+  await noteShare(scene);
+}
+
+/** What it took of the board in service, so that it came to an end of its boot. */
+async function noteShare(scene: Scene): Promise<void> {
+  const { parts, facts } = scene;
+  if (facts.from === null || facts.woken) return;
+  const { sharePercent } = await parts.boards[facts.to].confinement();
+  if (sharePercent !== null && sharePercent >= leastRaisedPercent)
+    await scene.note({ raisedToPercent: sharePercent });
 }
 
 /** After a reboot nobody else serves: a board that is ready but not healthy is better than none, and the story ends *stuck* and says so. */

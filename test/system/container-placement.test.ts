@@ -115,10 +115,13 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
         await starting;
         assert.ok(seen.has(0), `seen: ${[...seen].join()}`);
         await board.ready(signal);
+        // The story says it again once the board runs: what it was raised to is not taken away by that.
         await board.setPriority("background");
-        assert.equal((await board.confinement()).sharePercent, 0);
+        assert.equal((await board.confinement()).sharePercent, 100);
         await board.setPriority("service");
         assert.equal((await board.confinement()).sharePercent, 100);
+        await board.setPriority("background");
+        assert.equal((await board.confinement()).sharePercent, 0);
       } finally {
         other.kill("SIGKILL");
       }

@@ -162,7 +162,7 @@ export class ContainerBoard implements Board {
     await this.#cards.open(signal);
     await this.#devices.setUp();
     await this.#watch.prepare();
-    await this.setPriority(start.priority ?? "background");
+    await this.#confinement.begin(start.priority ?? "background");
     const console = await this.#console.begin();
     try {
       const { exit } = await launch({

@@ -9,7 +9,7 @@ import type { Schedule } from "../../system/least-share.ts";
 import type { ContainerGroup } from "./container-group.ts";
 
 const moments = 4;
-const momentMs = 50;
+const momentMs = 25;
 
 interface Glance {
   readonly atMs: number;
@@ -26,7 +26,7 @@ export class ContainerSchedule {
     this.#group = group;
   }
 
-  /** What all looks come to, on a clock that stands still between them; `undefined` of a board that sleeps or is off. It takes a fifth of a second. */
+  /** What all looks come to, on a clock that stands still between them; `undefined` of a board that sleeps or is off. It takes a tenth of a second. */
   async look(): Promise<Schedule | undefined> {
     if (await this.#group.isFrozen()) return undefined;
     let before = await this.#glance();

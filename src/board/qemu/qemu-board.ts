@@ -177,7 +177,7 @@ export class QemuBoard implements Board {
     // The last machine may have ended in its sleep.
     await this.#cards.open(signal);
     await this.#marks.clear();
-    await this.setPriority(start.priority ?? "background");
+    await this.#confinement.begin(start.priority ?? "background");
     const { name, names, memoryBytes, cpus, accelerator, identity, user } = this.#options;
     const { watchdogMs, devices, cans, lines } = this.#options;
     const { instance, kernelArguments } = start;

@@ -1,0 +1,138 @@
+/** Both boards share a core that the one in service wants for itself: whether an upgrade ends, and how soon. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { ownBundle } from "../demo/bundles.ts";
+import { type Lab, openLab } from "../demo/lab.ts";
+import { now } from "../demo/load/request.ts";
+import { joinGroup, makeCpuGroup } from "../src/system/cgroup.ts";
+import { systemNames } from "../src/system/names.ts";
+import type { JournalRecord } from "../src/upgrade/record.ts";
+import {
+  type Bench,
+  type BenchResult,
+  type BenchRun,
+  realBoards,
+  realBoardsOption,
+  wholeNumber,
+} from "./bench.ts";
+
+const probation = "1s";
+const quietMs = 500;
+const core = 0;
+/** Of its boot on an idle core. */
+const promisedFactor = 2;
+
+export const bench: Bench = {
+  name: "saturated-core",
+  summary: "the board in service wants the one core for itself: how soon an upgrade boots all the same",
+  options: {
+    boards: realBoardsOption,
+    count: {
+      value: "N",
+      meaning: "upgrades on an idle core, and as many on a saturated one, 1 to 100",
+      default: "5",
+    },
+  },
+  needsRoot: true,
+  run: saturatedCore,
+};
+
+interface Timed {
+  /** From the order to boot until the board was ready and healthy. */
+  readonly bootMs: number;
+  readonly wholeMs: number;
+  /** Percent of a full share; `null`: it was not raised. */
+  readonly raisedTo: number | null;
+}
+
+async function saturatedCore({ options, signal, say }: BenchRun): Promise<BenchResult> {
+  const kind = realBoards(options);
+  const count = wholeNumber(options, "count", 1, 100);
+  await using lab = await openLab(signal, { kind, probation, quietMs, core });
+  let version = 1;
+  const upgrade = async (): Promise<Timed> => {
+    const bundle = await ownBundle(`${version}.0.0`, lab.signing, lab.directory, signal, kind);
+    version += 1;
+    return await timed(lab, bundle, signal);
+  };
+  await upgrade();
+  const [idle, saturated]: [Timed[], Timed[]] = [[], []];
+  while (saturated.length < count) {
+    idle.push(await upgrade());
+    await using _ = await saturate(lab, signal);
+    saturated.push(await upgrade());
+    const [one, other] = [idle.at(-1), saturated.at(-1)];
+    say(
+      `upgrade ${saturated.length} of ${count}: booted within ${whole(one?.bootMs)} ms, on a saturated core within ` +
+        `${whole(other?.bootMs)} ms, raised to ${other?.raisedTo ?? 0} %`,
+    );
+  }
+  return resultOf(idle, saturated);
+}
+
+/** A program that never rests, with the full weight of the board in service: as if it were the board's own. */
+async function saturate(lab: Lab, signal: AbortSignal): Promise<AsyncDisposable> {
+  const { holder } = await lab.device.status(signal);
+  if (holder === null) throw new Error("no board is in service");
+  const { path, reason } = await makeCpuGroup(`twinboard-${systemNames(lab.system).system}-${holder}`);
+  if (path === undefined) throw new Error(`no control group for processor shares: ${reason}`);
+  const child = spawn("taskset", ["-c", String(core), "sh", "-c", "while :; do :; done"], {
+    stdio: "ignore",
+  });
+  const ended = once(child, "exit");
+  if (child.pid !== undefined) await joinGroup(path, child.pid);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Errors: it is not committed. */
+async function timed(lab: Lab, bundle: string, signal: AbortSignal): Promise<Timed> {
+  const records: JournalRecord[] = [];
+  const from = now();
+  const { outcome, error } = await lab.device.upgrade(bundle, (record) => records.push(record), signal);
+  const wholeMs = now() - from;
+  if (outcome !== "committed") throw new Error(`the upgrade is ${outcome}: ${error?.message ?? ""}`);
+  const at = (event: string, phase: string): number =>
+    records.find((record) => record.event === event && record.phase === phase)?.at ?? Number.NaN;
+  const raised = records.find(({ data }) => typeof data["raisedToPercent"] === "number");
+  return {
+    bootMs: at("phase-done", "verify") - at("phase-began", "boot"),
+    wholeMs,
+    raisedTo: (raised?.data["raisedToPercent"] as number | undefined) ?? null,
+  };
+}
+
+function resultOf(idle: readonly Timed[], saturated: readonly Timed[]): BenchResult {
+  const median = (times: readonly number[]): number =>
+    times.toSorted((one, other) => one - other)[Math.floor((times.length - 1) / 2)] ?? 0;
+  const of = (found: readonly Timed[], key: "bootMs" | "wholeMs"): number =>
+    Math.round(median(found.map((one) => one[key])));
+  const figures = {
+    upgrades: saturated.length,
+    idleBootMs: of(idle, "bootMs"),
+    saturatedBootMs: of(saturated, "bootMs"),
+    factor: Math.round((100 * of(saturated, "bootMs")) / of(idle, "bootMs")) / 100,
+    idleUpgradeMs: of(idle, "wholeMs"),
+    saturatedUpgradeMs: of(saturated, "wholeMs"),
+    raisedTo: saturated.map(({ raisedTo }) => raisedTo ?? 0),
+  };
+  return {
+    figures,
+    table: [
+      ["figure", "value"],
+      ...Object.entries(figures).map(([name, value]) => [name, [value].flat().join(" ")]),
+    ],
+    complaints:
+      figures.factor > promisedFactor
+        ? [`a boot on a saturated core took ${figures.factor} times as long, not ${promisedFactor}`]
+        : [],
+  };
+}
+
+function whole(ms: number | undefined): string {
+  return ms?.toFixed(0) ?? "";
+}
