@@ -107,8 +107,6 @@ async function timed(lab: Lab, bundle: string, signal: AbortSignal): Promise<Tim
 }
 
 function resultOf(idle: readonly Timed[], saturated: readonly Timed[]): BenchResult {
-  const median = (times: readonly number[]): number =>
-    times.toSorted((one, other) => one - other)[Math.floor((times.length - 1) / 2)] ?? 0;
   const of = (found: readonly Timed[], key: "bootMs" | "wholeMs"): number =>
     Math.round(median(found.map((one) => one[key])));
   const figures = {
@@ -131,6 +129,10 @@ function resultOf(idle: readonly Timed[], saturated: readonly Timed[]): BenchRes
         ? [`a boot on a saturated core took ${figures.factor} times as long, not ${promisedFactor}`]
         : [],
   };
+}
+
+function median(times: readonly number[]): number {
+  return times.toSorted((one, other) => one - other)[Math.floor((times.length - 1) / 2)] ?? 0;
 }
 
 function whole(ms: number | undefined): string {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
+import { inMadeTrees, type MadeTrees } from "../../test/fixtures/cgroup-trees.ts";
 import { type HostCores, hostCores } from "../system/host-cores.ts";
 import type { Config } from "./config.ts";
 import { placementFindings } from "./placement-findings.ts";
@@ -46,30 +45,31 @@ test("isolated cores, cores without a tick, and too few of them are doubtful onl
 });
 
 test("what the host has is read from the kernel's files, and its cpuset from either version of groups", async () => {
-  const root = await mkdtemp(join(tmpdir(), "twinboard-cores-"));
-  const read = async (files: Readonly<Record<string, string>>): Promise<HostCores> => {
-    for (const [path, text] of Object.entries(files)) {
-      await mkdir(dirname(join(root, path)), { recursive: true });
-      await writeFile(join(root, path), text);
-    }
-    return await hostCores(join(root, "cpu"), join(root, "proc"), join(root, "cgroup"));
+  const files = { "cpu/present": "0-3\n", "cpu/online": "0-2\n", "cpu/isolated": "2\n" };
+  const online = [0, 1, 2];
+  const read = async (made: MadeTrees): Promise<HostCores | undefined> => {
+    let found: HostCores | undefined;
+    await inMadeTrees({ ...made, files: { ...files, ...made.files } }, async (root, proc) => {
+      found = await hostCores(join(root, "cpu"), proc);
+    });
+    return found;
   };
-  try {
-    const files = { "cpu/present": "0-3\n", "cpu/online": "0-2\n", "cpu/isolated": "2\n" };
-    const plain = await read({ ...files, "cpu/nohz_full": "(null)\n" });
-    const online = [0, 1, 2];
-    assert.deepEqual(plain, { present: [0, 1, 2, 3], online, isolated: [2], tickless: [], allowed: online });
-    const unified = await read({
-      "proc/self/cgroup": "0::/system.slice/twinboard.service\n",
+  const plain = await read({ mounted: [], files: { "cpu/nohz_full": "(null)\n" } });
+  assert.deepEqual(plain, { present: [0, 1, 2, 3], online, isolated: [2], tickless: [], allowed: online });
+  const unified = await read({
+    mounted: [{ holds: "cgroup2", at: "cgroup" }],
+    own: "0::/system.slice/twinboard.service\n",
+    files: {
+      "cgroup/cgroup.controllers": "cpuset\n",
       "cgroup/system.slice/cpuset.cpus.effective": "0-1\n",
-    });
-    assert.deepEqual(unified.allowed, [0, 1]);
-    const legacy = await read({
-      "proc/self/cgroup": "3:cpuset:/device\n0::/\n",
-      "cgroup/cpuset/device/cpuset.effective_cpus": "1\n",
-    });
-    assert.deepEqual(legacy.allowed, [1]);
-  } finally {
-    await rm(root, { recursive: true });
-  }
+      "cgroup/system.slice/twinboard.service/cgroup.procs": "",
+    },
+  });
+  assert.deepEqual(unified?.allowed, [0, 1]);
+  const legacy = await read({
+    mounted: [{ holds: "cpuset", at: "cgroup/cpuset" }],
+    own: "3:cpuset:/device\n0::/\n",
+    files: { "cgroup/cpuset/device/cpuset.effective_cpus": "1\n" },
+  });
+  assert.deepEqual(legacy?.allowed, [1]);
 });

@@ -2,9 +2,10 @@
  * The door to processor shares: a control group for each board, so that a booting board's whole group can be of the idle class
  * (kernel documentation, admin-guide/cgroup-v2, `cpu.idle`). Version 2 is the normal case; a hybrid tree has `cpu` in version 1.
  */
-import { access, constants, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
+import { type CgroupTree, findCgroupTrees, whyUnwritable } from "./cgroup-trees.ts";
 import { processStartTicks } from "./host.ts";
 
 /** How a board is kept out of the other's way, best first; `none`: this host offers no way, and both get equal shares. */
@@ -20,7 +21,6 @@ export interface CpuGroup {
 
 const noController = "no cpu controller is mounted";
 const noIdle = "this kernel has no cpu.idle (Linux 5.15)";
-const unifiedTree = "version 2";
 
 /** The two files that give shares where `cpu.idle` is missing: [background, service] (default weights of the kernel). */
 const shares = { "cpu.weight": ["1", "100"], "cpu.shares": ["2", "1024"] } as const;
@@ -29,16 +29,16 @@ const shares = { "cpu.weight": ["1", "100"], "cpu.shares": ["2", "1024"] } as co
  * Makes the group `name`, beside the host's own top-level groups: the idle class counts only against siblings, and a background
  * board is to yield to everything. Repeatable.
  */
-export async function makeCpuGroup(name: string, root = "/sys/fs/cgroup"): Promise<CpuGroup> {
-  const { hierarchy, tree } = await findCpuHierarchy(root);
-  if (hierarchy === undefined) return none(noController);
-  if (tree === unifiedTree)
-    await writeFile(join(hierarchy, "cgroup.subtree_control"), "+cpu").catch(() => undefined);
-  const path = join(hierarchy, name);
+export async function makeCpuGroup(name: string, proc?: string): Promise<CpuGroup> {
+  const tree = await cpuTree(proc);
+  if (tree === undefined) return none(noController);
+  if (tree.version === 2)
+    await writeFile(join(tree.mount, "cgroup.subtree_control"), "+cpu").catch(() => undefined);
+  const path = join(tree.mount, name);
   try {
     await mkdir(path, { recursive: true });
   } catch (error) {
-    return none(`${path}: ${(error as Error).message}`);
+    return none((await whyUnwritable(tree, tree.mount)) ?? `${path}: ${(error as Error).message}`);
   }
   for (const way of ["cpu.idle", "cpu.weight", "cpu.shares"] as const) {
     if (await isThere(join(path, way))) return { way, path, reason: way === "cpu.idle" ? "" : noIdle };
@@ -115,32 +115,35 @@ export async function joinGroup(path: string, pid: number): Promise<void> {
 }
 
 /** Removes the group, which must be empty. Repeatable. */
-export async function removeCpuGroup(name: string, root = "/sys/fs/cgroup"): Promise<void> {
-  const { hierarchy } = await findCpuHierarchy(root);
-  if (hierarchy === undefined) return;
-  await rmdir(join(hierarchy, name)).catch((error: NodeJS.ErrnoException) => {
+export async function removeCpuGroup(name: string, proc?: string): Promise<void> {
+  const tree = await cpuTree(proc);
+  if (tree === undefined) return;
+  await rmdir(join(tree.mount, name)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
   });
 }
 
 /** By what means boards could be given shares here, as far as that is seen without making a group. */
 export async function lookForCpuGroups(
-  root = "/sys/fs/cgroup",
+  proc?: string,
 ): Promise<{ readonly way: PriorityWay; readonly reason: string; readonly tree: string }> {
-  const { hierarchy, tree } = await findCpuHierarchy(root);
-  if (hierarchy === undefined) return { way: "none", reason: noController, tree };
-  if (process.geteuid?.() === 0 && !(await isThere(hierarchy, constants.W_OK)))
-    return { way: "none", reason: `${hierarchy} cannot be written to`, tree };
-  const groups = (await readdir(hierarchy, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  const tree = await cpuTree(proc);
+  if (tree === undefined) return { way: "none", reason: noController, tree: "none" };
+  const { version, mount } = tree;
+  const told = `version ${version}`;
+  const unwritable = process.geteuid?.() === 0 ? await whyUnwritable(tree, mount) : undefined;
+  if (unwritable !== undefined) return { way: "none", reason: unwritable, tree: told };
+  const groups = (await readdir(mount, { withFileTypes: true })).filter((entry) => entry.isDirectory());
   const shown = async (file: string): Promise<boolean> => {
-    for (const { name } of groups) if (await isThere(join(hierarchy, name, file))) return true;
-    return await isThere(join(hierarchy, file));
+    for (const { name } of groups) if (await isThere(join(mount, name, file))) return true;
+    return await isThere(join(mount, file));
   };
-  if (await shown("cpu.idle")) return { way: "cpu.idle", reason: "", tree };
-  const way = tree === unifiedTree ? "cpu.weight" : "cpu.shares";
+  if (await shown("cpu.idle")) return { way: "cpu.idle", reason: "", tree: told };
+  const way = version === 2 ? "cpu.weight" : "cpu.shares";
   // Where no group shows its files, the kernel's age tells.
-  if (!(await shown(way)) && isAtLeast(release(), [5, 15])) return { way: "cpu.idle", reason: "", tree };
-  return { way, reason: noIdle, tree };
+  if (!(await shown(way)) && isAtLeast(release(), [5, 15]))
+    return { way: "cpu.idle", reason: "", tree: told };
+  return { way, reason: noIdle, tree: told };
 }
 
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
@@ -148,22 +151,13 @@ function isAtLeast(version: string, [major, minor]: readonly [number, number]): 
   return first > major || (first === major && second >= minor);
 }
 
-/** Where groups with processor shares are made. */
-async function findCpuHierarchy(root: string): Promise<{ hierarchy: string | undefined; tree: string }> {
-  for (const unified of [root, join(root, "unified")]) {
-    const controllers = await readFile(join(unified, "cgroup.controllers"), "utf8").catch(() => "");
-    // Its top-level groups have the controller once it is handed down to them.
-    if (controllers.split(/\s/).includes("cpu")) return { hierarchy: unified, tree: unifiedTree };
-  }
-  for (const name of ["cpu", "cpu,cpuacct"]) {
-    if (await isThere(join(root, name, "cgroup.procs")))
-      return { hierarchy: join(root, name), tree: "version 1" };
-  }
-  return { hierarchy: undefined, tree: "none" };
+/** Where groups with processor shares are made: in version 2, top-level groups have the controller once it is handed down to them. */
+async function cpuTree(proc?: string): Promise<CgroupTree | undefined> {
+  return (await findCgroupTrees(proc)).of("cpu");
 }
 
-async function isThere(path: string, mode = constants.F_OK): Promise<boolean> {
-  return await access(path, mode).then(
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
     () => true,
     () => false,
   );

@@ -4,12 +4,8 @@
  */
 import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { findCgroupTrees } from "./cgroup-trees.ts";
 import { coreListText } from "./core-list.ts";
-
-interface Places {
-  readonly root?: string;
-  readonly proc?: string;
-}
 
 interface Home {
   readonly directory: string;
@@ -23,9 +19,9 @@ interface Home {
 export async function makeCpuset(
   name: string,
   cores: readonly number[] | null,
-  places: Places = {},
+  proc?: string,
 ): Promise<string | undefined> {
-  const home = await findHome(places);
+  const home = await findHome(proc);
   if (home === undefined) return undefined;
   const { directory, version } = home;
   const path = join(directory, name);
@@ -53,8 +49,8 @@ export async function makeCpuset(
 }
 
 /** Removes the group, which must be empty. Repeatable. */
-export async function removeCpuset(name: string, places: Places = {}): Promise<void> {
-  const home = await findHome(places);
+export async function removeCpuset(name: string, proc?: string): Promise<void> {
+  const home = await findHome(proc);
   if (home === undefined) return;
   await rmdir(join(home.directory, name)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
@@ -68,17 +64,10 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
-async function findHome({ root = "/sys/fs/cgroup", proc = "/proc" }: Places): Promise<Home | undefined> {
-  for (const directory of [root, join(root, "unified")]) {
-    const controllers = await readFile(join(directory, "cgroup.controllers"), "utf8").catch(() => "");
-    if (controllers.split(/\s/).includes("cpuset")) return { directory, version: 2 };
-  }
-  const groups = await readFile(join(proc, "self/cgroup"), "utf8").catch(() => "");
-  for (const line of groups.split("\n")) {
-    const [, controllers = "", own = "/"] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    const directory = join(root, "cpuset", own);
-    const there = await readFile(join(directory, "cpuset.effective_cpus"), "utf8").catch(() => undefined);
-    if (controllers.split(",").includes("cpuset") && there !== undefined) return { directory, version: 1 };
-  }
-  return undefined;
+async function findHome(proc?: string): Promise<Home | undefined> {
+  const tree = (await findCgroupTrees(proc)).of("cpuset");
+  if (tree === undefined) return undefined;
+  const { version, mount, own } = tree;
+  if (version === 2) return { directory: mount, version };
+  return own === undefined ? undefined : { directory: own, version };
 }

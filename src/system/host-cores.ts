@@ -1,6 +1,7 @@
 /** Which cores this host has, and what they are kept for, by the kernel's account. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { findCgroupTrees } from "./cgroup-trees.ts";
 import { parseCoreList } from "./core-list.ts";
 
 export interface HostCores {
@@ -21,11 +22,7 @@ async function list(path: string): Promise<readonly number[]> {
 }
 
 /** A list that cannot be read is empty: not every kernel has every file. */
-export async function hostCores(
-  sys = "/sys/devices/system/cpu",
-  proc = "/proc",
-  cgroup = "/sys/fs/cgroup",
-): Promise<HostCores> {
+export async function hostCores(sys = "/sys/devices/system/cpu", proc?: string): Promise<HostCores> {
   const present = await list(join(sys, "present"));
   const online = await list(join(sys, "online"));
   return {
@@ -33,7 +30,7 @@ export async function hostCores(
     online,
     isolated: await list(join(sys, "isolated")),
     tickless: await list(join(sys, "nohz_full")),
-    allowed: (await ownCpuset(proc, cgroup)) ?? online,
+    allowed: (await ownCpuset(proc)) ?? online,
   };
 }
 
@@ -41,19 +38,14 @@ export async function hostCores(
  * Of this process's group: `undefined` where there is no such controller. Not its affinity, which may be narrower and binds nobody else.
  * Version 2: `cpuset.cpus.effective` of the nearest group above it that has the controller.
  */
-async function ownCpuset(proc: string, cgroup: string): Promise<readonly number[] | undefined> {
-  const groups = await readFile(join(proc, "self/cgroup"), "utf8").catch(() => "");
-  for (const line of groups.trim().split("\n")) {
-    const [, controllers = "-", path = "/"] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    const legacy = controllers.split(",").includes("cpuset");
-    if (!legacy && controllers !== "") continue;
-    const file = legacy ? "cpuset.effective_cpus" : "cpuset.cpus.effective";
-    for (const root of legacy ? [join(cgroup, "cpuset")] : [cgroup, join(cgroup, "unified")]) {
-      for (let at = join(root, path); at.startsWith(root); at = join(at, "..")) {
-        const text = await readFile(join(at, file), "utf8").catch(() => undefined);
-        if (text !== undefined) return parseCoreList(text);
-      }
-    }
+async function ownCpuset(proc?: string): Promise<readonly number[] | undefined> {
+  const tree = (await findCgroupTrees(proc)).of("cpuset");
+  if (tree?.own === undefined) return undefined;
+  const { version, mount, own } = tree;
+  const file = version === 1 ? "cpuset.effective_cpus" : "cpuset.cpus.effective";
+  for (let at = own; at.startsWith(mount); at = join(at, "..")) {
+    const text = await readFile(join(at, file), "utf8").catch(() => undefined);
+    if (text !== undefined) return parseCoreList(text);
   }
   return undefined;
 }

@@ -2,8 +2,9 @@
  * The door to limits on memory: a control group for each board, below the daemon's own in version 1, so that a limit of the daemon's holds
  * for its boards too; in version 2 the board's one group (kernel documentation, admin-guide/cgroup-v1/memory and cgroup-v2).
  */
-import { access, constants, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type CgroupTree, findCgroupTrees, whyUnwritable } from "./cgroup-trees.ts";
 
 export type MemoryGroup =
   | { readonly path: string; readonly limitFile: "memory.max" | "memory.limit_in_bytes" }
@@ -11,7 +12,6 @@ export type MemoryGroup =
   | { readonly path: undefined; readonly reason: string };
 
 interface Places {
-  readonly root?: string;
   readonly proc?: string;
   /** Where version 1 has the group: below the daemon's own, as if left out, or at the top of the tree. */
   readonly level?: "own" | "top";
@@ -25,7 +25,7 @@ export async function makeMemoryGroup(
 ): Promise<MemoryGroup> {
   const home = await findHome(places);
   if (home === undefined) return { path: undefined, reason: "no memory controller is mounted" };
-  const { directory, limitFile } = home;
+  const { tree, directory, limitFile } = home;
   const path = join(directory, name);
   try {
     if (limitFile === "memory.max")
@@ -35,7 +35,8 @@ export async function makeMemoryGroup(
     return { path, limitFile };
   } catch (error) {
     await rmdir(path).catch(() => undefined);
-    return { path: undefined, reason: (error as Error).message };
+    const reason = (await whyUnwritable(tree, directory)) ?? (error as Error).message;
+    return { path: undefined, reason };
   }
 }
 
@@ -43,11 +44,9 @@ export async function makeMemoryGroup(
 export async function lookForMemoryGroups(places: Places = {}): Promise<MemoryGroup> {
   const home = await findHome(places);
   if (home === undefined) return { path: undefined, reason: "no memory controller is mounted" };
-  const { directory, limitFile } = home;
-  return await access(directory, constants.W_OK).then(
-    () => ({ path: directory, limitFile }),
-    () => ({ path: undefined, reason: `${directory} cannot be written to` }),
-  );
+  const { tree, directory, limitFile } = home;
+  const reason = await whyUnwritable(tree, directory);
+  return reason === undefined ? { path: directory, limitFile } : { path: undefined, reason };
 }
 
 /** Removes the group, which must be empty. Repeatable. */
@@ -67,25 +66,16 @@ export async function memoryKills(group: MemoryGroup): Promise<number> {
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
-async function findHome({
-  root = "/sys/fs/cgroup",
-  proc = "/proc",
-  level = "own",
-}: Places): Promise<{ directory: string; limitFile: "memory.max" | "memory.limit_in_bytes" } | undefined> {
-  for (const unified of [root, join(root, "unified")]) {
-    const controllers = await readFile(join(unified, "cgroup.controllers"), "utf8").catch(() => "");
-    if (controllers.split(/\s/).includes("memory")) return { directory: unified, limitFile: "memory.max" };
-  }
-  const groups = await readFile(join(proc, "self/cgroup"), "utf8").catch(() => "");
-  for (const line of groups.split("\n")) {
-    const [, controllers = "", own = "/"] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    if (!controllers.split(",").includes("memory")) continue;
-    const top = join(root, "memory");
-    for (const directory of level === "top" ? [top] : [join(top, own), top]) {
-      // A group that lies outside this namespace is not below the mount.
-      const seen = await readFile(join(directory, "memory.limit_in_bytes"), "utf8").catch(() => undefined);
-      if (seen !== undefined) return { directory, limitFile: "memory.limit_in_bytes" };
-    }
-  }
-  return undefined;
+interface Home {
+  readonly tree: CgroupTree;
+  readonly directory: string;
+  readonly limitFile: "memory.max" | "memory.limit_in_bytes";
+}
+
+async function findHome({ proc, level = "own" }: Places): Promise<Home | undefined> {
+  const tree = (await findCgroupTrees(proc)).of("memory");
+  if (tree === undefined) return undefined;
+  if (tree.version === 2) return { tree, directory: tree.mount, limitFile: "memory.max" };
+  const directory = level === "top" ? tree.mount : (tree.own ?? tree.mount);
+  return { tree, directory, limitFile: "memory.limit_in_bytes" };
 }

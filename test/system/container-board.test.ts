@@ -190,14 +190,14 @@ test("a process that does not leave the kernel is named", { skip, timeout: 60_00
   const image = join(directory, "image");
   const mounted = join(directory, "mounted");
   try {
-    await run("mkdir", ["-p", mounted, join(freezer.root, group.path)]);
+    await run("mkdir", ["-p", mounted, join(freezer.mount, group.path)]);
     await run("truncate", ["-s", "16M", image]);
     await run("mke2fs", ["-q", "-t", "ext4", image]);
     await run("mount", ["-o", "loop", image, mounted]);
     await run("fsfreeze", ["-f", mounted]);
     // A write to a file system that is frozen waits until it is not, whatever is sent to it.
     const script = `echo $$ >"$1/cgroup.procs"; : >"$2/file" & wait`;
-    const stuck = run("sh", ["-c", script, "sh", join(freezer.root, group.path), mounted], {
+    const stuck = run("sh", ["-c", script, "sh", join(freezer.mount, group.path), mounted], {
       timeoutMs: 50_000,
     }).catch(() => undefined);
     while (!(await group.holds((await group.processes())[1] ?? 0))) await sleep(10, undefined, { signal });

@@ -85,7 +85,7 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
     const pid = await pidOf(board);
     const { cores, freezer } = await findHierarchies();
     for (const tree of [cores, freezer])
-      if (tree !== undefined) await writeFile(join(tree.root, "cgroup.procs"), String(pid));
+      if (tree !== undefined) await writeFile(join(tree.mount, "cgroup.procs"), String(pid));
     assert.equal((await board.inspect()).state, "running", "it is still the board");
     assert.match((await board.confinement()).lacks.join("\n"), /1 threads are outside its control group/);
     await untilNothingLacks(board, signal);

@@ -6,20 +6,16 @@ import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
+import { type CgroupTree, findCgroupTrees } from "../../system/cgroup-trees.ts";
 import { coreListText } from "../../system/core-list.ts";
-
-interface Tree {
-  readonly root: string;
-  readonly version: 1 | 2;
-}
 
 export interface Hierarchies {
   /** Where processes can be frozen. */
-  readonly freezer: Tree | undefined;
+  readonly freezer: CgroupTree | undefined;
   /** Where processor time is counted. */
-  readonly time: Tree | undefined;
+  readonly time: CgroupTree | undefined;
   /** Where cores are given. */
-  readonly cores: Tree | undefined;
+  readonly cores: CgroupTree | undefined;
   /** Of all trees. */
   readonly roots: readonly string[];
 }
@@ -30,28 +26,9 @@ const killTimeoutMs = 10_000;
 /** Helpers that were killed end when they get a turn, which on a busy host is not at once. */
 const removeTries = 500;
 
-/** The trees that are mounted (proc(5), /proc/PID/mountinfo). */
-export async function findHierarchies(mountInfo = "/proc/self/mountinfo"): Promise<Hierarchies> {
-  const roots: string[] = [];
-  let unified: string | undefined;
-  const controllers = new Map<string, string>();
-  for (const line of (await readFile(mountInfo, "utf8")).split("\n")) {
-    const [before = "", after = ""] = line.split(" - ", 2);
-    const [, , , , point = ""] = before.split(" ");
-    const [type, , options = ""] = after.split(" ");
-    if (type === "cgroup2") unified ??= point;
-    else if (type !== "cgroup") continue;
-    else for (const option of options.split(",")) controllers.set(option, point);
-    roots.push(point);
-  }
-  const of = (controller: string): Tree | undefined => {
-    const first = controllers.get(controller);
-    if (first !== undefined) return { root: first, version: 1 };
-    return unified === undefined ? undefined : { root: unified, version: 2 };
-  };
-  const cores = of("cpuset");
-  const hasCores = cores?.version === 1 || (cores !== undefined && (await handsDown(cores.root, "cpuset")));
-  return { freezer: of("freezer"), time: of("cpuacct"), cores: hasCores ? cores : undefined, roots };
+export async function findHierarchies(): Promise<Hierarchies> {
+  const { of, mounts } = await findCgroupTrees();
+  return { freezer: of("freezer"), time: of("cpuacct"), cores: of("cpuset"), roots: mounts };
 }
 
 export class ContainerGroup {
@@ -75,7 +52,7 @@ export class ContainerGroup {
     const tree = (await this.#trees())[controller];
     return tree === undefined
       ? undefined
-      : { board: join(tree.root, this.#name), container: join(tree.root, this.path) };
+      : { board: join(tree.mount, this.#name), container: join(tree.mount, this.path) };
   }
 
   /** Whether a process is in it, by the kernel's account (proc(5), /proc/PID/cgroup). */
@@ -87,7 +64,7 @@ export class ContainerGroup {
   /** Ids of all processes in it, in this process's numbers. */
   async processes(): Promise<number[]> {
     const { freezer } = await this.#trees();
-    return freezer === undefined ? [] : await processesIn(join(freezer.root, this.path));
+    return freezer === undefined ? [] : await processesIn(join(freezer.mount, this.path));
   }
 
   /** Nanoseconds since the board started; `undefined` if there is no group. */
@@ -116,16 +93,16 @@ export class ContainerGroup {
   async setCores(cores: readonly number[] | null): Promise<void> {
     const tree = (await this.#trees()).cores;
     if (tree === undefined) return;
-    const { root, version } = tree;
-    const file = join(root, this.path, "cpuset.cpus");
+    const { mount, version } = tree;
+    const file = join(mount, this.path, "cpuset.cpus");
     if (version === 2) {
       // Empty: those of the group above, also those that come later.
       await tryWrite(file, cores === null ? "\n" : coreListText(cores));
       return;
     }
     // A group here has what it was made with, and none more than the one above.
-    const all = await readFile(join(root, "cpuset.effective_cpus"), "utf8").catch(() => "");
-    await tryWrite(join(root, this.#name, "cpuset.cpus"), all);
+    const all = await readFile(join(mount, "cpuset.effective_cpus"), "utf8").catch(() => "");
+    await tryWrite(join(mount, this.#name, "cpuset.cpus"), all);
     await tryWrite(file, cores === null ? all : coreListText(cores));
   }
 
@@ -143,7 +120,7 @@ export class ContainerGroup {
   async isFrozen(): Promise<boolean> {
     const { freezer } = await this.#trees();
     if (freezer === undefined) return false;
-    const directory = join(freezer.root, this.path);
+    const directory = join(freezer.mount, this.path);
     if (freezer.version === 1)
       return (await readFile(join(directory, "freezer.state"), "utf8").catch(() => "")).trim() === "FROZEN";
     return /^frozen 1$/m.test(await readFile(join(directory, "cgroup.events"), "utf8").catch(() => ""));
@@ -179,7 +156,7 @@ export class ContainerGroup {
   async kill(signal: AbortSignal): Promise<void> {
     const { freezer } = await this.#trees();
     if (freezer === undefined) return;
-    const directory = join(freezer.root, this.path);
+    const directory = join(freezer.mount, this.path);
     const deadline = performance.now() + killTimeoutMs;
     for (;;) {
       const pids = await processesIn(directory);
@@ -228,7 +205,7 @@ export class ContainerGroup {
         detail: "no cgroup tree with a freezer is mounted",
       });
     const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
-    await writeFile(join(freezer.root, this.path, file), freezer.version === 1 ? first : second);
+    await writeFile(join(freezer.mount, this.path, file), freezer.version === 1 ? first : second);
   }
 
   /** In the words of ps(1): `7 (dd) is in state D`. */
@@ -246,12 +223,6 @@ export class ContainerGroup {
     this.#hierarchies ??= findHierarchies();
     return await this.#hierarchies;
   }
-}
-
-/** Whether the top of a tree of version 2 has a controller. */
-async function handsDown(root: string, controller: string): Promise<boolean> {
-  const controllers = await readFile(join(root, "cgroup.controllers"), "utf8").catch(() => "");
-  return controllers.split(/\s/).includes(controller);
 }
 
 /** Also those of groups below. */

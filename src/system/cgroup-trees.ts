@@ -1,0 +1,132 @@
+/**
+ * The one door to where control groups are: which tree has a controller, where that is mounted, and this process's own group in it. Read from
+ * the kernel each time (proc(5), /proc/PID/mountinfo; cgroups(7), /proc/PID/cgroup; kernel documentation, admin-guide/cgroup-v2).
+ */
+import { access, constants, readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** `cpuacct` counts processor time and `freezer` freezes: in version 2 every group does both, whatever controllers there are. */
+export type Controller = "cpu" | "cpuacct" | "cpuset" | "freezer" | "memory";
+
+export interface CgroupTree {
+  readonly version: 1 | 2;
+  /** Directory where it is mounted: the top of it, as far as this process is let see. */
+  readonly mount: string;
+  /** Directory of this process's own group; `undefined` if it lies outside of what is mounted. */
+  readonly own: string | undefined;
+  /** Mounted so that nothing can be changed. */
+  readonly readOnly: boolean;
+}
+
+export interface CgroupTrees {
+  readonly of: (controller: Controller) => CgroupTree | undefined;
+  /** Of all trees, also of those that have none of the controllers. */
+  readonly mounts: readonly string[];
+}
+
+interface Mount {
+  /** What of the tree is mounted: `/`, or a group of it. */
+  readonly root: string;
+  readonly point: string;
+  readonly version: 1 | 2;
+  readonly readOnly: boolean;
+  /** Names of a version 1 tree's controllers, among other options. */
+  readonly options: readonly string[];
+}
+
+const inEveryGroup: readonly Controller[] = ["cpuacct", "freezer"];
+
+/**
+ * The trees that are mounted. A controller that is in a tree of version 1 is in no other.
+ * @param proc where process information is found.
+ */
+export async function findCgroupTrees(proc = "/proc"): Promise<CgroupTrees> {
+  const mounts = cgroupMounts(await readFile(join(proc, "self/mountinfo"), "utf8").catch(() => ""));
+  const groups = ownGroups(await readFile(join(proc, "self/cgroup"), "utf8").catch(() => ""));
+  const found = new Map<string, CgroupTree>();
+  for (const mount of mounts.filter(({ version }) => version === 1))
+    for (const name of mount.options)
+      if (!found.has(name)) found.set(name, await treeOf(mount, groups.get(name)));
+  const unified = mounts.find(({ version }) => version === 2);
+  if (unified !== undefined) {
+    const listed = await readFile(join(unified.point, "cgroup.controllers"), "utf8").catch(() => "");
+    const tree = await treeOf(unified, groups.get(""));
+    for (const name of [...inEveryGroup, ...listed.split(/\s+/)]) if (!found.has(name)) found.set(name, tree);
+  }
+  return { of: (controller) => found.get(controller), mounts: mounts.map(({ point }) => point) };
+}
+
+async function treeOf(mount: Mount, path: string | undefined): Promise<CgroupTree> {
+  const { version, point, readOnly } = mount;
+  const own = path === undefined ? undefined : below(mount, path);
+  const isSeen = own !== undefined && (await isThere(own));
+  return { version, mount: point, own: isSeen ? own : undefined, readOnly };
+}
+
+/** Why no group can be made in this directory of a tree; `undefined` if nothing speaks against it. Changes nothing. */
+export async function whyUnwritable(
+  { readOnly }: CgroupTree,
+  directory: string,
+): Promise<string | undefined> {
+  if (readOnly) return `${directory} is mounted read-only`;
+  return await access(directory, constants.W_OK).then(
+    () => undefined,
+    () => `${directory} cannot be written to by this process: it is somebody else's`,
+  );
+}
+
+/** A tree that is mounted over another counts, not the one that it hides. */
+function cgroupMounts(text: string): Mount[] {
+  const mounts = new Map<string, Mount>();
+  for (const line of text.split("\n")) {
+    const [before = "", after = ""] = line.split(" - ", 2);
+    const [, , , root = "", point = "", flags = ""] = before.split(" ");
+    const [type, , options = ""] = after.split(" ");
+    if (point === "") continue;
+    const place = unescaped(point);
+    // Whatever lies over a tree hides it, and those below it.
+    for (const other of mounts.keys())
+      if (other === place || other.startsWith(`${place}/`)) mounts.delete(other);
+    if (type !== "cgroup" && type !== "cgroup2") continue;
+    mounts.set(place, {
+      root: unescaped(root),
+      point: place,
+      version: type === "cgroup2" ? 2 : 1,
+      readOnly: [...flags.split(","), ...options.split(",")].includes("ro"),
+      options: options.split(","),
+    });
+  }
+  return [...mounts.values()];
+}
+
+/** Path by controller; version 2's by the empty name. */
+function ownGroups(text: string): Map<string, string> {
+  const groups = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
+    if (controllers === undefined || path === undefined) continue;
+    for (const name of controllers.split(",")) groups.set(name, path);
+  }
+  return groups;
+}
+
+/** Directory of a group of a tree; `undefined` if that is not below what is mounted (cgroup_namespaces(7): `/..`). */
+function below({ root, point }: Mount, path: string): string | undefined {
+  if (path.split("/").includes("..")) return undefined;
+  if (root === "/") return join(point, path);
+  return path === root || path.startsWith(`${root}/`) ? join(point, path.slice(root.length)) : undefined;
+}
+
+/** mountinfo writes a blank as `\040`. */
+function unescaped(path: string): string {
+  return path.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCodePoint(Number.parseInt(digits, 8)),
+  );
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
