@@ -247,7 +247,7 @@ test("status for people and as JSON", async () => {
   assert.match(plain.stdout, /^gateway: board a is in service with 1\.0\.0\n/);
   assert.match(
     plain.stdout,
-    /\nboard {2}role {8}version {2}slot {2}processor .* memory {5}cores {2}share\na {6}in service {2}1\.0\.0 {4}good {2}12\.3 s .* 231\.0 MiB {2}all {4}–\nb {6}dormant {5}0\.9\.0 {4}good {2}0 ns in /,
+    /\nboard {2}role {8}kind {2}version {2}slot {2}processor .* memory {5}cores {2}share\na {6}in service {2}qemu {2}1\.0\.0 {4}good {2}12\.3 s .* 231\.0 MiB {2}all {4}–\nb {6}dormant {5}qemu {2}0\.9\.0 {4}good {2}0 ns in /,
   );
   const json = JSON.parse(
     (await runCommand(["status", "--json", "--socket", daemon.socket])).stdout,
