@@ -113,13 +113,15 @@ export class SerialEnd implements OutsideEnd {
   async #try(): Promise<void> {
     const { device } = this.#spec;
     try {
-      const stream = await this.#open();
+      const { stream, trouble } = await this.#open();
       stream.on("data", (bytes: Buffer) => this.#events.onBytes(bytes));
       const lost = (): void => void this.#lost(stream);
       stream.on("error", lost);
       stream.on("end", lost);
       stream.on("close", lost);
       this.#stream = stream;
+      // Not before bytes can pass: who sees that all is well may send at once.
+      this.#trouble = trouble;
       this.#delayMs = soonestMs;
       this.listen(this.#listening);
       this.#events.onChange();
@@ -130,7 +132,8 @@ export class SerialEnd implements OutsideEnd {
     }
   }
 
-  async #open(): Promise<ReadStream> {
+  /** `trouble`: what does not work although bytes pass. */
+  async #open(): Promise<{ readonly stream: ReadStream; readonly trouble: string | null }> {
     const { device, dtr, rts } = this.#spec;
     // At the beginning, whether the device is there or not: by then the files may be another version's.
     const { LinuxBinding } = await import("@serialport/bindings-cpp");
@@ -145,10 +148,11 @@ export class SerialEnd implements OutsideEnd {
     const port = await LinuxBinding.open(openOptions(this.#spec));
     this.#port = port;
     await stayWithoutHangup(device);
-    this.#trouble = null;
-    await port.set({ dtr, rts, brk: false }).catch((error: Error) => {
-      if (!dtr || !rts) this.#trouble = `${device}: DTR and RTS cannot be set: ${error.message}`;
-    });
+    const failure = await port.set({ dtr, rts, brk: false }).then(
+      () => null,
+      ({ message }: Error) => message,
+    );
+    const isMissed = failure !== null && (!dtr || !rts);
     this.#outlet = new Outlet({
       fd: port.fd ?? -1,
       soonestMs: Math.min(slowestRefillMs, Math.ceil((refillBytes * 10_000) / this.#spec.baud)),
@@ -159,7 +163,7 @@ export class SerialEnd implements OutsideEnd {
     // It opens the tty once more and puts that in the place of this descriptor; the package's own, which is locked, stays as it is.
     const stream = new ReadStream(fd);
     if (descriptorOf(stream) === fd) this.#fd = undefined;
-    return stream;
+    return { stream, trouble: isMissed ? `${device}: DTR and RTS cannot be set: ${failure}` : null };
   }
 
   async #lost(stream: ReadStream): Promise<void> {
