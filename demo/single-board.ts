@@ -51,7 +51,7 @@ const nobody = { uid: 65_534, gid: 65_534 };
 
 const options = JSON.parse(process.argv[2] ?? "") as SingleBoardOptions;
 const { addresses, directory } = options;
-const names = systemNames(options.system, `${directory}/run`);
+const names = systemNames(options.system, directory);
 const slot = new DirectorySlot(`${directory}/slot`, slotBytes, {
   allowed: [options.kind],
   lacks: {},

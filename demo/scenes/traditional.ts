@@ -41,7 +41,7 @@ export async function traditional(
   await addIpv6(namespaces);
   for (const { address, device } of serviceAddresses)
     await run("ip", ["-netns", namespaces.outside.name, "route", "add", address, "via", device]);
-  await using device = await startDevice(lab, namespaces, bundles, signal);
+  await using device = await startDevice(lab, namespaces, bundles);
   await device.says("ready", signal);
   await using load = startLoad(fullLoad(hosts), (command, args) => namespaces.outside.enter(command, args));
   const from = now() + beforeMs;
@@ -66,13 +66,12 @@ async function startDevice(
   lab: Lab,
   namespaces: Namespaces,
   [first, second]: readonly [string, string],
-  signal: AbortSignal,
 ): Promise<RunningDevice> {
-  const directory = join(lab.directory, "traditional");
+  // Short: the path of a socket below it has 107 characters at most (unix(7)).
+  const directory = join(lab.directory, "one");
   await mkdir(directory);
-  const { system } = await lab.device.status(signal);
   const options: SingleBoardOptions = {
-    system: `${system}-single`,
+    system: `one-${process.pid}`,
     kind: lab.kind,
     directory,
     keyring: lab.signing.keyring,
