@@ -165,7 +165,10 @@ export interface Board {
   /** Ends the board and frees its memory. */
   stop(signal: AbortSignal): Promise<void>;
 
-  /** *background*: the board that serves does not feel it. *service*: full weight, from the takeover on. */
+  /**
+   * *background*: the board that serves does not feel it. Said again it changes nothing: one that starved and was raised stays so.
+   * *service*: full weight, from the takeover on.
+   */
   setPriority(priority: "background" | "service"): Promise<void>;
   /**
    * Lets the board use these cores from now on, every thread of it, and at each later start. Also of a board that is dormant, which is not
