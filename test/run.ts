@@ -32,7 +32,7 @@ const groups: readonly Group[] = [
     files: ["test/system/**/*.test.ts"],
     limitMs: 240_000,
     atOnce: 2,
-    alone: ["test/system/{bridged{,-bridge,-fence},two-cards{,-fence},datagrams,*placement}.test.ts"],
+    alone: ["test/system/{bridged{,-bridge,-fence},two-cards{,-fence},datagrams,line,*placement}.test.ts"],
   },
   {
     name: "e2e",

@@ -169,8 +169,9 @@ describe("a line", { concurrency: 1 }, () => {
       while (lab.boards.a.stuckBytes === 0) {
         sentBytes += 1000;
         taken = lab.boards.a.send(Buffer.alloc(1000, "o"));
+        // Full is full until half of it has left: the terminal may have taken a little more since.
         if (sentBytes % 100_000 === 0)
-          await untilFigures(service, ({ leavingBytes }) => leavingBytes >= 65_536, signal);
+          await untilFigures(service, ({ leavingBytes }) => leavingBytes > 65_536 / 2, signal);
       }
       // The kernel did not take the last piece, or not all of it.
       sentBytes -= 1000;
@@ -186,7 +187,7 @@ describe("a line", { concurrency: 1 }, () => {
       pty.process.kill("SIGCONT");
       const { finished, left, remarks } = await drained;
       assert.deepEqual({ left, remarks }, { left: 0, remarks: [] });
-      assert.ok(finished > 65_536);
+      assert.ok(finished > 65_536 / 2);
       await out.until(() => out.text.endsWith("new"), signal);
       await taken;
       const through = out.text.length - 3;
