@@ -148,6 +148,8 @@ async function containers(
       while (!over.signal.aborted)
         await lab.boot("b", signal, way === "idle class" ? "background" : "service");
     })();
+    // One that fails is told when the window ends.
+    boots.catch(() => undefined);
     return {
       [Symbol.asyncDispose]: async () => {
         over.abort();
