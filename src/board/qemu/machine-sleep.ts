@@ -4,6 +4,7 @@ import type { MachineCards } from "./machine-cards.ts";
 import type { MachineMarks } from "./machine-marks.ts";
 import type { MachineProcess } from "./machine-process.ts";
 import type { MachineWatch } from "./machine-watch.ts";
+import type { Session } from "./session.ts";
 import { settle } from "./settle.ts";
 
 export interface MachineSleepOptions {
@@ -35,15 +36,16 @@ export class MachineSleep {
   async lay(machine: MachineProcess, signal: AbortSignal): Promise<void> {
     const { marks, cards, watch, isLean } = this.#options;
     const session = await watch.session(machine, signal);
-    // A guest that cannot, or does not in time, sleeps with what it has.
-    if (isLean) await session.balloon.inflate(signal).catch(() => signal.throwIfAborted());
-    watch.rest();
     try {
+      // A guest that cannot, or does not in time, sleeps with what it has.
+      if (isLean) await session.balloon.inflate(signal).catch(() => signal.throwIfAborted());
+      watch.rest();
       // Before it is stopped: QEMU itself would keep the first frame for a card whose guest does not run.
       await cards.shut(signal);
       await session.pause(signal);
     } catch (error) {
       watch.wake();
+      if (isLean) this.#deflate(session);
       await cards.open(AbortSignal.timeout(openTimeoutMs)).catch(() => undefined);
       throw error;
     }
@@ -53,14 +55,20 @@ export class MachineSleep {
 
   /** Errors: those of the connection, and of the clock. */
   async wake(machine: MachineProcess, signal: AbortSignal): Promise<void> {
-    const { marks, cards, watch, memoryBytes } = this.#options;
+    const { marks, cards, watch } = this.#options;
     // Before it wakes: a mark that is missing is found out by asking the machine, one too many is believed.
     marks.clearDormant();
     const session = await watch.session(machine, signal);
     // What comes from the moment on that it was told to run is for a board that does.
     this.#clock = await session.resume(signal, async () => await cards.open(signal));
     watch.wake();
-    // Whoever wakes it does not wait for this; and it may have been laid to sleep by an earlier configuration's daemon.
-    void session.balloon.deflate(memoryBytes, AbortSignal.timeout(deflateTimeoutMs)).catch(() => undefined);
+    // It may have been laid to sleep by an earlier configuration's daemon.
+    this.#deflate(session);
+  }
+
+  /** Nobody waits for it. */
+  #deflate(session: Session): void {
+    const limit = AbortSignal.timeout(deflateTimeoutMs);
+    void session.balloon.deflate(this.#options.memoryBytes, limit).catch(() => undefined);
   }
 }
