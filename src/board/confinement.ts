@@ -8,7 +8,7 @@ import {
   setCpuShare,
   threadsOutside,
 } from "../system/cgroup.ts";
-import { LeastShare, type Schedule } from "../system/least-share.ts";
+import { nextShare, type Stretch } from "../system/least-share.ts";
 import { type MemoryGroup, memoryKills } from "../system/memory-group.ts";
 import { reclaim } from "../system/memory-reclaim.ts";
 import type { BoardConfinement, BoardPlacement } from "./board.ts";
@@ -42,8 +42,8 @@ export interface BoardGroups {
 export interface ConfinementOptions extends BoardThreads {
   readonly groups: BoardGroups;
   readonly placement: BoardPlacement | undefined;
-  /** How much it ran and waited since it began, or `undefined` if that cannot be told, or it sleeps. */
-  readonly schedule: () => Promise<Schedule | undefined>;
+  /** How much it ran and waited in a stretch that ends now, or `undefined` if that cannot be told (yet), or it sleeps. */
+  readonly schedule: () => Promise<Stretch | undefined>;
   /** How many of the board's own threads wait for each other, by that account, on a single core. */
   readonly rivals: number;
   readonly memory: {
@@ -57,13 +57,12 @@ export interface ConfinementOptions extends BoardThreads {
 
 const tendTimeoutMs = 5000;
 /** Each look takes the daemon a millisecond or two, on a core that may be the one in question. */
-const firstLooks = 8;
-const firstLooksMs = 100;
+const firstLooks = 16;
+const firstLooksMs = 50;
 
 export class Confinement {
   readonly placement: ThreadPlacement;
   readonly #options: ConfinementOptions;
-  readonly #leastShare: LeastShare;
   #priority: "background" | "service" | undefined;
   /** Of settings of the priority: looks that one of them began end with the next. */
   #turn = 0;
@@ -73,7 +72,6 @@ export class Confinement {
   constructor(options: ConfinementOptions) {
     this.#options = options;
     this.placement = new ThreadPlacement(options, options.placement ?? { cores: null, emulator: null });
-    this.#leastShare = new LeastShare(options.rivals);
   }
 
   /** Makes the groups, and puts a board that runs where it belongs. Repeatable. Errors: the signal's reason. */
@@ -123,7 +121,6 @@ export class Confinement {
     const { groups } = this.#options;
     if (groups.cpu === undefined) await groups.make();
     this.#priority = priority;
-    this.#leastShare.forget();
     if (groups.cpu === undefined) return;
     await setCpuPriority(groups.cpu, priority);
     this.#turn += 1;
@@ -132,10 +129,9 @@ export class Confinement {
 
   /** A container has booted before anybody would look; so a board that has just come to the background is looked at in short intervals first. */
   async #lookSoon(turn: number): Promise<void> {
-    for (let count = 0; count < firstLooks; count += 1) {
-      await sleep(firstLooksMs, undefined, { ref: false });
-      if (turn !== this.#turn) return;
-      await this.#raise();
+    for (let count = 0; count < firstLooks && turn === this.#turn; count += 1) {
+      // A look may itself take as long as that.
+      await Promise.all([this.#raise(), sleep(firstLooksMs, undefined, { ref: false })]);
     }
   }
 
@@ -150,8 +146,9 @@ export class Confinement {
     const group = this.#options.groups.cpu;
     const percent = group === undefined ? undefined : await cpuShare(group);
     if (group === undefined || percent === undefined || percent >= 100) return;
-    const schedule = await this.#options.schedule();
-    const raised = schedule === undefined ? undefined : this.#leastShare.look(schedule, percent);
+    const { schedule, rivals } = this.#options;
+    const stretch = await schedule();
+    const raised = stretch === undefined ? undefined : nextShare(stretch, percent, rivals);
     // A takeover in between gave it all that there is.
     if (raised !== undefined && (await cpuShare(group)) === percent) await setCpuShare(group, raised);
   }

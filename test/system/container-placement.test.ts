@@ -107,10 +107,11 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
         const failed = new AbortController();
         starting.catch(() => failed.abort());
         const seen = new Set<number | null>();
-        for (let now: number | null = 0; !failed.signal.aborted && !(seen.has(10) && now === 100); ) {
+        // A step lasts for a twentieth of a second.
+        for (let now: number | null = 0; !failed.signal.aborted && !(seen.has(0) && now === 100); ) {
           now = (await board.confinement()).sharePercent;
           seen.add(now);
-          await sleep(100, undefined, { signal });
+          await sleep(5, undefined, { signal });
         }
         await starting;
         assert.ok(seen.has(0), `seen: ${[...seen].join()}`);

@@ -5,10 +5,10 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Schedule } from "../../system/least-share.ts";
+import type { Stretch } from "../../system/least-share.ts";
 import type { ContainerGroup } from "./container-group.ts";
 
-const moments = 4;
+const moments = 2;
 const momentMs = 25;
 
 interface Glance {
@@ -19,32 +19,30 @@ interface Glance {
 
 export class ContainerSchedule {
   readonly #group: ContainerGroup;
-  #sum: Schedule = { runNs: 0, waitNs: 0, atMs: 0 };
 
   /** @param group also its helpers are looked at: a board that is being started is their work. */
   constructor(group: ContainerGroup) {
     this.#group = group;
   }
 
-  /** What all looks come to, on a clock that stands still between them; `undefined` of a board that sleeps or is off. It takes a tenth of a second. */
-  async look(): Promise<Schedule | undefined> {
+  /** What it does from now on for a twentieth of a second; `undefined` of a board that sleeps or is off. */
+  async look(): Promise<Stretch | undefined> {
     if (await this.#group.isFrozen()) return undefined;
     let before = await this.#glance();
+    let [ran, waited, passed] = [0, 0, 0];
     for (let count = 0; count < moments && before !== undefined; count += 1) {
       await sleep(momentMs, undefined, { ref: false });
       const after = await this.#glance();
-      if (after !== undefined) this.#add(before, after);
+      if (after !== undefined) {
+        const passedNs = (after.atMs - before.atMs) * 1e6;
+        const runNs = Math.max(0, after.cpuNs - before.cpuNs);
+        ran += runNs;
+        waited += before.wants && after.wants ? Math.max(0, passedNs - runNs) : 0;
+        passed += passedNs;
+      }
       before = after;
     }
-    return before === undefined ? undefined : this.#sum;
-  }
-
-  #add(before: Glance, after: Glance): void {
-    const passedMs = after.atMs - before.atMs;
-    const runNs = Math.max(0, after.cpuNs - before.cpuNs);
-    const waitNs = before.wants && after.wants ? Math.max(0, passedMs * 1e6 - runNs) : 0;
-    const { runNs: ran, waitNs: waited, atMs } = this.#sum;
-    this.#sum = { runNs: ran + runNs, waitNs: waited + waitNs, atMs: atMs + passedMs };
+    return before === undefined ? undefined : { runNs: ran, waitNs: waited, passedNs: passed };
   }
 
   async #glance(): Promise<Glance | undefined> {

@@ -2,7 +2,8 @@
 import type { BoardPlacement } from "../board.ts";
 import { Confinement } from "../confinement.ts";
 import type { MachineGroups } from "./machine-groups.ts";
-import { type MachineProcess, machineSchedule } from "./machine-process.ts";
+import type { MachineProcess } from "./machine-process.ts";
+import { MachineSchedule } from "./machine-schedule.ts";
 import { isProcessor } from "./machine-threads.ts";
 
 export interface MachineConfinementOptions {
@@ -20,6 +21,7 @@ export function machineConfinement({
   cpus,
   find,
 }: MachineConfinementOptions): Confinement {
+  const schedule = new MachineSchedule();
   return new Confinement({
     groups,
     placement,
@@ -30,7 +32,7 @@ export function machineConfinement({
     },
     schedule: async () => {
       const machine = await find();
-      return machine === undefined ? undefined : await machineSchedule(machine.pid);
+      return machine === undefined ? undefined : await schedule.look(machine.pid);
     },
     rivals: cpus,
     memory: {

@@ -4,7 +4,6 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { processStartTicks } from "../../system/host.ts";
-import type { Schedule } from "../../system/least-share.ts";
 import type { BoardUsage } from "../board.ts";
 
 export interface MachineProcess {
@@ -105,22 +104,6 @@ export async function machineUsage(pid: number): Promise<BoardUsage | undefined>
   } catch {
     // A thread or the whole process ended between two reads.
     return (await processStartTicks(pid)) === undefined ? undefined : await machineUsage(pid);
-  }
-}
-
-/** The same file's fields 1 and 2, of all threads that live; `undefined` if the process is gone, or changed while it was read. */
-export async function machineSchedule(pid: number): Promise<Schedule | undefined> {
-  try {
-    const threads = await readdir(`/proc/${pid}/task`);
-    let [runNs, waitNs] = [0, 0];
-    for (const thread of threads) {
-      const [run, wait] = (await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8")).split(" ");
-      runNs += Number(run);
-      waitNs += Number(wait);
-    }
-    return { runNs, waitNs, atMs: performance.now() };
-  } catch {
-    return undefined;
   }
 }
 
