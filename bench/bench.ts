@@ -40,6 +40,8 @@ export interface BenchResult {
   readonly table: readonly (readonly string[])[];
   /** What did not hold, as sentences; nothing if all is well. */
   readonly complaints: readonly string[];
+  /** The content of `--plot FILE`, an SVG; of a bench that has one. */
+  readonly plot?: string;
 }
 
 export interface BenchRun {
@@ -55,10 +57,12 @@ export interface Bench {
   readonly name: string;
   /** One line for the list of benches. */
   readonly summary: string;
-  /** By name, without the dashes; `json` and `help` are taken. */
+  /** By name, without the dashes; `json`, `plot` and `help` are taken. */
   readonly options: Readonly<Record<string, BenchOption>>;
   /** Network namespaces and rules need it; machines always do. */
   readonly needsRoot: boolean;
+  /** It draws what it measured: `--plot FILE`. */
+  readonly hasPlot?: true;
   /** Errors: `UsageError` for an option's value, before anything is done. */
   run(run: BenchRun): Promise<BenchResult>;
 }

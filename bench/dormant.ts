@@ -1,5 +1,6 @@
 /** A board sleeps in each depth of dormancy: what it keeps of the host, and how soon it serves again. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { UsageError } from "../demo/foreground.ts";
 import type { BoardUsage } from "../src/board/board.ts";
 import { type DormancyDepth, dormancyDepths } from "../src/board/depth.ts";
 import { MachinesLab } from "../test/fixtures/machines/lab.ts";
@@ -22,6 +23,7 @@ export const bench: Bench = {
   summary: "a board sleeps in each depth of dormancy: memory, processor time, and how soon it serves again",
   options: {
     boards: realBoardsOption,
+    depth: { value: "DEPTH", meaning: "warm, lean or off; all of them, one after the other", default: "all" },
     seconds: { value: "N", meaning: "how long it sleeps in each depth, 1 to 3600", default: "60" },
   },
   needsRoot: true,
@@ -43,7 +45,7 @@ async function dormant({ options, signal, say }: BenchRun): Promise<BenchResult>
   const kind = realBoards(options);
   const ms = wholeNumber(options, "seconds", 1, 3600) * 1000;
   const found: Slept[] = [];
-  for (const depth of dormancyDepths) {
+  for (const depth of depthsOf(options)) {
     await using lab = await MachinesLab.open(signal, say, kind, depth);
     await lab.wake("b", signal);
     await sleep(warmUpMs, undefined, { signal });
@@ -54,10 +56,12 @@ async function dormant({ options, signal, say }: BenchRun): Promise<BenchResult>
     const before = await lab.usage("b");
     await sleep(ms, undefined, { signal });
     const after = await lab.usage("b");
+    if (awake === null || (depth === "off") !== (after === null))
+      throw new Error(`${depth}: the board ${after === null ? "is gone" : "runs"} where it should sleep`);
     const { resumeMs, takeoverMs, answerMs } = await lab.wake("b", signal);
     const slept = {
       depth,
-      awakeBytes: awake?.residentBytes ?? 0,
+      awakeBytes: awake.residentBytes,
       asleepBytes: after?.residentBytes ?? 0,
       cpuNs: spent(before, after),
       servesMs: resumeMs + takeoverMs + answerMs,
@@ -66,6 +70,15 @@ async function dormant({ options, signal, say }: BenchRun): Promise<BenchResult>
     say(`${depth}: slept for ${ms / 1000} s, ${slept.cpuNs} ns of processor time`);
   }
   return resultOf(found);
+}
+
+/** Errors: `UsageError`. */
+function depthsOf({ depth }: BenchRun["options"]): readonly DormancyDepth[] {
+  if (depth === "all") return dormancyDepths;
+  const found = dormancyDepths.find((one) => one === depth);
+  if (found === undefined)
+    throw new UsageError(`--depth is ${dormancyDepths.join(", ")} or all, not ${JSON.stringify(depth)}`);
+  return [found];
 }
 
 /** One that is off uses nothing. */

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME [--json FILE] …`: runs one measurement; without a name, or with `--help`, tells which there are.
+ * `npm run bench -- NAME [--json FILE] [--plot FILE] …`: runs one measurement; without a name, or with `--help`, tells which there are.
  * Exit codes: 0 measured and all as promised, 1 not, 64 usage, 130 ended by Ctrl-C.
  */
 import { globSync } from "node:fs";
@@ -10,7 +10,7 @@ import { asRoot, inForeground, UsageError } from "../demo/foreground.ts";
 import { tableLines } from "../src/cli/format.ts";
 import type { Bench, BenchOption } from "./bench.ts";
 
-const ours = new Set(["main", "bench"]);
+const ours = new Set(["main", "bench", "plot"]);
 const names = globSync("*.ts", { cwd: import.meta.dirname })
   .map((path) => basename(path, ".ts"))
   .filter((name) => !ours.has(name) && !name.endsWith(".test"))
@@ -34,12 +34,13 @@ async function listOfBenches(): Promise<string> {
   )}\n\nnpm run bench -- NAME --help tells the options of one.`;
 }
 
-function helpOf({ name, summary, options }: Bench): string {
+function helpOf({ name, summary, options, hasPlot }: Bench): string {
   const own = Object.entries(options).map(([option, { value, meaning, default: standard }]) => [
     `  --${option} ${value}`,
     `${meaning} (${defaultText(standard)})`,
   ]);
   const rows = [...own, ["  --json FILE", "writes the figures as one object"]];
+  if (hasPlot === true) rows.push(["  --plot FILE", "draws what was measured, as SVG"]);
   return `${name}: ${summary}\n\n${tableLines(rows).join("\n")}`;
 }
 
@@ -82,6 +83,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     options: {
       help: { type: "boolean", short: "h" },
       json: { type: "string" },
+      ...(bench.hasPlot === true ? { plot: { type: "string" } } : {}),
       ...Object.fromEntries(Object.keys(bench.options).map((option) => [option, { type: "string" }])),
     },
   });
@@ -89,20 +91,22 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     say(helpOf(bench));
     return 0;
   }
-  return await measure(bench, optionsOf(bench, values as Values), values.json, signal);
+  const { json, plot } = values as Values;
+  return await measure(bench, optionsOf(bench, values as Values), { json, plot }, signal);
 }
 
 async function measure(
   bench: Bench,
   options: Readonly<Record<string, string>>,
-  json: string | undefined,
+  files: { readonly json: string | undefined; readonly plot: string | undefined },
   signal: AbortSignal,
 ): Promise<number> {
   const needsRoot = bench.needsRoot || options["boards"] === "qemu";
   if (needsRoot && process.getuid?.() !== 0) return asRoot();
-  const { figures, table, complaints } = await bench.run({ options, signal, say });
+  const { figures, table, complaints, plot } = await bench.run({ options, signal, say });
   for (const line of ["", ...tableLines(table)]) say(line);
-  if (json !== undefined) await writeFile(json, `${JSON.stringify(figures, null, 2)}\n`);
+  if (files.json !== undefined) await writeFile(files.json, `${JSON.stringify(figures, null, 2)}\n`);
+  if (files.plot !== undefined && plot !== undefined) await writeFile(files.plot, plot);
   for (const line of complaints) say(`NOT AS PROMISED: ${line}`);
   return complaints.length === 0 ? 0 : 1;
 }

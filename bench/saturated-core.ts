@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { ownBundle } from "../demo/bundles.ts";
 import { type Lab, openLab } from "../demo/lab.ts";
 import { now } from "../demo/load/request.ts";
+import type { BoardName } from "../src/board/board.ts";
+import { ContainerGroup } from "../src/board/container/container-group.ts";
 import { joinGroup, makeCpuGroup } from "../src/system/cgroup.ts";
 import { systemNames } from "../src/system/names.ts";
 import type { JournalRecord } from "../src/upgrade/record.ts";
@@ -15,6 +17,7 @@ import {
   realBoardsOption,
   wholeNumber,
 } from "./bench.ts";
+import { rangesPlot } from "./plot.ts";
 
 const probation = "1s";
 const quietMs = 500;
@@ -34,6 +37,7 @@ export const bench: Bench = {
     },
   },
   needsRoot: true,
+  hasPlot: true,
   run: saturatedCore,
 };
 
@@ -41,6 +45,8 @@ interface Timed {
   /** From the order to boot until the board was ready and healthy. */
   readonly bootMs: number;
   readonly wholeMs: number;
+  /** Processor time of the board and its helpers in that boot: an equal share of the core takes twice as long for it, and no less. */
+  readonly processorMs: number;
   /** Percent of a full share; `null`: it was not raised. */
   readonly raisedTo: number | null;
 }
@@ -74,7 +80,7 @@ async function saturatedCore({ options, signal, say }: BenchRun): Promise<BenchR
 async function saturate(lab: Lab, signal: AbortSignal): Promise<AsyncDisposable> {
   const { holder } = await lab.device.status(signal);
   if (holder === null) throw new Error("no board is in service");
-  const { path, reason } = await makeCpuGroup(`twinboard-${systemNames(lab.system).system}-${holder}`);
+  const { path, reason } = await makeCpuGroup(groupOf(lab, holder));
   if (path === undefined) throw new Error(`no control group for processor shares: ${reason}`);
   const child = spawn("taskset", ["-c", String(core), "sh", "-c", "while :; do :; done"], {
     stdio: "ignore",
@@ -89,29 +95,51 @@ async function saturate(lab: Lab, signal: AbortSignal): Promise<AsyncDisposable>
   };
 }
 
+function groupOf(lab: Lab, board: BoardName): string {
+  return `twinboard-${systemNames(lab.system).system}-${board}`;
+}
+
+/** Milliseconds, of all that is in the group and was since it was made for this boot. */
+async function processorTime(group: string): Promise<number> {
+  const load = await new ContainerGroup(group).load();
+  if (load === undefined) throw new Error(`nobody counts the processor time of ${group}`);
+  return load.cpuNs / 1e6;
+}
+
 /** Errors: it is not committed. */
 async function timed(lab: Lab, bundle: string, signal: AbortSignal): Promise<Timed> {
   const records: JournalRecord[] = [];
   const from = now();
-  const { outcome, error } = await lab.device.upgrade(bundle, (record) => records.push(record), signal);
+  let processorMs: Promise<number> | undefined;
+  const noteRecord = (record: JournalRecord): void => {
+    records.push(record);
+    const to = records[0]?.data["to"];
+    if (record.event === "phase-done" && record.phase === "verify" && (to === "a" || to === "b"))
+      processorMs = processorTime(groupOf(lab, to));
+  };
+  const { outcome, error } = await lab.device.upgrade(bundle, noteRecord, signal);
   const wholeMs = now() - from;
   if (outcome !== "committed") throw new Error(`the upgrade is ${outcome}: ${error?.message ?? ""}`);
   const at = (event: string, phase: string): number =>
     records.find((record) => record.event === event && record.phase === phase)?.at ?? Number.NaN;
   const raised = records.find(({ data }) => typeof data["raisedToPercent"] === "number");
+  const bootMs = at("phase-done", "verify") - at("phase-began", "boot");
+  if (!(bootMs > 0)) throw new Error("the journal does not tell when the board booted");
   return {
-    bootMs: at("phase-done", "verify") - at("phase-began", "boot"),
+    bootMs,
     wholeMs,
+    processorMs: (await processorMs) ?? Number.NaN,
     raisedTo: (raised?.data["raisedToPercent"] as number | undefined) ?? null,
   };
 }
 
 function resultOf(idle: readonly Timed[], saturated: readonly Timed[]): BenchResult {
-  const of = (found: readonly Timed[], key: "bootMs" | "wholeMs"): number =>
+  const of = (found: readonly Timed[], key: "bootMs" | "wholeMs" | "processorMs"): number =>
     Math.round(median(found.map((one) => one[key])));
   const figures = {
     upgrades: saturated.length,
     idleBootMs: of(idle, "bootMs"),
+    idleProcessorMs: of(idle, "processorMs"),
     saturatedBootMs: of(saturated, "bootMs"),
     factor: Math.round((100 * of(saturated, "bootMs")) / of(idle, "bootMs")) / 100,
     idleUpgradeMs: of(idle, "wholeMs"),
@@ -128,6 +156,14 @@ function resultOf(idle: readonly Timed[], saturated: readonly Timed[]): BenchRes
       figures.factor > promisedFactor
         ? [`a boot on a saturated core took ${figures.factor} times as long, not ${promisedFactor}`]
         : [],
+    plot: rangesPlot({
+      title: "Boots of the next version, on an idle core and on a saturated one",
+      unit: "ms",
+      rows: [
+        { label: "idle", values: idle.map(({ bootMs }) => bootMs) },
+        { label: "saturated", values: saturated.map(({ bootMs }) => bootMs) },
+      ],
+    }),
   };
 }
 
