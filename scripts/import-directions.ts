@@ -18,6 +18,7 @@ const allowed: Record<string, string[]> = {
     "report",
     "board/board.ts",
     "board/kind.ts",
+    "board/depth.ts",
     "service/service.ts",
     "delivery/delivery.ts",
     "system",

@@ -62,6 +62,10 @@ export const errorTable = {
     "the kernel lacks something that the configuration needs",
     "load the module that is named, or use a kernel that has it",
   ),
+  "cgroup-unwritable": rejected(
+    "a tree of control groups cannot be written to",
+    "mount it so that it can be (mount -o remount,rw), and let the daemon have it (Delegate=yes in its unit)",
+  ),
   "no-kvm": rejected("KVM runs no guest here", "use accelerator: auto or tcg, or mend /dev/kvm"),
   "missing-card": rejected("a network card is missing", "name a card that exists, see ip link"),
   "uplink-unfit": rejected(

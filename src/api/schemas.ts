@@ -1,6 +1,7 @@
 /** What the API takes and gives. The command uses the types below; `schemas.test.ts` holds them against the story's own. */
 import { z } from "@hono/zod-openapi";
 import { boardNames } from "../board/board.ts";
+import { dormancyDepths } from "../board/depth.ts";
 import { boardKinds } from "../board/kind.ts";
 import { outcomes, phaseNames, recordEvents, storyKinds } from "../upgrade/record.ts";
 
@@ -82,6 +83,19 @@ const boardStatusSchema = z
     usage: z.object({ cpuNs: z.number(), residentBytes: z.number() }).nullable(),
     dormantSince: epochMs.nullable(),
     dormantCpuNs: z.number().nullable().describe("Processor time since it went dormant"),
+    dormancy: z
+      .object({
+        depth: z.enum(dormancyDepths).nullable().describe("As it was laid to sleep"),
+        since: epochMs.nullable().describe("When it was paused or stopped"),
+        wayBackMs: z
+          .number()
+          .nullable()
+          .describe(
+            "As last measured: to wake a board of its kind; of one that is off, to boot and verify it",
+          ),
+      })
+      .nullable()
+      .describe("How it sleeps, null in it: not known; null: it is neither dormant nor kept off"),
     confinement: z
       .object({
         cores: z

@@ -27,6 +27,8 @@ export interface BoardGroups {
   /** Once they were made. */
   readonly cpu: CpuGroup | undefined;
   readonly memory: MemoryGroup | undefined;
+  /** Why no group holds the board on the cores that were set last; `null` if one does, or none needs to. */
+  readonly coresReason: string | null;
   /** Repeatable. */
   make(): Promise<void>;
   /** Sets the cores that no affinity gets around, now and for the next start; `null`: all. Affinity alone holds where that cannot be. Repeatable. */
@@ -169,6 +171,8 @@ export class Confinement {
       lacks.push(`it is not kept out of the other's way while it boots: ${cpu.reason}`);
     if (memory !== undefined && memory.path === undefined)
       lacks.push(`its memory is not limited: ${memory.reason}`);
+    if (groups.coresReason !== null)
+      lacks.push(`its cores are held by affinity alone, which its threads can change: ${groups.coresReason}`);
     const pids = await processes();
     for (const { group, within } of pids.length === 0 ? [] : await groups.homes()) {
       const outside = (await threadsOutside(within, pids)).length;

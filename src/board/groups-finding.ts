@@ -1,10 +1,12 @@
-/** Whether the control groups of a host can hold its boards, of whatever kind: their processor shares and their memory. Changes nothing. */
+/** Whether the control groups of a host can hold its boards, of whatever kind: their processor shares, memory and cores. Changes nothing. */
 import { lookForCpuGroups } from "../system/cgroup.ts";
+import { whyNoCpusets } from "../system/cpuset-group.ts";
 import { doubtful, type Finding, fine, unseen } from "../system/finding.ts";
 import { lookForMemoryGroups } from "../system/memory-group.ts";
 
-export async function groupFindings(): Promise<Finding[]> {
-  return [await shareFinding(), await memoryFinding()];
+/** `placed`: the boards are to run on certain cores. */
+export async function groupFindings(placed: boolean): Promise<Finding[]> {
+  return [await shareFinding(), await memoryFinding(), ...(placed ? [await coresFinding()] : [])];
 }
 
 /** By what means a board that boots yields. */
@@ -35,5 +37,18 @@ async function memoryFinding(): Promise<Finding> {
     where,
     `a board's memory is not limited: ${found.reason}`,
     "mount cgroup2 with its memory controller (kernel argument cgroup_enable=memory), where the daemon can write to it",
+  );
+}
+
+async function coresFinding(): Promise<Finding> {
+  const where = "placement.cores";
+  if (process.geteuid?.() !== 0)
+    return unseen(where, "whether groups can hold boards on their cores was not tried", "run this as root");
+  const reason = await whyNoCpusets();
+  if (reason === undefined) return fine(where, "a group holds each board on its cores");
+  return doubtful(
+    where,
+    `boards are held on their cores by affinity alone, which their threads can change: ${reason}`,
+    "mount cgroup2 with its cpuset controller, where the daemon can write to it",
   );
 }

@@ -35,6 +35,21 @@ function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number):
   ];
 }
 
+/** How the board that does not hold sleeps, as far as that is known. */
+function dormancyLine(name: "a" | "b", { dormancy }: Status["boards"]["a"], nowMs: number): string[] {
+  if (dormancy === null) return [];
+  const { depth, since, wayBackMs } = dormancy;
+  const isOff = depth === "off";
+  const how = isOff ? "off" : depth === null ? "asleep" : `asleep, ${depth}`;
+  const age = since === null ? "" : ` for ${durationText(Math.max(0, nowMs - since))}`;
+  const way = isOff ? "boots" : "wakes";
+  const took =
+    wayBackMs === null
+      ? ""
+      : ` in ${wayBackMs < 1000 ? `${wayBackMs} ms` : durationText(wayBackMs)}, as last measured`;
+  return [`Board ${name}: ${how}${age}; ${way}${took}`];
+}
+
 /** Flows of the board that drains, by service. */
 function drainLines({ services }: NonNullable<Progress["drain"]>): string[] {
   const rows = Object.entries(services).map(([name, { left, finished, closedEarly, cut }]) => [
@@ -63,6 +78,7 @@ export function statusLines(status: Status, nowMs: number): string[] {
     ]),
     "",
   );
+  for (const name of ["a", "b"] as const) lines.push(...dormancyLine(name, boards[name], nowMs));
   if (story !== null) {
     const { kind, phase, from, to, startedAt, progress } = story;
     const awaiting = progress?.awaiting === undefined ? "" : `, awaiting ${progress.awaiting}`;

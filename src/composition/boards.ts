@@ -63,7 +63,7 @@ export async function boardFindings(
   return [
     ...(kinds.includes("qemu") ? await machinesFindings(config, signal, acceleratorCache) : []),
     ...(kinds.includes("container") ? await containerFindings(boards.runtime, signal) : []),
-    ...(await groupFindings()),
+    ...(await groupFindings(Object.keys(config.placement.cores).length > 0)),
   ];
 }
 

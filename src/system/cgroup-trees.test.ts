@@ -20,12 +20,12 @@ test("version 2 alone: one tree has all that it lists, and counts and freezes wi
     },
   };
   await inMadeTrees(made, async (root, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
+    const { of, all } = await findCgroupTrees(proc);
     const own = join(root, "cg/system.slice/twinboard.service");
     const tree = { version: 2, mount: join(root, "cg"), own, readOnly: false };
     for (const name of controllers)
       assert.deepEqual(of(name), name === "memory" ? undefined : tree, `${name}: memory is not listed`);
-    assert.deepEqual(mounts, [join(root, "cg")]);
+    assert.deepEqual(all, [tree]);
   });
 });
 
@@ -36,7 +36,7 @@ test("hybrid: what is in version 1 is not in the second tree, and what is left i
     files: { "cg/unified/cgroup.controllers": "memory\n", "cg/cpuset/device/tasks": "" },
   };
   await inMadeTrees(made, async (root, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
+    const { of, all } = await findCgroupTrees(proc);
     assert.deepEqual(
       controllers.map((name) => of(name)?.version),
       [1, 1, 1, 1, 2],
@@ -44,7 +44,7 @@ test("hybrid: what is in version 1 is not in the second tree, and what is left i
     assert.equal(of("cpu")?.mount, join(root, "cg/cpu,cpuacct"));
     assert.equal(of("cpuset")?.own, join(root, "cg/cpuset/device"));
     assert.equal(of("memory")?.own, undefined, "the group is not to be seen there");
-    assert.equal(mounts.length, 4);
+    assert.equal(all.length, 4);
   });
   const empty = { ...made, files: { "cg/unified/cgroup.controllers": "" } };
   await inMadeTrees(empty, async (_, proc) => {
@@ -54,9 +54,9 @@ test("hybrid: what is in version 1 is not in the second tree, and what is left i
 
 test("version 1 alone, and a place with a blank in its name", async () => {
   await inMadeTrees({ mounted: [...version1, { holds: "name=systemd", at: "c g" }] }, async (root, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
+    const { of, all } = await findCgroupTrees(proc);
     for (const name of controllers) assert.equal(of(name)?.version, 1, name);
-    assert.ok(mounts.includes(join(root, "c g")));
+    assert.ok(all.some(({ mount }) => mount === join(root, "c g")));
   });
 });
 
@@ -66,12 +66,12 @@ test("no tree at all, or none that is not hidden", async () => {
     { holds: "freezer", at: "cg" },
   ];
   await inMadeTrees({ mounted: [] }, async (_, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
-    assert.deepEqual([...controllers.map((name) => of(name)), ...mounts], Array(5).fill(undefined));
+    const { of, all } = await findCgroupTrees(proc);
+    assert.deepEqual([...controllers.map((name) => of(name)), ...all], Array(5).fill(undefined));
   });
   await inMadeTrees({ mounted: hidden }, async (root, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
-    assert.deepEqual([of("cpuacct"), mounts], [undefined, [join(root, "cg")]]);
+    const { of, all } = await findCgroupTrees(proc);
+    assert.deepEqual([of("cpuacct"), all.map(({ mount }) => mount)], [undefined, [join(root, "cg")]]);
   });
 });
 

@@ -2,7 +2,7 @@
  * The one door to where control groups are: which tree has a controller, where that is mounted, and this process's own group in it. Read from
  * the kernel each time (proc(5), /proc/PID/mountinfo; cgroups(7), /proc/PID/cgroup; kernel documentation, admin-guide/cgroup-v2).
  */
-import { access, constants, readFile } from "node:fs/promises";
+import { access, constants, readFile, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 
 /** `cpuacct` counts processor time and `freezer` freezes: in version 2 every group does both, whatever controllers there are. */
@@ -20,8 +20,8 @@ export interface CgroupTree {
 
 export interface CgroupTrees {
   readonly of: (controller: Controller) => CgroupTree | undefined;
-  /** Of all trees, also of those that have none of the controllers. */
-  readonly mounts: readonly string[];
+  /** All trees, also those that have none of the controllers. */
+  readonly all: readonly CgroupTree[];
 }
 
 interface Mount {
@@ -44,16 +44,21 @@ export async function findCgroupTrees(proc = "/proc"): Promise<CgroupTrees> {
   const mounts = cgroupMounts(await readFile(join(proc, "self/mountinfo"), "utf8").catch(() => ""));
   const groups = ownGroups(await readFile(join(proc, "self/cgroup"), "utf8").catch(() => ""));
   const found = new Map<string, CgroupTree>();
-  for (const mount of mounts.filter(({ version }) => version === 1))
-    for (const name of mount.options)
-      if (!found.has(name)) found.set(name, await treeOf(mount, groups.get(name)));
+  const all: CgroupTree[] = [];
+  for (const mount of mounts.filter(({ version }) => version === 1)) {
+    const name = mount.options.find((option) => groups.has(option));
+    const tree = await treeOf(mount, name === undefined ? undefined : groups.get(name));
+    all.push(tree);
+    for (const option of mount.options) if (!found.has(option)) found.set(option, tree);
+  }
   const unified = mounts.find(({ version }) => version === 2);
   if (unified !== undefined) {
     const listed = await readFile(join(unified.point, "cgroup.controllers"), "utf8").catch(() => "");
     const tree = await treeOf(unified, groups.get(""));
+    all.push(tree);
     for (const name of [...inEveryGroup, ...listed.split(/\s+/)]) if (!found.has(name)) found.set(name, tree);
   }
-  return { of: (controller) => found.get(controller), mounts: mounts.map(({ point }) => point) };
+  return { of: (controller) => found.get(controller), all };
 }
 
 async function treeOf(mount: Mount, path: string | undefined): Promise<CgroupTree> {
@@ -73,6 +78,13 @@ export async function whyUnwritable(
     () => undefined,
     () => `${directory} cannot be written to by this process: it is somebody else's`,
   );
+}
+
+/** Removes a group, which must be empty, by its directory. Repeatable, also in a tree that nothing can be changed in if it is not there. */
+export async function removeGroup(directory: string): Promise<void> {
+  await rmdir(directory).catch(async (error: Error) => {
+    if (await isThere(directory)) throw error;
+  });
 }
 
 /** A tree that is mounted over another counts, not the one that it hides. */

@@ -5,7 +5,7 @@
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
-import { type CgroupTree, findCgroupTrees, whyUnwritable } from "./cgroup-trees.ts";
+import { type CgroupTree, findCgroupTrees, removeGroup, whyUnwritable } from "./cgroup-trees.ts";
 import { processStartTicks } from "./host.ts";
 
 /** How a board is kept out of the other's way, best first; `none`: this host offers no way, and both get equal shares. */
@@ -118,9 +118,7 @@ export async function joinGroup(path: string, pid: number): Promise<void> {
 export async function removeCpuGroup(name: string, proc?: string): Promise<void> {
   const tree = await cpuTree(proc);
   if (tree === undefined) return;
-  await rmdir(join(tree.mount, name)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-  });
+  await removeGroup(join(tree.mount, name));
 }
 
 /** By what means boards could be given shares here, as far as that is seen without making a group. */

@@ -4,7 +4,7 @@
  */
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type CgroupTree, findCgroupTrees, whyUnwritable } from "./cgroup-trees.ts";
+import { type CgroupTree, findCgroupTrees, removeGroup, whyUnwritable } from "./cgroup-trees.ts";
 
 export type MemoryGroup =
   | { readonly path: string; readonly limitFile: "memory.max" | "memory.limit_in_bytes" }
@@ -53,9 +53,7 @@ export async function lookForMemoryGroups(places: Places = {}): Promise<MemoryGr
 export async function removeMemoryGroup(name: string, places: Places = {}): Promise<void> {
   const home = await findHome(places);
   if (home === undefined) return;
-  await rmdir(join(home.directory, name)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-  });
+  await removeGroup(join(home.directory, name));
 }
 
 /** How often the kernel has killed a process of the group for want of memory since the group was made. */

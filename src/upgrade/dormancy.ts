@@ -9,7 +9,14 @@ import type { Parts } from "./scene.ts";
 /** Repeatable. A board that dies instead is left as it is. Errors: those of `Board.pause`, or of `Board.stop`. */
 export async function layToSleep(parts: Parts, board: Board, signal: AbortSignal): Promise<void> {
   const { systemFile, clock, settings, onTrouble } = parts;
-  if (settings.dormancy === "off") return await board.stop(signal);
+  const depth = settings.dormancy;
+  if (depth === "off") {
+    const before = await board.inspect();
+    await board.stop(signal);
+    if (before.state === "off") return;
+    const off = { board: board.name, instance: before.instance, since: clock.now(), cpuNs: 0, depth };
+    return await systemFile.update((state) => ({ ...state, dormant: off })).catch(onTrouble);
+  }
   try {
     await board.pause(signal);
   } catch (error) {
@@ -21,7 +28,7 @@ export async function layToSleep(parts: Parts, board: Board, signal: AbortSignal
   if (condition.state !== "dormant") return;
   const { instance } = condition;
   const cpuNs = (await board.usage())?.cpuNs ?? 0;
-  const dormant = { board: board.name, instance, since: clock.now(), cpuNs };
+  const dormant = { board: board.name, instance, since: clock.now(), cpuNs, depth };
   // Only people want to know it: a full disk does not fail a story for it.
   await systemFile.update((state) => ({ ...state, dormant })).catch(onTrouble);
 }

@@ -38,7 +38,15 @@ export async function statusOfSystem(
   const conditions = { a: await boards.a.inspect(), b: await boards.b.inspect() };
   const wires = { a: await service.wireObstacle("a"), b: await service.wireObstacle("b") };
   const of = (name: BoardName) =>
-    statusOfBoard({ board: boards[name], condition: conditions[name], service: condition, state, story });
+    statusOfBoard({
+      board: boards[name],
+      condition: conditions[name],
+      service: condition,
+      state,
+      story,
+      depth: settings.dormancy,
+      records: journal.records,
+    });
   return {
     system: settings.system,
     holder,

@@ -1,5 +1,6 @@
 /** What `status` tells of a system. */
 import type { BoardConfinement, BoardName, BoardUsage } from "../board/board.ts";
+import type { DormancyDepth } from "../board/depth.ts";
 import type { BoardKind } from "../board/kind.ts";
 import type { DrainResult, Trouble } from "../service/service.ts";
 import type { SlotMark } from "../slot/slot.ts";
@@ -7,6 +8,16 @@ import type { Outcome, PhaseName, ProgressEvent, StoryKind } from "./record.ts";
 
 /** docs/story.md's words for what a board is doing. */
 export type BoardRole = "in service" | "draining" | "standby" | "dormant" | "booting" | "dead" | "off";
+
+/** How a board that does not hold sleeps. `null` in it: not known. */
+export interface DormancyStatus {
+  /** As it was laid to sleep, which need not be what the configuration says by now. */
+  readonly depth: DormancyDepth | null;
+  /** When it was paused or stopped, ms since 1970. */
+  readonly since: number | null;
+  /** Milliseconds that its way back took when it was last measured: to wake a board of its kind, or to boot and verify its software. */
+  readonly wayBackMs: number | null;
+}
 
 export interface BoardStatus {
   readonly role: BoardRole;
@@ -21,6 +32,8 @@ export interface BoardStatus {
   readonly dormantSince: number | null;
   /** Processor time since it went dormant; `null` unless dormant. */
   readonly dormantCpuNs: number | null;
+  /** `null`: it is neither dormant nor kept off. */
+  readonly dormancy: DormancyStatus | null;
   /** On which cores it runs, and what the host does not do for it. */
   readonly confinement: BoardConfinement;
 }

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { type BoardName, boardNames } from "../board/board.ts";
+import { dormancyDepths } from "../board/depth.ts";
 import { boardKinds } from "../board/kind.ts";
 import { TwinboardError } from "../errors.ts";
 import { readFileIfThere, writeFileAtomically } from "../system/files.ts";
@@ -33,9 +34,15 @@ const schema = z.strictObject({
   failedVersions: z.array(z.string()),
   /** How often in a row each board was booted to serve again, and did not come to it. */
   triesUsed: z.strictObject({ a: z.int(), b: z.int() }).default({ a: 0, b: 0 }),
-  /** The board that was paused last, when (ms since 1970) and what processor time it had used by then. */
+  /** The board that was laid to sleep last, when (ms since 1970), how deep, and what processor time it had used by then. */
   dormant: z
-    .strictObject({ board: z.enum(boardNames), instance: z.string(), since: z.number(), cpuNs: z.number() })
+    .strictObject({
+      board: z.enum(boardNames),
+      instance: z.string(),
+      since: z.number(),
+      cpuNs: z.number(),
+      depth: z.enum(dormancyDepths).optional(),
+    })
     .nullable(),
 });
 

@@ -104,7 +104,7 @@ test("status --watch on a terminal is drawn in place, and the cursor comes back"
   terminal.stdin.write("\u0003");
   const { stdout } = await terminal.ended;
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  assert.match(stdout, /\u001b\[\?25l.*\u001b\[8A\r.*\u001b\[\?25h/s);
+  assert.match(stdout, /\u001b\[\?25l.*\u001b\[9A\r.*\u001b\[\?25h/s);
 });
 
 test("status tells on which cores the boards run, and what the host does not do for them", async () => {
@@ -121,6 +121,19 @@ test("status tells on which cores the boards run, and what the host does not do 
   assert.match(stdout, /\nBOARD A: 2 threads may use other cores than configured \(worker\)\n/);
   assert.match(stdout, /^a .* 2-3, emulator 0 {2}full$/m);
   assert.match(stdout, /^b .* 1 {16}idle class$/m);
+});
+
+test("status tells how the other board sleeps and what its way back took, as far as that is known", async () => {
+  await using daemon = await ScriptedDaemon.start();
+  const ask = async () => (await runCommand(["status", "--socket", daemon.socket])).stdout;
+  assert.match(await ask(), /^Board b: asleep, lean for \d+ [dh] .*; wakes in 4 ms, as last measured$/m);
+  const { boards } = await daemon.system.status();
+  const off = { depth: "off", since: null, wayBackMs: 12_400 } as const;
+  daemon.system.changes = { boards: { ...boards, b: { ...boards.b, role: "off", dormancy: off } } };
+  assert.match(await ask(), /^Board b: off; boots in 12\.4 s, as last measured$/m);
+  const unknown = { depth: null, since: null, wayBackMs: null };
+  daemon.system.changes = { boards: { ...boards, b: { ...boards.b, dormancy: unknown } } };
+  assert.match(await ask(), /^Board b: asleep; wakes$/m);
 });
 
 test("place tells where the boards are now, and what waits for the daemon's next start; or why not", async () => {

@@ -27,8 +27,13 @@ const killTimeoutMs = 10_000;
 const removeTries = 500;
 
 export async function findHierarchies(): Promise<Hierarchies> {
-  const { of, mounts } = await findCgroupTrees();
-  return { freezer: of("freezer"), time: of("cpuacct"), cores: of("cpuset"), roots: mounts };
+  const { of, all } = await findCgroupTrees();
+  return {
+    freezer: of("freezer"),
+    time: of("cpuacct"),
+    cores: of("cpuset"),
+    roots: all.map(({ mount }) => mount),
+  };
 }
 
 export class ContainerGroup {

@@ -22,6 +22,7 @@ export class ContainerGroups implements BoardGroups {
   readonly #name: string;
   #cpu: CpuGroup | undefined;
   #memory: MemoryGroup | undefined;
+  #coresReason: string | null = null;
 
   constructor(name: string, container: ContainerGroup, memoryLimitBytes: number) {
     this.#name = name;
@@ -35,6 +36,10 @@ export class ContainerGroups implements BoardGroups {
 
   get memory(): MemoryGroup | undefined {
     return this.#memory;
+  }
+
+  get coresReason(): string | null {
+    return this.#coresReason;
   }
 
   /** Directory of the group that the first process is moved up to; `undefined` where it need not be. */
@@ -57,6 +62,8 @@ export class ContainerGroups implements BoardGroups {
   }
 
   async bound(cores: readonly number[] | null): Promise<void> {
+    const isHeld = cores === null || (await this.container.hasCores());
+    this.#coresReason = isHeld ? null : "no cpuset controller is mounted";
     await this.container.setCores(cores);
   }
 

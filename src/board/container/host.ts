@@ -6,6 +6,7 @@ import { TwinboardError } from "../../errors.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
 import { run } from "../../system/process.ts";
 import { findHierarchies } from "./container-group.ts";
+import { groupsObstacle } from "./groups-obstacle.ts";
 import { chooseRuntime, type RuntimeName } from "./runtime.ts";
 
 export async function containerFindings(
@@ -36,9 +37,19 @@ async function runtimeFinding(wanted: "auto" | RuntimeName, signal: AbortSignal)
 async function freezerFinding(): Promise<Finding> {
   const { freezer } = await findHierarchies();
   const where = "/sys/fs/cgroup";
-  if (freezer !== undefined) return fine(where, `version ${freezer.version}: a board can be frozen`);
-  const remedy = "mount cgroup2 there, or the freezer of version 1";
-  return lacking(where, "missing-kernel-feature", "no cgroup tree with a freezer is mounted", remedy);
+  const obstacle = await groupsObstacle();
+  if (obstacle === undefined)
+    return fine(where, `version ${freezer?.version ?? ""}: a board can be held and frozen`);
+  if (freezer === undefined)
+    return lacking(
+      where,
+      obstacle.code,
+      obstacle.detail ?? "",
+      "mount cgroup2 there, or the freezer of version 1",
+    );
+  if (process.geteuid?.() !== 0)
+    return unseen(where, "whether a board's groups can be made was not tried", "run this as root");
+  return lacking(where, obstacle.code, obstacle.detail ?? "");
 }
 
 async function namespaceFinding(signal: AbortSignal): Promise<Finding> {

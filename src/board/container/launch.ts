@@ -9,6 +9,7 @@ import { consoleHardLimitBytes } from "../console.ts";
 import type { ContainerGroup } from "./container-group.ts";
 import type { ContainerGroups } from "./container-groups.ts";
 import type { ContainerBoardOptions } from "./container-options.ts";
+import { groupsObstacle } from "./groups-obstacle.ts";
 import { launchScript, recordFiles, scriptArguments } from "./launch-script.ts";
 import { ociSpec } from "./oci-spec.ts";
 
@@ -49,9 +50,14 @@ export interface ContainerLaunch {
 /** Of a board's memory, what its root file system may take of it: the part that the board has written. */
 const upperShare = 2;
 
-/** Starts it and returns its exit: the code if it ends while the daemon lives. Errors: `board-start-failed` (no image that can be read). */
+/**
+ * Starts it and returns its exit: the code if it ends while the daemon lives. Errors: `board-start-failed` (no image that can be read),
+ * `cgroup-unwritable`, `missing-kernel-feature`.
+ */
 export async function launch(options: ContainerLaunch): Promise<{ readonly exit: Promise<number | null> }> {
   const { board, start, group, groups, records, namespace } = options;
+  const obstacle = await groupsObstacle();
+  if (obstacle !== undefined) throw obstacle;
   const image = start.images["rootfs"];
   if (image === undefined)
     throw new TwinboardError("board-start-failed", { detail: "there is no rootfs image" });

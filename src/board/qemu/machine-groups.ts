@@ -3,7 +3,7 @@
  * of memory and cores are below the daemon's own, so that what is set for the daemon holds for its machines too.
  */
 import { type CpuGroup, makeCpuGroup, removeCpuGroup } from "../../system/cgroup.ts";
-import { makeCpuset, removeCpuset } from "../../system/cpuset-group.ts";
+import { type CpusetGroup, makeCpuset, removeCpuset } from "../../system/cpuset-group.ts";
 import { type MemoryGroup, makeMemoryGroup, removeMemoryGroup } from "../../system/memory-group.ts";
 import type { BoardGroups, ThreadHome } from "../confinement.ts";
 
@@ -13,8 +13,7 @@ export class MachineGroups implements BoardGroups {
   readonly #name: string;
   #cpu: CpuGroup | undefined;
   #memory: MemoryGroup | undefined;
-  /** Directory of its cpuset; without one affinity alone holds it. */
-  #cpuset: string | undefined;
+  #cpuset: CpusetGroup = { path: undefined, reason: null };
 
   constructor(name: string, memoryLimitBytes: number) {
     this.#name = name;
@@ -29,10 +28,16 @@ export class MachineGroups implements BoardGroups {
     return this.#memory;
   }
 
+  get coresReason(): string | null {
+    return this.#cpuset.path === undefined ? this.#cpuset.reason : null;
+  }
+
   /** Directories of the groups that a machine is to be started in: those that the host has. */
   get paths(): readonly string[] {
     return [
-      ...new Set([this.#cpu?.path, this.#memory?.path, this.#cpuset].filter((path) => path !== undefined)),
+      ...new Set(
+        [this.#cpu?.path, this.#memory?.path, this.#cpuset.path].filter((path) => path !== undefined),
+      ),
     ];
   }
 
@@ -42,7 +47,9 @@ export class MachineGroups implements BoardGroups {
   }
 
   async bound(cores: readonly number[] | null): Promise<void> {
-    this.#cpuset = (await makeCpuset(this.#name, cores)) ?? this.#cpuset;
+    const made = await makeCpuset(this.#name, cores);
+    // A machine that runs is still in the one that it was started in.
+    if (made.path !== undefined || this.#cpuset.path === undefined) this.#cpuset = made;
   }
 
   homes(): Promise<readonly ThreadHome[]> {
@@ -57,6 +64,6 @@ export class MachineGroups implements BoardGroups {
     await removeCpuGroup(this.#name);
     await removeMemoryGroup(this.#name);
     await removeCpuset(this.#name);
-    this.#cpuset = undefined;
+    this.#cpuset = { path: undefined, reason: null };
   }
 }

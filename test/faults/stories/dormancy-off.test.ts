@@ -42,6 +42,25 @@ test("an upgrade leaves the old board off, and a rollback boots it", async () =>
   assert.equal(host.service.lost, 0);
 });
 
+test("status tells since when a board is off, and what the boot of its software took", async () => {
+  const { host, system } = await off("1");
+  const dormancy = async (name: "a" | "b") => (await system.status()).boards[name].dormancy;
+  assert.deepEqual([await dormancy("a"), await dormancy("b")], [null, null], "slot b is empty");
+  await host.upgrade(system, "2");
+  const spent = (id: string): number => {
+    const ofBoot = host.records.filter(({ story, phase }) => story === id && /boot|verify/.test(phase ?? ""));
+    return (ofBoot.at(-1)?.at ?? 0) - (ofBoot[0]?.at ?? 0);
+  };
+  const first = host.records[0]?.story ?? "";
+  const since = host.clock.now();
+  assert.deepEqual(await dormancy("a"), { depth: "off", since, wayBackMs: spent(first) });
+  assert.equal(await dormancy("b"), null);
+  // It is begun for a rollback that comes to nothing: since when it is off again nobody wrote down.
+  host.boards.failing.add("a.start");
+  assert.equal((await host.rollback(system)).outcome, "failed");
+  assert.deepEqual(await dormancy("a"), { depth: "off", since: null, wayBackMs: spent(first) });
+});
+
 test("an upgrade that fails in probation is taken back at once: the old board runs until the commit", async () => {
   const { host, system } = await off("1");
   host.onRecord = ({ event, phase }) => {

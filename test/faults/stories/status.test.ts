@@ -94,6 +94,19 @@ test("a dormant board uses no processor time, and status tells since when", asyn
   assert.equal((await system.status()).boards.a.dormantCpuNs, 5);
 });
 
+test("status tells how deep the board sleeps, since when, and what its way back took once one was woken", async () => {
+  const { host, system } = await serving("1", "2");
+  const { boards } = await system.status();
+  assert.equal(boards.b.dormancy, null, "a board in service does not sleep");
+  assert.deepEqual(boards.a.dormancy, { depth: "warm", since: boards.a.dormantSince, wayBackMs: null });
+  await host.rollback(system);
+  const after = (await system.status()).boards;
+  assert.deepEqual([after.a.dormancy, after.b.dormancy?.depth], [null, "warm"]);
+  assert.equal(after.b.dormancy?.wayBackMs, 0, "by the simulation's clock");
+  await host.upgrade(system, "3");
+  assert.equal((await system.status()).boards.a.dormancy?.wayBackMs, 0, "of any board of its kind");
+});
+
 test("the event stream resumes by sequence number without gap or double", async () => {
   const { host, system } = await serving("1");
   const seen: number[] = [];
