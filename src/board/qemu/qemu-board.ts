@@ -222,7 +222,7 @@ export class QemuBoard implements Board {
     if (await this.#marks.isDormant(machine)) return;
     this.#seat.clear();
     await this.#sleep.lay(machine, signal);
-    if (this.#options.isLean === true) await this.#confinement.reclaim();
+    if (this.#options.isLean === true) await this.#confinement.reclaim(signal);
   }
 
   async resume(signal: AbortSignal): Promise<void> {
