@@ -116,8 +116,8 @@ export class QemuBoard implements Board {
       },
       watchdogMs: options.watchdogMs,
     });
-    const { isLean = false, memoryBytes } = options;
-    const sleep = { marks: this.#marks, cards: this.#cards, watch: this.#watch, isLean, memoryBytes };
+    const { isLean = false } = options;
+    const sleep = { marks: this.#marks, cards: this.#cards, watch: this.#watch, isLean };
     this.#sleep = new MachineSleep(sleep);
   }
 
