@@ -155,10 +155,10 @@ export class Confinement {
     if (raised !== undefined && (await cpuShare(group)) === percent) await setCpuShare(group, raised);
   }
 
-  /** Of a board that sleeps: takes back memory that is in no use. It costs the board no processor time. */
-  async reclaim(): Promise<void> {
+  /** Of a board that sleeps: takes back memory that is in no use, until the signal aborts. It costs the board no processor time. */
+  async reclaim(signal: AbortSignal): Promise<void> {
     const { memory } = this.#options.groups;
-    if (memory !== undefined) await reclaim(memory);
+    if (memory !== undefined) await reclaim(memory, signal);
   }
 
   async of(): Promise<BoardConfinement> {

@@ -8,6 +8,7 @@ import { chooseRuntime } from "../board/container/runtime.ts";
 import { EitherBoard } from "../board/either-board.ts";
 import { groupFindings } from "../board/groups-finding.ts";
 import type { BoardKind } from "../board/kind.ts";
+import { leanFindings } from "../board/lean-finding.ts";
 import { chooseAccelerator } from "../board/qemu/accelerator.ts";
 import { architectureOf } from "../board/qemu/architecture.ts";
 import type { MachineUser } from "../board/qemu/board-directories.ts";
@@ -64,6 +65,7 @@ export async function boardFindings(
     ...(kinds.includes("qemu") ? await machinesFindings(config, signal, acceleratorCache) : []),
     ...(kinds.includes("container") ? await containerFindings(boards.runtime, signal) : []),
     ...(await groupFindings(Object.keys(config.placement.cores).length > 0)),
+    ...(boards.dormancy === "lean" ? await leanFindings(kinds) : []),
   ];
 }
 

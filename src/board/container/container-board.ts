@@ -204,7 +204,7 @@ export class ContainerBoard implements Board {
     try {
       await this.#cards.shut(signal);
       await this.#group.freeze(signal);
-      if (this.#options.isLean === true) await this.#confinement.reclaim();
+      if (this.#options.isLean === true) await this.#confinement.reclaim(signal);
     } catch (error) {
       this.#watch.wake();
       await this.#cards.open(AbortSignal.timeout(openTimeoutMs)).catch(() => undefined);

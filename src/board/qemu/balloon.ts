@@ -24,6 +24,9 @@ const lookMs = 50;
 const stillMs = 500;
 /** QEMU tells of a change once a second at most (QMP `BALLOON_CHANGE`); its timer, and the one after it, would cost a machine that sleeps. */
 const eventsMs = 2100;
+const resetTimeoutMs = 2000;
+/** QEMU takes more than a machine has for all that it has, also if the configuration gives it another size by now. */
+const allBytes = Number.MAX_SAFE_INTEGER;
 
 export class Balloon {
   readonly #command: Command;
@@ -50,8 +53,14 @@ export class Balloon {
   }
 
   /** Lets the guest have all of its memory again, which it takes in its own time. Repeatable. Errors: as `inflate`. */
-  async deflate(memoryBytes: number, signal: AbortSignal): Promise<void> {
-    await this.#command("balloon", { value: memoryBytes }, signal);
+  async deflate(signal: AbortSignal): Promise<void> {
+    await this.#command("balloon", { value: allBytes }, signal);
+  }
+
+  /** Of a machine that runs: undoes what an `inflate` left that did not come to its end. Repeatable. Errors: as `inflate`. */
+  async restore(signal: AbortSignal): Promise<void> {
+    await this.#ask(0, signal);
+    await this.deflate(signal);
   }
 
   async #actual(signal: AbortSignal): Promise<number> {
@@ -62,8 +71,8 @@ export class Balloon {
   /** By the guest's own account; `undefined` if it gives none in time. */
   async #available(deadline: number, signal: AbortSignal): Promise<number | undefined> {
     const began = await this.#updated(signal);
-    await this.#command("qom-set", { path, property: interval, value: 1 }, signal);
     try {
+      await this.#ask(1, signal);
       while (performance.now() < deadline) {
         await sleep(lookMs, undefined, { signal });
         const { at, available } = await this.#stats(signal);
@@ -71,8 +80,14 @@ export class Balloon {
       }
       return undefined;
     } finally {
-      await this.#command("qom-set", { path, property: interval, value: 0 }, signal);
+      // Also when nobody waits any more: asking goes on each second otherwise.
+      await this.#ask(0, AbortSignal.timeout(resetTimeoutMs));
     }
+  }
+
+  /** How often QEMU asks the guest, in seconds; 0: never. */
+  async #ask(intervalSeconds: number, signal: AbortSignal): Promise<void> {
+    await this.#command("qom-set", { path, property: interval, value: intervalSeconds }, signal);
   }
 
   async #updated(signal: AbortSignal): Promise<number> {

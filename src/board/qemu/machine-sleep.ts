@@ -13,7 +13,6 @@ export interface MachineSleepOptions {
   readonly watch: MachineWatch;
   /** It gives back what memory it can spare, before it sleeps. */
   readonly isLean: boolean;
-  readonly memoryBytes: number;
 }
 
 const openTimeoutMs = 5000;
@@ -69,6 +68,6 @@ export class MachineSleep {
   /** Nobody waits for it. */
   #deflate(session: Session): void {
     const limit = AbortSignal.timeout(deflateTimeoutMs);
-    void session.balloon.deflate(this.#options.memoryBytes, limit).catch(() => undefined);
+    void session.balloon.deflate(limit).catch(() => undefined);
   }
 }

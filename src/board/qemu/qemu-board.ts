@@ -116,8 +116,8 @@ export class QemuBoard implements Board {
       },
       watchdogMs: options.watchdogMs,
     });
-    const { isLean = false, memoryBytes } = options;
-    const sleep = { marks: this.#marks, cards: this.#cards, watch: this.#watch, isLean, memoryBytes };
+    const { isLean = false } = options;
+    const sleep = { marks: this.#marks, cards: this.#cards, watch: this.#watch, isLean };
     this.#sleep = new MachineSleep(sleep);
   }
 
@@ -222,7 +222,7 @@ export class QemuBoard implements Board {
     if (await this.#marks.isDormant(machine)) return;
     this.#seat.clear();
     await this.#sleep.lay(machine, signal);
-    if (this.#options.isLean === true) await this.#confinement.reclaim();
+    if (this.#options.isLean === true) await this.#confinement.reclaim(signal);
   }
 
   async resume(signal: AbortSignal): Promise<void> {

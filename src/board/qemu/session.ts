@@ -33,6 +33,8 @@ type RunState =
   | { readonly state: "running" | "dormant" }
   | { readonly state: "dead"; readonly reason: string };
 
+const restoreTimeoutMs = 2000;
+
 export class Session {
   readonly instance: string;
   /** Devices that the machine is given while it runs. */
@@ -79,6 +81,9 @@ export class Session {
       const { state, reason } = { reason: "", ...(await session.runState()) };
       if (state === "dead")
         session.#die({ cause: reason === "guest-panicked" ? "panic" : "shutdown", detail: reason });
+      // A daemon that ended while it laid the machine to sleep, or woke it, has left its balloon full; earlier machines have none.
+      if (state === "running")
+        await session.balloon.restore(AbortSignal.timeout(restoreTimeoutMs)).catch(() => undefined);
       return session;
     } catch (error) {
       session.release();
