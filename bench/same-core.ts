@@ -4,10 +4,11 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { UsageError } from "../demo/foreground.ts";
+import { run } from "../src/system/process.ts";
 import { MachinesLab } from "../test/fixtures/machines/lab.ts";
 import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
 import { type Plot, rangesPlot } from "./plot.ts";
-import { type Ask, type Asked, askMachine, askProgram } from "./same-core/asking.ts";
+import { type Ask, type Asked, askingCore, askMachine, askProgram } from "./same-core/asking.ts";
 import { boards, type Contender, programs, shareGroup, type Way } from "./same-core/contender.ts";
 
 /** Where the one that answers and the one that boots are; what asks is on the other. */
@@ -50,6 +51,8 @@ async function sameCore({ options, signal, say }: BenchRun): Promise<BenchResult
   if (kind !== "process" && kind !== "container" && kind !== "qemu")
     throw new UsageError(`--boards is process, container or qemu, not ${JSON.stringify(kind)}`);
   const rounds = Math.ceil((wholeNumber(options, "seconds", 2, 3600) * 1000) / windowMs[kind]);
+  // This program, the daemon's side of a board, and whatever else they begin: what answers and what boots have the core for themselves.
+  await run("taskset", ["-a", "-p", "-c", String(askingCore), String(process.pid)], { signal });
   await using stack = new AsyncDisposableStack();
   const found = new Map<Way, Measured>();
   const { ask, contender } = await sides(stack, kind, found, { options, signal, say });

@@ -9,7 +9,8 @@ import { compiled, Native } from "../../test/fixtures/traffic/native.ts";
 import { recordsBytes, roundTripsOf } from "../../test/fixtures/traffic/records.ts";
 import { join, pinned } from "./contender.ts";
 
-const askingCore = 1;
+/** Also of the daemon's side of a board, and of the bench itself. */
+export const askingCore = 1;
 const port = 47_017;
 const everyUs = 1000;
 const mostInWindow = 10_000;
