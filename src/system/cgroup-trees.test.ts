@@ -20,12 +20,12 @@ test("version 2 alone: one tree has all that it lists, and counts and freezes wi
     },
   };
   await inMadeTrees(made, async (root, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
+    const { of, homes } = await findCgroupTrees(proc);
     const own = join(root, "cg/system.slice/twinboard.service");
-    const tree = { version: 2, mount: join(root, "cg"), own, readOnly: false };
+    const tree = { version: 2, mount: join(root, "cg"), home: join(root, "cg"), own, readOnly: false };
     for (const name of controllers)
       assert.deepEqual(of(name), name === "memory" ? undefined : tree, `${name}: memory is not listed`);
-    assert.deepEqual(mounts, [join(root, "cg")]);
+    assert.deepEqual(homes, [join(root, "cg")]);
   });
 });
 
@@ -36,7 +36,7 @@ test("hybrid: what is in version 1 is not in the second tree, and what is left i
     files: { "cg/unified/cgroup.controllers": "memory\n", "cg/cpuset/device/tasks": "" },
   };
   await inMadeTrees(made, async (root, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
+    const { of, homes } = await findCgroupTrees(proc);
     assert.deepEqual(
       controllers.map((name) => of(name)?.version),
       [1, 1, 1, 1, 2],
@@ -44,7 +44,7 @@ test("hybrid: what is in version 1 is not in the second tree, and what is left i
     assert.equal(of("cpu")?.mount, join(root, "cg/cpu,cpuacct"));
     assert.equal(of("cpuset")?.own, join(root, "cg/cpuset/device"));
     assert.equal(of("memory")?.own, undefined, "the group is not to be seen there");
-    assert.equal(mounts.length, 4);
+    assert.equal(homes.length, 4);
   });
   const empty = { ...made, files: { "cg/unified/cgroup.controllers": "" } };
   await inMadeTrees(empty, async (_, proc) => {
@@ -54,9 +54,26 @@ test("hybrid: what is in version 1 is not in the second tree, and what is left i
 
 test("version 1 alone, and a place with a blank in its name", async () => {
   await inMadeTrees({ mounted: [...version1, { holds: "name=systemd", at: "c g" }] }, async (root, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
+    const { of, homes } = await findCgroupTrees(proc);
     for (const name of controllers) assert.equal(of(name)?.version, 1, name);
-    assert.ok(mounts.includes(join(root, "c g")));
+    assert.ok(homes.includes(join(root, "c g")));
+  });
+});
+
+test("a tree that systemd owns: boards' groups are in a scope of it; beside version 1 they are where they were", async () => {
+  const files = { "cg/cgroup.controllers": "cpu\n", "cg/init.scope/cgroup.procs": "1\n" };
+  await inMadeTrees({ mounted: [{ holds: "cgroup2", at: "cg" }], files }, async (root, proc) => {
+    const { of, homes, unified } = await findCgroupTrees(proc);
+    const home = join(root, "cg/system.slice/twinboard-boards.scope");
+    assert.deepEqual([of("cpu")?.home, unified?.home, homes], [home, home, [home]]);
+    assert.equal(of("cpu")?.mount, join(root, "cg"));
+  });
+  const hybrid = [...version1, { holds: "cgroup2", at: "cg/unified" }];
+  const own = { "cg/cpu,cpuacct/init.scope/tasks": "1\n", "cg/unified/init.scope/cgroup.procs": "1\n" };
+  await inMadeTrees({ mounted: hybrid, files: own }, async (root, proc) => {
+    const { of, homes, unified } = await findCgroupTrees(proc);
+    assert.deepEqual([of("cpu")?.home, unified], [join(root, "cg/cpu,cpuacct"), undefined]);
+    assert.ok(homes.includes(join(root, "cg/unified")));
   });
 });
 
@@ -66,12 +83,12 @@ test("no tree at all, or none that is not hidden", async () => {
     { holds: "freezer", at: "cg" },
   ];
   await inMadeTrees({ mounted: [] }, async (_, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
-    assert.deepEqual([...controllers.map((name) => of(name)), ...mounts], Array(5).fill(undefined));
+    const { of, homes } = await findCgroupTrees(proc);
+    assert.deepEqual([...controllers.map((name) => of(name)), ...homes], Array(5).fill(undefined));
   });
   await inMadeTrees({ mounted: hidden }, async (root, proc) => {
-    const { of, mounts } = await findCgroupTrees(proc);
-    assert.deepEqual([of("cpuacct"), mounts], [undefined, [join(root, "cg")]]);
+    const { of, homes } = await findCgroupTrees(proc);
+    assert.deepEqual([of("cpuacct"), homes], [undefined, [join(root, "cg")]]);
   });
 });
 

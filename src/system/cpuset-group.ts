@@ -2,14 +2,15 @@
  * The door to cpusets: a control group that no thread of a board can leave by its own affinity, below the daemon's own in version 1 and the
  * board's one group in version 2 (cpuset(7); kernel documentation, admin-guide/cgroup-v2).
  */
-import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findCgroupTrees } from "./cgroup-trees.ts";
+import { openHome } from "./boards-scope.ts";
+import { type CgroupTree, findCgroupTrees, makeGroup } from "./cgroup-trees.ts";
 import { coreListText } from "./core-list.ts";
 
 interface Home {
   readonly directory: string;
-  readonly version: 1 | 2;
+  readonly tree: CgroupTree;
 }
 
 /**
@@ -23,19 +24,20 @@ export async function makeCpuset(
 ): Promise<string | undefined> {
   const home = await findHome(proc);
   if (home === undefined) return undefined;
-  const { directory, version } = home;
+  const { tree, directory } = home;
+  const { version } = tree;
   const path = join(directory, name);
   try {
     if (version === 2) {
-      await writeFile(join(directory, "cgroup.subtree_control"), "+cpuset");
-      await mkdir(path, { recursive: true });
+      await openHome(tree, "cpuset");
+      await makeGroup(path);
       // Empty: those of the group above, also those that come later.
       await writeFile(join(path, "cpuset.cpus"), cores === null ? "\n" : coreListText(cores));
       return path;
     }
     // Cores that come later would not be in it: whoever may use all needs no group, unless there is one.
     if (cores === null && !(await isThere(path))) return undefined;
-    await mkdir(path, { recursive: true });
+    await makeGroup(path);
     const above = async (file: string): Promise<string> => await readFile(join(directory, file), "utf8");
     // Nothing is inherited here, and without both no process can join.
     await writeFile(join(path, "cpuset.mems"), await above("cpuset.effective_mems"));
@@ -67,7 +69,6 @@ async function isThere(path: string): Promise<boolean> {
 async function findHome(proc?: string): Promise<Home | undefined> {
   const tree = (await findCgroupTrees(proc)).of("cpuset");
   if (tree === undefined) return undefined;
-  const { version, mount, own } = tree;
-  if (version === 2) return { directory: mount, version };
-  return own === undefined ? undefined : { directory: own, version };
+  const directory = tree.version === 2 ? tree.home : tree.own;
+  return directory === undefined ? undefined : { tree, directory };
 }
