@@ -68,9 +68,24 @@ test("where systemd owns the tree, boards' groups are in a scope that it is aske
     const keeper = Number(await read(`${scope}/keeper/cgroup.procs`));
     process.kill(keeper, 0);
     await rm(path, { recursive: true });
-    await leaveHome(tree);
-    while ((await readFile(`/proc/${keeper}/stat`, "utf8").catch(() => ") Z")).includes(") S"))
-      await new Promise(setImmediate);
+    // As systemd does with the last process of a scope.
+    const gone = (async (): Promise<void> => {
+      while ((await readFile(`/proc/${keeper}/stat`, "utf8").catch(() => ") Z")).includes(") S"))
+        await new Promise(setImmediate);
+      await rm(tree.home, { recursive: true });
+    })();
+    await Promise.all([leaveHome(tree), gone]);
+  });
+});
+
+test("a scope of that name that is just being cleared away is waited for", async () => {
+  const first = `if mkdir "\${SCOPE%/*}"; then echo Unit twinboard-boards.scope was already loaded >&2; exit 1; fi`;
+  await withSystemd(`${first}\n${working}`, async (tree, root) => {
+    await openHome(tree, "cpu");
+    await rm(join(root, scope, "board"), { recursive: true });
+    const left = leaveHome(tree);
+    await rm(tree.home, { recursive: true });
+    await left;
   });
 });
 

@@ -39,17 +39,28 @@ export async function openHome(tree: CgroupTree, controller: string): Promise<vo
   await writeFile(join(tree.home, "cgroup.subtree_control"), `+${controller}`);
 }
 
-/** Gives the scope back, once no board's group is left in it. Repeatable; nothing where there is none. */
+/**
+ * Gives the scope back, once no board's group is left in it, and returns when it is gone. Repeatable; nothing where there is none.
+ * Errors: `deadline-passed`.
+ */
 export async function leaveHome(tree: CgroupTree): Promise<void> {
   if (!isDelegated(tree)) return;
-  const entries = await readdir(tree.home, { withFileTypes: true }).catch(() => []);
-  if (entries.some((entry) => entry.isDirectory() && entry.name !== keeperGroup)) return;
-  for (const pid of await keepers(tree))
-    try {
-      process.kill(pid);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    }
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const entries = await readdir(tree.home, { withFileTypes: true }).catch(() => undefined);
+    if (entries === undefined) return;
+    // Also those that another system has made meanwhile.
+    if (entries.some((entry) => entry.isDirectory() && entry.name !== keeperGroup)) return;
+    for (const pid of await keepers(tree))
+      try {
+        process.kill(pid);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    if (performance.now() > deadline)
+      throw new TwinboardError("deadline-passed", { detail: `the end of ${tree.home} (${timeoutMs} ms)` });
+    await sleep(pollMs);
+  }
 }
 
 async function isKept(tree: CgroupTree): Promise<boolean> {
@@ -63,6 +74,24 @@ async function keepers({ home }: CgroupTree): Promise<number[]> {
 
 async function startScope(tree: CgroupTree): Promise<void> {
   const { mount, home } = tree;
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const ended = await runKeeper(home, mount, async () => await isKept(tree), deadline);
+    // Another daemon was first, and its keeper is on its way; or it was killed, and the scope has boards, which keep it as well.
+    if (ended === undefined || (await isThere(home))) return;
+    // systemd still clears away one that has just ended, and has no two of one name.
+    if (!(ended.detail ?? "").includes("already") || performance.now() > deadline) throw ended;
+    await sleep(pollMs);
+  }
+}
+
+/** Returns why it ended, or nothing once it waits in its scope. Errors: `deadline-passed`. */
+async function runKeeper(
+  home: string,
+  mount: string,
+  isUp: () => Promise<boolean>,
+  deadline: number,
+): Promise<TwinboardError | undefined> {
   const [slice = "", unit = ""] = home.split("/").slice(-2);
   const words = ["--scope", "--quiet", "--collect", `--slice=${slice}`, `--unit=${unit}`];
   const properties = ["Delegate=yes", "Description=Boards of Twinboard"].map((text) => `--property=${text}`);
@@ -80,18 +109,14 @@ async function startScope(tree: CgroupTree): Promise<void> {
   child.once("close", (code) => {
     failure ??= new TwinboardError("command-failed", { detail: `systemd-run: exit code ${code}: ${said}` });
   });
-  const deadline = performance.now() + timeoutMs;
   try {
-    while (!(await isKept(tree))) {
-      if (failure !== undefined) {
-        // Another daemon was first, and its keeper is on its way; or it was killed, and the scope has boards, which keep it as well.
-        if (await isThere(home)) return;
-        throw failure;
-      }
+    while (!(await isUp())) {
+      if (failure !== undefined) return failure;
       if (performance.now() > deadline)
         throw new TwinboardError("deadline-passed", { detail: `the scope ${unit} (${timeoutMs} ms)` });
       await sleep(pollMs);
     }
+    return undefined;
   } finally {
     child.stderr.destroy();
     child.unref();
