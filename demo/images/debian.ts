@@ -2,6 +2,7 @@
  * Debian packages as a source of files: fetched by apt-get(8), unpacked below the cache, never installed
  * (installing nginx would start a server on this machine).
  */
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -101,6 +102,38 @@ async function alone<T>(directory: string, action: () => Promise<T>): Promise<T>
       await sleep(200);
     }
   }
+}
+
+/**
+ * The archives of these packages and of all that they depend on, as if nothing were installed: what a whole system is unpacked from.
+ * Fetched once, as `debianPackages`. Absolute paths. Errors: as `debianPackages`.
+ */
+export async function debianArchives(
+  names: readonly string[],
+  cacheDirectory: string,
+  log: (line: string) => void,
+): Promise<readonly string[]> {
+  const directory = join(cacheDirectory, "debian");
+  const digest = createHash("sha256").update(names.join("\n")).digest("hex").slice(0, 16);
+  const target = join(directory, `archives-${digest}`);
+  if (!existsSync(target))
+    await alone(directory, async () => {
+      if (existsSync(target)) return;
+      log(`fetching Debian packages (not installed), with what they depend on: ${names.join(", ")}`);
+      const incoming = join(directory, "incoming.archives");
+      await rm(incoming, { recursive: true, force: true });
+      await mkdir(join(incoming, "partial"), { recursive: true });
+      await withPackageLists(directory, "amd64", async (lists) => {
+        const nothing = ["-o", "Dir::State::status=/dev/null", "-o", "Debug::NoLocking=1"];
+        const place = ["-o", `Dir::Cache::archives=${incoming}`];
+        const verb = ["--no-install-recommends", "--download-only", "-y", "install"];
+        const args = [...fetchOptions, ...lists, ...nothing, ...place, ...verb, ...names];
+        await run("apt-get", args, { timeoutMs: downloadTimeoutMs });
+      });
+      await rename(incoming, target);
+    });
+  const files = (await readdir(target)).filter((name) => name.endsWith(".deb"));
+  return files.toSorted().map((name) => join(target, name));
 }
 
 /** The kernel package that the meta package depends on at this moment: `linux-image-6.1.0-56-cloud-amd64`. Errors: as `debianPackages`. */

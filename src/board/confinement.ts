@@ -1,5 +1,6 @@
 /** How the host holds a board, of whatever kind: its share of a processor, the cores that it runs on, and the memory that it may take. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { leaveHome } from "../system/boards-scope.ts";
 import {
   type CpuGroup,
   cpuShare,
@@ -8,6 +9,7 @@ import {
   setCpuShare,
   threadsOutside,
 } from "../system/cgroup.ts";
+import { findCgroupTrees } from "../system/cgroup-trees.ts";
 import { nextShare, type Stretch } from "../system/least-share.ts";
 import { type MemoryGroup, memoryKills } from "../system/memory-group.ts";
 import { reclaim } from "../system/memory-reclaim.ts";
@@ -101,6 +103,8 @@ export class Confinement {
   /** Of a board that is off. Repeatable. */
   async remove(): Promise<void> {
     await this.#options.groups.remove();
+    const tree = (await findCgroupTrees()).unified;
+    if (tree !== undefined) await leaveHome(tree);
   }
 
   /** What the kernel ended for want of memory since the board was started, if it did, as a part of a sentence. */

@@ -19,7 +19,8 @@ async function shareFinding(): Promise<Finding> {
       `a board that boots is not kept out of the other's way: ${reason}`,
       "mount cgroup2 with its cpu controller, where the daemon can write to it",
     );
-  if (reason === "") return fine(where, `${tree}: a board that boots yields to everything else, by ${way}`);
+  const whom = tree.endsWith("systemd's") ? "the other board, within the scope of both" : "everything else";
+  if (reason === "") return fine(where, `${tree}: a board that boots yields to ${whom}, by ${way}`);
   return doubtful(
     where,
     `${tree}: a board that boots yields by ${way} only: ${reason}`,

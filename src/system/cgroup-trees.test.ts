@@ -22,7 +22,7 @@ test("version 2 alone: one tree has all that it lists, and counts and freezes wi
   await inMadeTrees(made, async (root, proc) => {
     const { of, all } = await findCgroupTrees(proc);
     const own = join(root, "cg/system.slice/twinboard.service");
-    const tree = { version: 2, mount: join(root, "cg"), own, readOnly: false };
+    const tree = { version: 2, mount: join(root, "cg"), home: join(root, "cg"), own, readOnly: false };
     for (const name of controllers)
       assert.deepEqual(of(name), name === "memory" ? undefined : tree, `${name}: memory is not listed`);
     assert.deepEqual(all, [tree]);
@@ -57,6 +57,23 @@ test("version 1 alone, and a place with a blank in its name", async () => {
     const { of, all } = await findCgroupTrees(proc);
     for (const name of controllers) assert.equal(of(name)?.version, 1, name);
     assert.ok(all.some(({ mount }) => mount === join(root, "c g")));
+  });
+});
+
+test("a tree that systemd owns: boards' groups are in a scope of it; beside version 1 they are where they were", async () => {
+  const files = { "cg/cgroup.controllers": "cpu\n", "cg/init.scope/cgroup.procs": "1\n" };
+  await inMadeTrees({ mounted: [{ holds: "cgroup2", at: "cg" }], files }, async (root, proc) => {
+    const { of, all, unified } = await findCgroupTrees(proc);
+    const home = join(root, "cg/system.slice/twinboard-boards.scope");
+    assert.deepEqual([of("cpu")?.home, unified?.home, all.map((tree) => tree.home)], [home, home, [home]]);
+    assert.equal(of("cpu")?.mount, join(root, "cg"));
+  });
+  const hybrid = [...version1, { holds: "cgroup2", at: "cg/unified" }];
+  const own = { "cg/cpu,cpuacct/init.scope/tasks": "1\n", "cg/unified/init.scope/cgroup.procs": "1\n" };
+  await inMadeTrees({ mounted: hybrid, files: own }, async (root, proc) => {
+    const { of, all, unified } = await findCgroupTrees(proc);
+    assert.deepEqual([of("cpu")?.home, unified], [join(root, "cg/cpu,cpuacct"), undefined]);
+    assert.ok(all.some((tree) => tree.home === join(root, "cg/unified")));
   });
 });
 

@@ -2,7 +2,7 @@
  * The one door to where control groups are: which tree has a controller, where that is mounted, and this process's own group in it. Read from
  * the kernel each time (proc(5), /proc/PID/mountinfo; cgroups(7), /proc/PID/cgroup; kernel documentation, admin-guide/cgroup-v2).
  */
-import { access, constants, readFile, rmdir } from "node:fs/promises";
+import { access, constants, mkdir, readFile, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 /** `cpuacct` counts processor time and `freezer` freezes: in version 2 every group does both, whatever controllers there are. */
@@ -12,6 +12,8 @@ export interface CgroupTree {
   readonly version: 1 | 2;
   /** Directory where it is mounted: the top of it, as far as this process is let see. */
   readonly mount: string;
+  /** Directory that boards' groups are made in: `mount`, or, where systemd owns the tree, that of the scope which it hands over to us. */
+  readonly home: string;
   /** Directory of this process's own group; `undefined` if it lies outside of what is mounted. */
   readonly own: string | undefined;
   /** Mounted so that nothing can be changed. */
@@ -22,6 +24,8 @@ export interface CgroupTrees {
   readonly of: (controller: Controller) => CgroupTree | undefined;
   /** All trees, also those that have none of the controllers. */
   readonly all: readonly CgroupTree[];
+  /** The tree of version 2, if it is the only one. */
+  readonly unified: CgroupTree | undefined;
 }
 
 interface Mount {
@@ -34,6 +38,8 @@ interface Mount {
   readonly options: readonly string[];
 }
 
+/** Of all systems of a host. */
+const boardsScope = "system.slice/twinboard-boards.scope";
 const inEveryGroup: readonly Controller[] = ["cpuacct", "freezer"];
 
 /**
@@ -51,21 +57,37 @@ export async function findCgroupTrees(proc = "/proc"): Promise<CgroupTrees> {
     all.push(tree);
     for (const option of mount.options) if (!found.has(option)) found.set(option, tree);
   }
-  const unified = mounts.find(({ version }) => version === 2);
-  if (unified !== undefined) {
-    const listed = await readFile(join(unified.point, "cgroup.controllers"), "utf8").catch(() => "");
-    const tree = await treeOf(unified, groups.get(""));
+  const second = mounts.find(({ version }) => version === 2);
+  const isAlone = mounts.length === 1;
+  const tree = second === undefined ? undefined : await treeOf(second, groups.get(""), isAlone);
+  if (tree !== undefined) {
     all.push(tree);
+    const listed = await readFile(join(tree.mount, "cgroup.controllers"), "utf8").catch(() => "");
     for (const name of [...inEveryGroup, ...listed.split(/\s+/)]) if (!found.has(name)) found.set(name, tree);
   }
-  return { of: (controller) => found.get(controller), all };
+  return { of: (controller) => found.get(controller), all, unified: isAlone ? tree : undefined };
 }
 
-async function treeOf(mount: Mount, path: string | undefined): Promise<CgroupTree> {
+async function treeOf(mount: Mount, path: string | undefined, isAlone = false): Promise<CgroupTree> {
   const { version, point, readOnly } = mount;
   const own = path === undefined ? undefined : below(mount, path);
   const isSeen = own !== undefined && (await isThere(own));
-  return { version, mount: point, own: isSeen ? own : undefined, readOnly };
+  // systemd itself is in this group, and in none of a container that has but a part of the tree.
+  const isSystemds = version === 2 && isAlone && (await isThere(join(point, "init.scope")));
+  const home = isSystemds ? join(point, boardsScope) : point;
+  return { version, mount: point, home, own: isSeen ? own : undefined, readOnly };
+}
+
+/** Whether somebody else owns the tree, and hands over a part of it. */
+export function isDelegated({ mount, home }: CgroupTree): boolean {
+  return home !== mount;
+}
+
+/** Makes a group, and none above it: those are somebody else's to make. Repeatable. Errors: those of the file system. */
+export async function makeGroup(path: string): Promise<void> {
+  await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST" || !(await stat(path)).isDirectory()) throw error;
+  });
 }
 
 /** Why no group can be made in this directory of a tree; `undefined` if nothing speaks against it. Changes nothing. */

@@ -2,10 +2,18 @@
  * The door to processor shares: a control group for each board, so that a booting board's whole group can be of the idle class
  * (kernel documentation, admin-guide/cgroup-v2, `cpu.idle`). Version 2 is the normal case; a hybrid tree has `cpu` in version 1.
  */
-import { access, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
-import { type CgroupTree, findCgroupTrees, removeGroup, whyUnwritable } from "./cgroup-trees.ts";
+import { openHome } from "./boards-scope.ts";
+import {
+  type CgroupTree,
+  findCgroupTrees,
+  isDelegated,
+  makeGroup,
+  removeGroup,
+  whyUnwritable,
+} from "./cgroup-trees.ts";
 import { processStartTicks } from "./host.ts";
 
 /** How a board is kept out of the other's way, best first; `none`: this host offers no way, and both get equal shares. */
@@ -27,24 +35,24 @@ const shares = { "cpu.weight": ["1", "100"], "cpu.shares": ["2", "1024"] } as co
 
 /**
  * Makes the group `name`, beside the host's own top-level groups: the idle class counts only against siblings, and a background
- * board is to yield to everything. Repeatable.
+ * board is to yield to everything. Where systemd owns the tree it is beside the other board's alone. Repeatable.
  */
 export async function makeCpuGroup(name: string, proc?: string): Promise<CpuGroup> {
   const tree = await cpuTree(proc);
   if (tree === undefined) return none(noController);
-  if (tree.version === 2)
-    await writeFile(join(tree.mount, "cgroup.subtree_control"), "+cpu").catch(() => undefined);
-  const path = join(tree.mount, name);
+  const path = join(tree.home, name);
+  let refusal = "";
   try {
-    await mkdir(path, { recursive: true });
+    await openHome(tree, "cpu").catch((error: Error) => (refusal = `: ${error.message}`));
+    await makeGroup(path);
   } catch (error) {
-    return none((await whyUnwritable(tree, tree.mount)) ?? `${path}: ${(error as Error).message}`);
+    return none((await whyUnwritable(tree, tree.mount)) ?? `${path}${refusal}: ${(error as Error).message}`);
   }
   for (const way of ["cpu.idle", "cpu.weight", "cpu.shares"] as const) {
     if (await isThere(join(path, way))) return { way, path, reason: way === "cpu.idle" ? "" : noIdle };
   }
   await rmdir(path).catch(() => undefined);
-  return none(`${path} has no file for processor shares`);
+  return none(`${path} has no file for processor shares${refusal}`);
 }
 
 /** Gives the group's processes the idle class or the smallest share, or full weight. Repeatable; nothing where the way is `none`. */
@@ -118,7 +126,7 @@ export async function joinGroup(path: string, pid: number): Promise<void> {
 export async function removeCpuGroup(name: string, proc?: string): Promise<void> {
   const tree = await cpuTree(proc);
   if (tree === undefined) return;
-  await removeGroup(join(tree.mount, name));
+  await removeGroup(join(tree.home, name));
 }
 
 /** By what means boards could be given shares here, as far as that is seen without making a group. */
@@ -128,7 +136,7 @@ export async function lookForCpuGroups(
   const tree = await cpuTree(proc);
   if (tree === undefined) return { way: "none", reason: noController, tree: "none" };
   const { version, mount } = tree;
-  const told = `version ${version}`;
+  const told = `version ${version}${isDelegated(tree) ? ", systemd's" : ""}`;
   const unwritable = process.geteuid?.() === 0 ? await whyUnwritable(tree, mount) : undefined;
   if (unwritable !== undefined) return { way: "none", reason: unwritable, tree: told };
   const groups = (await readdir(mount, { withFileTypes: true })).filter((entry) => entry.isDirectory());

@@ -2,9 +2,10 @@
  * The door to cpusets: a control group that no thread of a board can leave by its own affinity, below the daemon's own in version 1 and the
  * board's one group in version 2 (cpuset(7); kernel documentation, admin-guide/cgroup-v2).
  */
-import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type CgroupTree, findCgroupTrees, removeGroup, whyUnwritable } from "./cgroup-trees.ts";
+import { openHome } from "./boards-scope.ts";
+import { type CgroupTree, findCgroupTrees, makeGroup, removeGroup, whyUnwritable } from "./cgroup-trees.ts";
 import { coreListText } from "./core-list.ts";
 
 export type CpusetGroup =
@@ -32,15 +33,15 @@ export async function makeCpuset(
   const path = join(directory, name);
   try {
     if (tree.version === 2) {
-      await writeFile(join(directory, "cgroup.subtree_control"), "+cpuset");
-      await mkdir(path, { recursive: true });
+      await openHome(tree, "cpuset");
+      await makeGroup(path);
       // Empty: those of the group above, also those that come later.
       await writeFile(join(path, "cpuset.cpus"), cores === null ? "\n" : coreListText(cores));
       return { path };
     }
     // Cores that come later would not be in it: whoever may use all needs no group, unless there is one.
     if (cores === null && !(await isThere(path))) return { path: undefined, reason: null };
-    await mkdir(path, { recursive: true });
+    await makeGroup(path);
     const above = async (file: string): Promise<string> => await readFile(join(directory, file), "utf8");
     // Nothing is inherited here, and without both no process can join.
     await writeFile(join(path, "cpuset.mems"), await above("cpuset.effective_mems"));
@@ -78,8 +79,8 @@ async function isThere(path: string): Promise<boolean> {
 async function findHome(proc?: string): Promise<Home | string> {
   const tree = (await findCgroupTrees(proc)).of("cpuset");
   if (tree === undefined) return "no cpuset controller is mounted";
-  const { version, mount, own } = tree;
-  if (version === 2) return { tree, directory: mount };
+  const { version, mount, home, own } = tree;
+  if (version === 2) return { tree, directory: home };
   return own === undefined
     ? `the daemon's own group is outside of ${mount}, so that none can be made below it`
     : { tree, directory: own };

@@ -2,9 +2,17 @@
  * The door to limits on memory: a control group for each board, below the daemon's own in version 1, so that a limit of the daemon's holds
  * for its boards too; in version 2 the board's one group (kernel documentation, admin-guide/cgroup-v1/memory and cgroup-v2).
  */
-import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type CgroupTree, findCgroupTrees, removeGroup, whyUnwritable } from "./cgroup-trees.ts";
+import { openHome } from "./boards-scope.ts";
+import {
+  type CgroupTree,
+  findCgroupTrees,
+  isDelegated,
+  makeGroup,
+  removeGroup,
+  whyUnwritable,
+} from "./cgroup-trees.ts";
 
 export type MemoryGroup =
   | { readonly path: string; readonly limitFile: "memory.max" | "memory.limit_in_bytes" }
@@ -27,15 +35,17 @@ export async function makeMemoryGroup(
   if (home === undefined) return { path: undefined, reason: "no memory controller is mounted" };
   const { tree, directory, limitFile } = home;
   const path = join(directory, name);
+  let refusal = "";
   try {
+    // What was handed down before may not be ours to hand down again: the limit's file tells.
     if (limitFile === "memory.max")
-      await writeFile(join(directory, "cgroup.subtree_control"), "+memory").catch(() => undefined);
-    await mkdir(path, { recursive: true });
+      await openHome(tree, "memory").catch((error: Error) => (refusal = `: ${error.message}`));
+    await makeGroup(path);
     await writeFile(join(path, limitFile), String(limitBytes));
     return { path, limitFile };
   } catch (error) {
     await rmdir(path).catch(() => undefined);
-    const reason = (await whyUnwritable(tree, directory)) ?? (error as Error).message;
+    const reason = (await whyUnwritable(tree, tree.mount)) ?? `${(error as Error).message}${refusal}`;
     return { path: undefined, reason };
   }
 }
@@ -45,7 +55,7 @@ export async function lookForMemoryGroups(places: Places = {}): Promise<MemoryGr
   const home = await findHome(places);
   if (home === undefined) return { path: undefined, reason: "no memory controller is mounted" };
   const { tree, directory, limitFile } = home;
-  const reason = await whyUnwritable(tree, directory);
+  const reason = await whyUnwritable(tree, isDelegated(tree) ? tree.mount : directory);
   return reason === undefined ? { path: directory, limitFile } : { path: undefined, reason };
 }
 
@@ -73,7 +83,7 @@ interface Home {
 async function findHome({ proc, level = "own" }: Places): Promise<Home | undefined> {
   const tree = (await findCgroupTrees(proc)).of("memory");
   if (tree === undefined) return undefined;
-  if (tree.version === 2) return { tree, directory: tree.mount, limitFile: "memory.max" };
+  if (tree.version === 2) return { tree, directory: tree.home, limitFile: "memory.max" };
   const directory = level === "top" ? tree.mount : (tree.own ?? tree.mount);
   return { tree, directory, limitFile: "memory.limit_in_bytes" };
 }

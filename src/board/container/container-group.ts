@@ -16,8 +16,10 @@ export interface Hierarchies {
   readonly time: CgroupTree | undefined;
   /** Where cores are given. */
   readonly cores: CgroupTree | undefined;
-  /** Of all trees. */
+  /** Directories that boards' groups are made in, of all trees. */
   readonly roots: readonly string[];
+  /** The tree of version 2, if it is the only one. */
+  readonly unified: CgroupTree | undefined;
 }
 
 const pollMs = 2;
@@ -27,13 +29,9 @@ const killTimeoutMs = 10_000;
 const removeTries = 500;
 
 export async function findHierarchies(): Promise<Hierarchies> {
-  const { of, all } = await findCgroupTrees();
-  return {
-    freezer: of("freezer"),
-    time: of("cpuacct"),
-    cores: of("cpuset"),
-    roots: all.map(({ mount }) => mount),
-  };
+  const { of, all, unified } = await findCgroupTrees();
+  const roots = all.map(({ home }) => home);
+  return { freezer: of("freezer"), time: of("cpuacct"), cores: of("cpuset"), roots, unified };
 }
 
 export class ContainerGroup {
@@ -45,9 +43,23 @@ export class ContainerGroup {
     this.#name = name;
   }
 
-  /** As the runtime takes it. */
+  /** Of the container, below the directory that boards' groups are made in. */
   get path(): string {
     return `/${this.#name}/board`;
+  }
+
+  /**
+   * Of the board, where version 2 is all that there is: what runs the runtime is put there first, in a namespace of control groups that has it
+   * for its top (cgroup_namespaces(7)). A runtime hands controllers down from the top that it sees; what lies above is none of the board's.
+   */
+  async top(): Promise<string | undefined> {
+    const { unified } = await this.#trees();
+    return unified === undefined ? undefined : join(unified.home, this.#name);
+  }
+
+  /** As the runtime takes it. */
+  async pathForRuntime(): Promise<string> {
+    return (await this.top()) === undefined ? this.path : "/board";
   }
 
   /** Of the board, and of the container below it, in the tree of a controller; `undefined` if there is none. */
@@ -57,19 +69,19 @@ export class ContainerGroup {
     const tree = (await this.#trees())[controller];
     return tree === undefined
       ? undefined
-      : { board: join(tree.mount, this.#name), container: join(tree.mount, this.path) };
+      : { board: join(tree.home, this.#name), container: join(tree.home, this.path) };
   }
 
   /** Whether a process is in it, by the kernel's account (proc(5), /proc/PID/cgroup). */
   async holds(pid: number): Promise<boolean> {
     const text = await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "");
-    return text.split("\n").some((line) => line.endsWith(`:${this.path}`) || line.includes(`:${this.path}/`));
+    return text.split("\n").some((line) => `${line}/`.includes(`${this.path}/`));
   }
 
   /** Ids of all processes in it, in this process's numbers. */
   async processes(): Promise<number[]> {
     const { freezer } = await this.#trees();
-    return freezer === undefined ? [] : await processesIn(join(freezer.mount, this.path));
+    return freezer === undefined ? [] : await processesIn(join(freezer.home, this.path));
   }
 
   /** Nanoseconds since the board started; `undefined` if there is no group. */
@@ -98,16 +110,16 @@ export class ContainerGroup {
   async setCores(cores: readonly number[] | null): Promise<void> {
     const tree = (await this.#trees()).cores;
     if (tree === undefined) return;
-    const { mount, version } = tree;
-    const file = join(mount, this.path, "cpuset.cpus");
+    const { home, version } = tree;
+    const file = join(home, this.path, "cpuset.cpus");
     if (version === 2) {
       // Empty: those of the group above, also those that come later.
       await tryWrite(file, cores === null ? "\n" : coreListText(cores));
       return;
     }
     // A group here has what it was made with, and none more than the one above.
-    const all = await readFile(join(mount, "cpuset.effective_cpus"), "utf8").catch(() => "");
-    await tryWrite(join(mount, this.#name, "cpuset.cpus"), all);
+    const all = await readFile(join(home, "cpuset.effective_cpus"), "utf8").catch(() => "");
+    await tryWrite(join(home, this.#name, "cpuset.cpus"), all);
     await tryWrite(file, cores === null ? all : coreListText(cores));
   }
 
@@ -125,7 +137,7 @@ export class ContainerGroup {
   async isFrozen(): Promise<boolean> {
     const { freezer } = await this.#trees();
     if (freezer === undefined) return false;
-    const directory = join(freezer.mount, this.path);
+    const directory = join(freezer.home, this.path);
     if (freezer.version === 1)
       return (await readFile(join(directory, "freezer.state"), "utf8").catch(() => "")).trim() === "FROZEN";
     return /^frozen 1$/m.test(await readFile(join(directory, "cgroup.events"), "utf8").catch(() => ""));
@@ -161,7 +173,7 @@ export class ContainerGroup {
   async kill(signal: AbortSignal): Promise<void> {
     const { freezer } = await this.#trees();
     if (freezer === undefined) return;
-    const directory = join(freezer.mount, this.path);
+    const directory = join(freezer.home, this.path);
     const deadline = performance.now() + killTimeoutMs;
     for (;;) {
       const pids = await processesIn(directory);
@@ -210,7 +222,7 @@ export class ContainerGroup {
         detail: "no cgroup tree with a freezer is mounted",
       });
     const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
-    await writeFile(join(freezer.mount, this.path, file), freezer.version === 1 ? first : second);
+    await writeFile(join(freezer.home, this.path, file), freezer.version === 1 ? first : second);
   }
 
   /** In the words of ps(1): `7 (dd) is in state D`. */

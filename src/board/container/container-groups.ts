@@ -8,13 +8,18 @@
  * - Everything else (freezer, account, processes, devices): the container's group, by the runtime.
  */
 import { join } from "node:path";
+import { openHome } from "../../system/boards-scope.ts";
 import { type CpuGroup, makeCpuGroup } from "../../system/cgroup.ts";
+import { findCgroupTrees } from "../../system/cgroup-trees.ts";
 import { type MemoryGroup, makeMemoryGroup } from "../../system/memory-group.ts";
 import type { BoardGroups, ThreadHome } from "../confinement.ts";
 import type { ContainerGroup } from "./container-group.ts";
 
 /** A launch script that an earlier daemon left at its work keeps them. */
 const forgetTries = 20;
+
+/** Controllers of version 2 that the container's group is to have besides those of the board's. */
+const forRuntime = ["pids", "cpuset"] as const;
 
 export class ContainerGroups implements BoardGroups {
   readonly memoryLimitBytes: number;
@@ -57,6 +62,10 @@ export class ContainerGroups implements BoardGroups {
 
   /** Where the container is, all that concerns it is: also in version 1 its memory's group is at the top of the tree, and not below the daemon's. */
   async make(): Promise<void> {
+    // The runtime sees the board's group as the top of the tree, and can hand down no more than that has.
+    const { unified } = await findCgroupTrees();
+    if (unified !== undefined)
+      for (const controller of forRuntime) await openHome(unified, controller).catch(() => undefined);
     this.#cpu = await makeCpuGroup(this.#name);
     this.#memory = await makeMemoryGroup(this.#name, this.memoryLimitBytes, { level: "top" });
   }

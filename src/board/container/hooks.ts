@@ -6,6 +6,7 @@ import { TwinboardError } from "../../errors.ts";
 import { coreListText } from "../../system/core-list.ts";
 import type { HookName } from "../board.ts";
 import type { ContainerGroup } from "./container-group.ts";
+import { fromHelpers } from "./group-entry.ts";
 import { recordFiles } from "./launch-script.ts";
 
 const directory = ["etc", "twinboard", "hooks"];
@@ -40,6 +41,7 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
   const output = await open(join(records, recordFiles.consoleOutput), flags).catch(() => undefined);
   const sink = output?.fd ?? "ignore";
   const bounded = await group.hasCores();
+  const top = await group.top();
   try {
     const program = `/${[...directory, hook].join("/")}`;
     const args = [
@@ -55,10 +57,18 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
       // With the launch script's view of the host, in which the runtime made the container.
       // The container's group bounds it only where there is such a controller.
       const pinned = cores.length === 0 || bounded ? [] : ["taskset", "-c", coreListText(cores)];
-      const entered = [`--mount=/proc/${monitor}/ns/mnt`, "--", ...pinned, runtime, ...args];
-      const child = spawn("nsenter", entered, {
-        stdio: ["ignore", sink, sink],
-      });
+      const groups = top === undefined ? [] : [`--cgroup=/proc/${monitor}/ns/cgroup`];
+      const command = [
+        "nsenter",
+        `--mount=/proc/${monitor}/ns/mnt`,
+        ...groups,
+        "--",
+        ...pinned,
+        runtime,
+        ...args,
+      ];
+      const [first = "", ...rest] = top === undefined ? command : fromHelpers(top, command);
+      const child = spawn(first, rest, { stdio: ["ignore", sink, sink] });
       const abort = (): void => {
         void killHook(pidFile, group).finally(() => child.kill("SIGKILL"));
       };

@@ -42,13 +42,15 @@ export interface ScriptArguments {
   readonly devices: string;
   /** Cores that the runtime is to begin on, as a list; nothing: those that its group gives it. */
   readonly cores: string;
+  /** *own*: it begins at the top of a namespace of control groups, and is to see that as the only tree; nothing: the host's. */
+  readonly groupTree: "own" | "";
   /** *mount*: by a loop device, or unpacked where that fails; *unpack*: unpacked. */
   readonly way: "mount" | "unpack";
 }
 
 export function scriptArguments(words: ScriptArguments): string[] {
   const { runtime, id, instance, image, firstId, upperBytes, unpackedBytes, groupPaths } = words;
-  const { fileBlocks, devices, way, cores } = words;
+  const { fileBlocks, devices, way, cores, groupTree } = words;
   return [
     runtime,
     id,
@@ -62,6 +64,7 @@ export function scriptArguments(words: ScriptArguments): string[] {
     devices,
     way,
     cores,
+    groupTree,
   ];
 }
 
@@ -76,7 +79,7 @@ export const launchScript = `set -e
 back=$PWD
 runtime=$1 id=$2 instance=$3 image=$4 first=$5 upper=$6 unpacked=$7 groups=$8 blocks=$9
 shift 9
-devices=$1 way=$2 cores=$3
+devices=$1 way=$2 cores=$3 tree=$4
 : >>${recordFiles.lock}
 exec 9<${recordFiles.lock}
 flock -w 2 9 || exit ${lockedExitCode}
@@ -91,6 +94,7 @@ for group in $groups; do
   echo "$$" >"$group/host/cgroup.procs" || :
 done
 IFS=$before
+[ -z "$tree" ] || { umount -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }
 # crun takes a host with trees of both versions for one of version 1, and refuses where the second has controllers: it does not see that.
 [ "$runtime" != crun ] || [ ! -d /sys/fs/cgroup/freezer ] || umount /sys/fs/cgroup/unified 2>/dev/null || :
 "$runtime" --root "$back/${recordFiles.runtimeRoot}" delete --force "$id" 2>/dev/null || :

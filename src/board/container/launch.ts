@@ -9,6 +9,7 @@ import { consoleHardLimitBytes } from "../console.ts";
 import type { ContainerGroup } from "./container-group.ts";
 import type { ContainerGroups } from "./container-groups.ts";
 import type { ContainerBoardOptions } from "./container-options.ts";
+import { fromTop } from "./group-entry.ts";
 import { groupsObstacle } from "./groups-obstacle.ts";
 import { launchScript, recordFiles, scriptArguments } from "./launch-script.ts";
 import { ociSpec } from "./oci-spec.ts";
@@ -65,12 +66,13 @@ export async function launch(options: ContainerLaunch): Promise<{ readonly exit:
     throw new TwinboardError("board-start-failed", { detail: `rootfs: ${cause.message}`, cause });
   });
   const bounded = await group.hasCores();
+  const top = await group.top();
   const spec = ociSpec({
     ...board,
     watchdogMs: board.watchdogMs,
     kernelArguments: start.kernelArguments,
     firstId: options.firstId,
-    groupPath: group.path,
+    groupPath: await group.pathForRuntime(),
     cores: bounded ? options.cores : [],
     memoryHome: groups.memoryHome,
   });
@@ -92,9 +94,13 @@ export async function launch(options: ContainerLaunch): Promise<{ readonly exit:
       devices: options.devices,
       way: board.rootfs ?? "mount",
       cores: bounded ? "" : coreListText(options.cores),
+      groupTree: top === undefined ? "" : "own",
     });
-    const command = ["unshare", "-m", "--propagation", "private", "sh", "-c", launchScript, "sh", ...words];
-    const child = spawn("nsenter", [`--net=/run/netns/${namespace}`, "--", ...command], {
+    const own = ["unshare", "-m", "--propagation", "private", ...(top === undefined ? [] : ["-C"])];
+    const script = [...own, "sh", "-c", launchScript, "sh", ...words];
+    const command = ["nsenter", `--net=/run/netns/${namespace}`, "--", ...script];
+    const [program = "", ...rest] = top === undefined ? command : fromTop(top, command);
+    const child = spawn(program, rest, {
       cwd: records,
       detached: true,
       stdio: ["ignore", "ignore", stderr.fd, options.console.fd],

@@ -1,0 +1,156 @@
+/** A whole device with one processor, emulated: systemd, control groups of version 2 alone, the daemon as its unit, container boards. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { Plan, RequestRecord } from "../../demo/load/request.ts";
+import { requirePrograms } from "../../src/board/programs.ts";
+import type { StoryResult, SystemStatus } from "../../src/upgrade/status.ts";
+import { deviceData, serviceAddress, system } from "../fixtures/small-device/data.ts";
+import { deviceDisks } from "../fixtures/small-device/disks.ts";
+import { SmallDevice } from "../fixtures/small-device/small-device.ts";
+
+const unit = `twinboard@${system}.service`;
+const scope = "/sys/fs/cgroup/system.slice/twinboard-boards.scope";
+const group = { a: `${scope}/twinboard-${system}-a`, b: `${scope}/twinboard-${system}-b` };
+/** For one step; each takes half a minute at most where nothing else runs. */
+const stepMs = 150_000;
+const load: readonly Plan[] = [
+  { kind: "quick", url: `http://${serviceAddress}/arguments`, intervalMs: 500, timeoutMs: 20_000 },
+];
+
+const neededHere = {
+  "apt-get": "apt",
+  "dpkg-deb": "dpkg",
+  mksquashfs: "squashfs-tools",
+  openssl: "openssl",
+  "qemu-system-x86_64": "qemu-system-x86",
+} as const;
+
+async function whyNot(): Promise<string | false> {
+  if (process.getuid?.() !== 0) return "needs root: the device's files belong to root";
+  if (process.arch !== "x64") return `the device is x86-64, this host is ${process.arch}`;
+  return await requirePrograms(neededHere).then(
+    () => false,
+    (error: Error) => error.message,
+  );
+}
+
+/** In the background, until `/run/watch.end` is there: each value that the file has had, a line each. */
+const watch = (file: string): string => `(
+  last=
+  until [ -e /run/watch.end ]; do
+    if read -r value <${file} && [ "$value" != "$last" ]; then echo "$value"; last=$value; fi
+    sleep 0.02
+  done
+) </dev/null >/run/watched 2>/dev/null &`;
+
+test("a device with one processor, under systemd and control groups of version 2", {
+  skip: await whyNot(),
+  timeout: 560_000,
+}, async (t) => {
+  const { signal } = t;
+  const directory = await mkdtemp(join(tmpdir(), "twinboard-device-"));
+  t.after(async () => await rm(directory, { recursive: true, force: true }));
+  const disks = await deviceDisks();
+  const data = await deviceData(["1.0.0", "2.0.0"], directory, signal);
+  await using device = await SmallDevice.boot(disks, data, directory, signal);
+  const say = async (script: string): Promise<string> => await device.text(script, stepMs, signal);
+  const twinboard = async (words: string): Promise<string> =>
+    await say(`twinboard ${words} --socket /run/twinboard/${system}.sock`);
+  const status = async (): Promise<SystemStatus> =>
+    JSON.parse(await twinboard("status --json")) as SystemStatus;
+  const upgrade = async (version: string): Promise<StoryResult> => {
+    const lines = (await twinboard(`upgrade /srv/v${version}.raucb --json`)).trim().split("\n");
+    const { result } = JSON.parse(lines.at(-1) ?? "{}") as { readonly result: StoryResult };
+    assert.equal(result.outcome, "committed", JSON.stringify(result));
+    return result;
+  };
+  const step = stepsOf(t);
+
+  await step("it is what it says", async () => {
+    assert.equal(await say("nproc"), "1\n");
+    assert.equal(await say("stat -f -c %T /sys/fs/cgroup"), "cgroup2fs\n");
+    assert.equal(await say("systemctl is-system-running"), "running\n");
+    await say("sh -e /srv/set-up");
+  });
+
+  await step("the unit starts, and the first software is installed", async () => {
+    await say(`systemctl start ${unit} || { journalctl -u ${unit} -o cat --no-pager >&2; exit 1; }`);
+    await upgrade("1.0.0");
+  });
+
+  await step("an upgrade under load: the board that boots is of the idle class", async () => {
+    const program = `/opt/twinboard/node_modules/.bin/node /opt/twinboard/demo/load/generator.ts`;
+    const client = `sleep infinity | ip netns exec outside ${program} "$0" >/run/load 2>/run/load.err`;
+    await say(`setsid sh -c '${client}' '${JSON.stringify(load)}' </dev/null >/dev/null 2>&1 &
+until [ -s /run/load ]; do sleep 0.1; done
+${watch(`${group.b}/cpu.idle`)}`);
+    await upgrade("2.0.0");
+    const watched = (await say("touch /run/watch.end; cat /run/watched")).trim().split("\n");
+    assert.ok(watched.includes("1"), `it was never of the idle class: ${watched.join(", ")}`);
+    assert.equal(watched.at(-1), "0", "it serves now");
+    assert.equal((await say(`cat ${group.a}/cpu.idle`)).trim(), "1", "the dormant one yields when it wakes");
+  });
+
+  await step("the unit is started again: both boards go on, and the dormant one costs nothing", async () => {
+    const used = async (): Promise<string> => await say(`grep usage_usec ${group.a}/board/cpu.stat`);
+    const [before, usedBefore] = [await status(), await used()];
+    assert.deepEqual(before.boards.b.confinement.lacks, []);
+    await say(`systemctl restart ${unit}`);
+    const after = await status();
+    assert.deepEqual(
+      [after.holder, after.boards.a.role, after.boards.a.pid, after.boards.b.pid],
+      ["b", "dormant", before.boards.a.pid, before.boards.b.pid],
+    );
+    assert.equal(after.boards.a.dormantCpuNs, 0);
+    assert.equal(await used(), usedBefore);
+    assert.deepEqual([...after.boards.a.confinement.lacks, ...after.boards.b.confinement.lacks], []);
+  });
+
+  await step("no request failed", async () => {
+    const lines = (await say("cat /run/load")).split("\n").slice(0, -1);
+    const records = lines
+      .map((line) => JSON.parse(line) as RequestRecord | { readonly settledTo: number })
+      .filter((record) => "outcome" in record);
+    assert.ok(records.length > 30, `${records.length} requests`);
+    assert.deepEqual(
+      records.filter(({ outcome }) => outcome !== "ok"),
+      [],
+    );
+    t.diagnostic(`${records.length} requests, none failed`);
+  });
+
+  await step(
+    "groups were made in the scope alone that systemd hands over, and check finds nothing amiss",
+    async () => {
+      assert.equal(await say("systemctl show -P Delegate twinboard-boards.scope"), "yes\n");
+      const made = await say("find /sys/fs/cgroup -type d -name 'twinboard-gateway-*'");
+      assert.deepEqual(made.trim().split("\n").toSorted(), [group.a, group.b]);
+      const { findings } = JSON.parse(await say(`twinboard check --config /srv/${system}.yaml --json`)) as {
+        readonly findings: readonly { readonly where: string; readonly severity: string }[];
+      };
+      const ofGroups = findings.filter(({ where }) => where === "/sys/fs/cgroup");
+      assert.deepEqual(
+        ofGroups.map(({ severity }) => severity),
+        ["ok", "ok", "ok"],
+      );
+    },
+  );
+
+  await step("taken down, it leaves nothing", async () => {
+    await twinboard("down");
+    await say(`while [ -e ${scope} ] || systemctl is-active -q ${unit}; do sleep 0.2; done`);
+    assert.equal(await say("systemctl --failed --no-legend"), "");
+  });
+});
+
+/** A part of the test, whose time is told. */
+function stepsOf(t: TestContext): (name: string, body: () => Promise<void>) => Promise<void> {
+  return async (name, body) => {
+    const began = performance.now();
+    await body();
+    t.diagnostic(`${name}: ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  };
+}
