@@ -46,6 +46,13 @@ export async function run(
     const give = (error: Error): void => {
       failure ??= error;
       child.kill("SIGKILL");
+      if (hasEnded()) hangUp();
+    };
+    const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    // What it began may hold its output open for ever, and "close" waits for that.
+    const hangUp = (): void => {
+      child.stdout.destroy();
+      child.stderr.destroy();
     };
     const told = `${command} ${args.join(" ")}`.slice(0, 300);
     const timer = setTimeout(() => {
@@ -81,6 +88,9 @@ export async function run(
           ? new TwinboardError("missing-program", { detail: command, cause: error })
           : new TwinboardError("command-failed", { detail: `${told}: ${error.message}`, cause: error }),
       );
+    });
+    child.on("exit", () => {
+      if (failure !== undefined) hangUp();
     });
     child.on("close", (code, killedBy) => {
       settle();
