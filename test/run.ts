@@ -39,7 +39,7 @@ const groups: readonly Group[] = [
     files: ["test/e2e/**/*.test.ts"],
     limitMs: 600_000,
     atOnce: 2,
-    alone: ["test/e2e/{bench,demo,single-processor-device}.test.ts"],
+    alone: ["test/e2e/{bench,demo}.test.ts"],
   },
 ];
 

@@ -19,7 +19,7 @@ test("the tail is the last lines, without what only a terminal understands", asy
     assert.deepEqual(await log.tail(5), []);
     const file = await log.begin();
     assert.deepEqual(await log.tail(5), []);
-    await file.write("one\r\n\u001b[1;31mtwo\u001b[0m\r\n\r\nthree\0 and no end");
+    await file.write("one\r\n\u001b[1;31mtwo\u001b[0m\u009b2J\u007f\r\n\r\nthree\0 and no end");
     assert.deepEqual(await log.tail(9), ["one", "two", "", "three and no end"]);
     assert.deepEqual(await log.tail(1), ["three and no end"]);
     assert.deepEqual(await log.tail(0), []);

@@ -179,10 +179,13 @@ class Changes implements Disposable {
   }
 }
 
-/** A terminal's control sequences (ECMA-48) and carriage returns say nothing in a log. */
+/** A terminal's control sequences (ECMA-48) and carriage returns say nothing in a log; also those of one character, U+0080 to U+009F. */
 function plain(text: string): string {
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  return text.replaceAll(/\u001b\[[0-?]*[ -/]*[@-~]|[\r\u0000-\u0008\u000b-\u001f]/g, "");
+  return text.replaceAll(
+    /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|[\r\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    "",
+  );
 }
 
 async function sizeOf(path: string): Promise<number> {

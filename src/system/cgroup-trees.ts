@@ -6,7 +6,7 @@ import { access, constants, mkdir, readFile, rmdir, stat } from "node:fs/promise
 import { join } from "node:path";
 
 /** `cpuacct` counts processor time and `freezer` freezes: in version 2 every group does both, whatever controllers there are. */
-export type Controller = "cpu" | "cpuacct" | "cpuset" | "freezer" | "memory";
+export type Controller = "cpu" | "cpuacct" | "cpuset" | "devices" | "freezer" | "memory" | "pids";
 
 export interface CgroupTree {
   readonly version: 1 | 2;

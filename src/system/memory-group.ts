@@ -74,6 +74,14 @@ export async function memoryKills(group: MemoryGroup): Promise<number> {
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
+/** Bytes that the group is charged with now, pages of files that it has read included; `undefined` if nobody counts. */
+export async function memoryUsed(group: MemoryGroup): Promise<number | undefined> {
+  if (group.path === undefined) return undefined;
+  const file = group.limitFile === "memory.max" ? "memory.current" : "memory.usage_in_bytes";
+  const text = await readFile(join(group.path, file), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : Number(text);
+}
+
 interface Home {
   readonly tree: CgroupTree;
   readonly directory: string;

@@ -14,8 +14,8 @@ import { SmallDevice } from "../fixtures/small-device/small-device.ts";
 const unit = `twinboard@${system}.service`;
 const scope = "/sys/fs/cgroup/system.slice/twinboard-boards.scope";
 const group = { a: `${scope}/twinboard-${system}-a`, b: `${scope}/twinboard-${system}-b` };
-/** For one step; each takes half a minute at most where nothing else runs. */
-const stepMs = 150_000;
+/** For one step; each takes a minute at most where nothing else runs. */
+const stepMs = 240_000;
 const load: readonly Plan[] = [
   { kind: "quick", url: `http://${serviceAddress}/arguments`, intervalMs: 500, timeoutMs: 20_000 },
 ];

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findHierarchies } from "../../src/board/container/container-group.ts";
+import { findCgroupTrees } from "../../src/system/cgroup-trees.ts";
 import { coreListText } from "../../src/system/core-list.ts";
 import { hostCores } from "../../src/system/host-cores.ts";
 import { run } from "../../src/system/process.ts";
@@ -84,7 +85,8 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
     await board.ready(signal);
     const pid = await pidOf(board);
     const { cores, freezer } = await findHierarchies();
-    for (const tree of [cores, freezer])
+    const pids = (await findCgroupTrees()).of("pids");
+    for (const tree of [cores, freezer, pids])
       if (tree !== undefined) await writeFile(join(tree.mount, "cgroup.procs"), String(pid));
     assert.equal((await board.inspect()).state, "running", "it is still the board");
     assert.match((await board.confinement()).lacks.join("\n"), /1 threads are outside its control group/);

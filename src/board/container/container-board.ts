@@ -137,7 +137,9 @@ export class ContainerBoard implements Board {
   }
 
   async usage(): Promise<BoardUsage | undefined> {
-    return (await this.#trace())?.alive === true ? await usageOf(this.#group) : undefined;
+    return (await this.#trace())?.alive === true
+      ? await usageOf(this.#group, this.#groups.memory)
+      : undefined;
   }
 
   /** Ids of all of its processes, as the host numbers them. */

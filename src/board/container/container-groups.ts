@@ -84,6 +84,12 @@ export class ContainerGroups implements BoardGroups {
       const found = await this.container.directories(controller);
       if (found !== undefined) add(found.container);
     }
+    // In version 1 they have trees of their own; what leaves them has the board's limits no more.
+    const { of } = await findCgroupTrees();
+    for (const controller of ["pids", "devices"] as const) {
+      const tree = of(controller);
+      if (tree?.version === 1) add(join(tree.home, this.container.path));
+    }
     if (this.#cpu?.path !== undefined) add(join(this.#cpu.path, "board"));
     const memory = this.memoryHome;
     // The runtime puts a hook's process into the container's group, which is below.

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readFileIfThere } from "../../system/files.ts";
 import { processStartTicks } from "../../system/host.ts";
+import { type MemoryGroup, memoryUsed } from "../../system/memory-group.ts";
 import type { BoardUsage } from "../board.ts";
 import type { ContainerGroup } from "./container-group.ts";
 import { recordFiles } from "./launch-script.ts";
@@ -110,14 +111,26 @@ export async function findMonitor(records: string): Promise<number | undefined> 
   return pid > 0 && (await processStartTicks(pid)) === ticks ? pid : undefined;
 }
 
-export async function usageOf(group: ContainerGroup): Promise<BoardUsage | undefined> {
+/**
+ * Its memory is what its group is charged with, files in memory of its own included, as the limit counts it; where nobody counts that, what
+ * its processes have resident.
+ */
+export async function usageOf(
+  group: ContainerGroup,
+  memory: MemoryGroup | undefined,
+): Promise<BoardUsage | undefined> {
   const cpuNs = await group.processorTime();
   if (cpuNs === undefined) return undefined;
-  const resident = (await group.processes()).map(async (pid) => {
+  const charged = memory === undefined ? undefined : await memoryUsed(memory);
+  return { cpuNs, residentBytes: charged ?? (await residentOf(await group.processes())) };
+}
+
+async function residentOf(pids: readonly number[]): Promise<number> {
+  const resident = pids.map(async (pid) => {
     const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
   });
-  return { cpuNs, residentBytes: (await Promise.all(resident)).reduce((sum, bytes) => sum + bytes, 0) };
+  return (await Promise.all(resident)).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function parseProcess(text: string | undefined): ContainerProcess | undefined {

@@ -16,8 +16,9 @@ const oldest: Readonly<Record<RuntimeName, readonly [number, number, number]>> =
   runc: [1, 1, 5],
 };
 const timeoutMs = 5000;
+const mostWords = 200;
 
-/** `auto`: crun if it is there, then runc. Errors: `missing-program` (none is there, or it is too old), `command-failed`, `deadline-passed`. */
+/** `auto`: crun if it works, then runc. Errors: `missing-program` (none is there, or it is too old, or broken); the signal's reason. */
 export async function chooseRuntime(wanted: "auto" | RuntimeName, signal?: AbortSignal): Promise<Runtime> {
   const tried: string[] = [];
   for (const name of wanted === "auto" ? runtimeNames : [wanted]) {
@@ -26,13 +27,18 @@ export async function chooseRuntime(wanted: "auto" | RuntimeName, signal?: Abort
       tried.push(`${name} (Debian package ${name}) is not there`);
       continue;
     }
-    const version = /\bversion (\d+\.\d+(?:\.\d+)?)/.exec(text)?.[1] ?? "";
-    if (isAtLeast(version, oldest[name])) return { name, version };
-    tried.push(`${name} ${version} is older than ${oldest[name].join(".")}`);
+    const version = /\bversion (\d+\.\d+(?:\.\d+)?)/.exec(text)?.[1];
+    if (version !== undefined && isAtLeast(version, oldest[name])) return { name, version };
+    tried.push(
+      version === undefined
+        ? `${name} does not tell its version: ${JSON.stringify(text.trim().slice(0, mostWords))}`
+        : `${name} ${version} is older than ${oldest[name].join(".")}`,
+    );
   }
   throw new TwinboardError("missing-program", { detail: tried.join(", ") });
 }
 
+/** `undefined` if there is no such program; of one that fails, what is known of that. */
 async function versionText(name: RuntimeName, signal: AbortSignal | undefined): Promise<string | undefined> {
   try {
     const { stdout } = await run(name, ["--version"], {
@@ -41,8 +47,10 @@ async function versionText(name: RuntimeName, signal: AbortSignal | undefined): 
     });
     return stdout.toString();
   } catch (error) {
-    if (error instanceof TwinboardError && error.code === "missing-program") return undefined;
-    throw error;
+    signal?.throwIfAborted();
+    if (!(error instanceof TwinboardError)) throw error;
+    if (error.code === "missing-program") return undefined;
+    return error.detail ?? error.message;
   }
 }
 

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { chooseRuntime } from "./runtime.ts";
+
+/** Runs with these scripts of sh(1) as the only runtimes that there are. */
+async function withRuntimes(
+  scripts: Readonly<Record<string, string>>,
+  action: () => Promise<void>,
+): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "twinboard-runtime-"));
+  const path = process.env["PATH"];
+  try {
+    for (const [name, script] of Object.entries(scripts)) {
+      await writeFile(join(directory, name), `#!/bin/sh\n${script}\n`);
+      await chmod(join(directory, name), 0o755);
+    }
+    process.env["PATH"] = directory;
+    await action();
+  } finally {
+    process.env["PATH"] = path;
+    await rm(directory, { recursive: true });
+  }
+}
+
+const good = 'echo "runc version 1.1.5"';
+
+test("a runtime that fails, or does not tell its version, is none: the other is taken", async () => {
+  for (const broken of ["exit 3", "echo garbage", "echo crun version 1.0"])
+    await withRuntimes({ crun: broken, runc: good }, async () => {
+      assert.deepEqual(await chooseRuntime("auto"), { name: "runc", version: "1.1.5" });
+    });
+});
+
+test("where none is left, what is wrong with each is told", async () => {
+  await withRuntimes({ crun: "echo oops >&2; exit 3" }, async () => {
+    await assert.rejects(chooseRuntime("auto"), (error: { code?: string; detail?: string }) => {
+      assert.equal(error.code, "missing-program");
+      assert.match(error.detail ?? "", /crun does not tell its version: .*oops.*, runc .* is not there/);
+      return true;
+    });
+  });
+});
