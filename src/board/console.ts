@@ -180,12 +180,11 @@ class Changes implements Disposable {
 }
 
 /** A terminal's control sequences (ECMA-48) and carriage returns say nothing in a log; also those of one character, U+0080 to U+009F. */
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
+const unspoken = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|[\r\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
 function plain(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  return text.replaceAll(
-    /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|[\r\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    "",
-  );
+  return text.replaceAll(unspoken, "");
 }
 
 async function sizeOf(path: string): Promise<number> {
