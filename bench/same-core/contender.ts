@@ -12,7 +12,8 @@ import type { MachinesLab } from "../../test/fixtures/machines/lab.ts";
 
 /**
  * *core rests*: nothing boots, and the core sleeps between two answers. *core awake*: nothing boots, and a program of the scheduler's idle
- * class keeps it from sleeping: what a boot adds is told against that, because a core that rests answers later by its waking alone.
+ * class keeps it from sleeping, as it does in all other ways: what a boot adds is told against that, because a core that rests answers later
+ * by its waking alone, and a board that boots lets it rest when it waits itself.
  */
 export const ways = ["core rests", "core awake", "idle class", "equal shares", "one group"] as const;
 export type Way = (typeof ways)[number];
@@ -60,12 +61,13 @@ export async function programs(
   serving: CpuGroup,
 ): Promise<Contender> {
   const booting = await shareGroup(stack, "booting");
+  const wakers = await wakersGroup(stack);
   return {
     ways,
     begin: async (way) => {
-      if (way === "core rests" || way === "core awake") return awake(way, core);
+      const window = await keptAwake(way, core, wakers);
+      if (!boots(way)) return window;
       await setCpuPriority(booting, way === "idle class" ? "background" : "service");
-      const window = new AsyncDisposableStack();
       for (let count = 0; count < churns; count += 1)
         await join(way === "one group" ? serving : booting, pinned(window, core, ["sh", "-c", churn]));
       return window;
@@ -74,18 +76,21 @@ export async function programs(
 }
 
 /** Board b of the lab, ended and booted again without a pause; asleep where nothing boots. @param booted is told of each boot, in milliseconds. */
-export function boards(
+export async function boards(
+  stack: AsyncDisposableStack,
   lab: MachinesLab,
   core: number,
   booted: (way: Way, ms: number) => void,
   signal: AbortSignal,
-): Contender {
+): Promise<Contender> {
+  const wakers = await wakersGroup(stack);
   return {
     ways: ways.filter((way) => way !== "one group"),
     begin: async (way) => {
-      if (way === "core rests" || way === "core awake") return awake(way, core);
+      const window = await keptAwake(way, core, wakers);
+      if (!boots(way)) return window;
       const over = new AbortController();
-      const boots = (async (): Promise<void> => {
+      const booting = (async (): Promise<void> => {
         while (!over.signal.aborted) {
           const { startMs, readyMs } = await lab.boot(
             "b",
@@ -96,21 +101,32 @@ export function boards(
         }
       })();
       // One that fails is told when the window ends.
-      boots.catch(() => undefined);
-      return {
-        [Symbol.asyncDispose]: async () => {
-          over.abort();
-          await boots;
-          await lab.layToSleep("b", signal);
-        },
-      };
+      booting.catch(() => undefined);
+      window.defer(async () => {
+        over.abort();
+        await booting;
+        await lab.layToSleep("b", signal);
+      });
+      return window;
     },
   };
 }
 
-function awake(way: Way, core: number): AsyncDisposable {
+function boots(way: Way): boolean {
+  return way !== "core rests" && way !== "core awake";
+}
+
+/** In a group: a program of the root group would have the share of its session (sched(7), autogroup), whatever its own class is. */
+async function wakersGroup(stack: AsyncDisposableStack): Promise<CpuGroup> {
+  const group = await shareGroup(stack, "awake");
+  await setCpuPriority(group, "background");
+  return group;
+}
+
+/** For one window: by a program that runs when nobody else wants to. */
+async function keptAwake(way: Way, core: number, wakers: CpuGroup): Promise<AsyncDisposableStack> {
   const window = new AsyncDisposableStack();
-  if (way === "core awake") pinned(window, core, ["chrt", "-i", "0", "sh", "-c", "while :; do :; done"]);
+  if (way !== "core rests") await join(wakers, pinned(window, core, ["sh", "-c", "while :; do :; done"]));
   return window;
 }
 
