@@ -78,13 +78,16 @@ async function sides(
   const booted = (way: Way, ms: number): void => void found.get(way)?.boots.push(ms);
   if (kind === "qemu") {
     const lab = stack.use(await MachinesLab.open(signal, say, kind, "warm", core));
-    return { ask: askMachine(stack, lab, signal), contender: await boards(stack, lab, core, booted, signal) };
+    return {
+      ask: askMachine(stack, lab, signal),
+      contender: await boards(stack, { lab, kind }, core, booted, signal),
+    };
   }
   const serving = await shareGroup(stack, "serving");
   const ask = await askProgram(stack, core, serving, signal);
   if (kind === "process") return { ask, contender: await programs(stack, core, serving) };
   const lab = stack.use(await MachinesLab.open(signal, say, kind, "warm", core));
-  return { ask, contender: await boards(stack, lab, core, booted, signal) };
+  return { ask, contender: await boards(stack, { lab, kind }, core, booted, signal) };
 }
 
 /** Each way is the first as often as any other: what comes before it cannot favour one. */

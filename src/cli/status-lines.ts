@@ -31,7 +31,8 @@ function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number):
     dormant ?? (usage === null ? none : cpuText(usage.cpuNs)),
     usage === null ? none : bytesText(usage.residentBytes),
     coresText(confinement),
-    shareText(confinement),
+    // One that sleeps or is off wants none.
+    usage === null || dormantSince !== null ? none : shareText(confinement),
   ];
 }
 

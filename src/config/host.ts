@@ -6,6 +6,7 @@ import type { BoardKind } from "../board/kind.ts";
 import { findUser } from "../system/accounts.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
 import { hostCores } from "../system/host-cores.ts";
+import { memoryCeiling } from "../system/memory-group.ts";
 import type { Config } from "./config.ts";
 import { placementFindings } from "./placement-findings.ts";
 
@@ -123,6 +124,14 @@ async function memoryFinding(config: Config, serving: boolean): Promise<Finding>
   const both = `two boards need ${mebi(needed)}`;
   if (needed > totalmem())
     return lacking(where, "too-little-memory", `they need ${mebi(needed)}, the host has ${mebi(totalmem())}`);
+  const ceiling = await memoryCeiling({ level: countOf("qemu", config) > 0 ? "own" : "top" });
+  if (ceiling !== undefined && needed > ceiling)
+    return lacking(
+      where,
+      "too-little-memory",
+      `they need ${mebi(needed)}, and the control group that theirs are below may have ${mebi(ceiling)}`,
+      "raise that group's limit (of a service of systemd: MemoryMax=), or lower boards.memory",
+    );
   const meminfo = await readFile("/proc/meminfo", "utf8").catch(() => "");
   const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? Number.NaN) * 1024;
   if (!serving && available < needed)

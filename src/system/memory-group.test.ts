@@ -3,7 +3,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inMadeTrees } from "../../test/fixtures/cgroup-trees.ts";
-import { lookForMemoryGroups, makeMemoryGroup, memoryKills, removeMemoryGroup } from "./memory-group.ts";
+import {
+  lookForMemoryGroups,
+  makeMemoryGroup,
+  memoryCeiling,
+  memoryKills,
+  removeMemoryGroup,
+} from "./memory-group.ts";
 
 const unified = { holds: "cgroup2", at: "cgroup" };
 
@@ -43,6 +49,24 @@ test("version 1: below the daemon's own group, whose limit holds for the boards 
   await inMadeTrees({ mounted, own: "4:memory:/../device\n", files }, async (root, proc) => {
     const { path } = await makeMemoryGroup("board", 1000, { proc });
     assert.equal(path, join(root, "cgroup/memory/board"), "its own group lies outside of this namespace");
+  });
+});
+
+test("what groups may have at most is the least that those above them may have", async () => {
+  const none = "9223372036854771712\n";
+  const mounted = [{ holds: "memory", at: "cgroup/memory" }];
+  const files = {
+    "cgroup/memory/memory.limit_in_bytes": none,
+    "cgroup/memory/device/memory.limit_in_bytes": "300\n",
+    "cgroup/memory/device/daemon/memory.limit_in_bytes": none,
+  };
+  await inMadeTrees({ mounted, own: "4:memory:/device/daemon\n", files }, async (_, proc) => {
+    assert.equal(await memoryCeiling({ proc }), 300);
+    assert.equal(await memoryCeiling({ proc, level: "top" }), undefined);
+  });
+  const second = { "cgroup/cgroup.controllers": "memory\n", "cgroup/memory.max": "max\n" };
+  await inMadeTrees({ mounted: [unified], files: second }, async (_, proc) => {
+    assert.equal(await memoryCeiling({ proc }), undefined);
   });
 });
 

@@ -3,7 +3,7 @@
  * for its boards too; in version 2 the board's one group (kernel documentation, admin-guide/cgroup-v1/memory and cgroup-v2).
  */
 import { readFile, rmdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { openHome } from "./boards-scope.ts";
 import {
   type CgroupTree,
@@ -57,6 +57,20 @@ export async function lookForMemoryGroups(places: Places = {}): Promise<MemoryGr
   const { tree, directory, limitFile } = home;
   const reason = await whyUnwritable(tree, isDelegated(tree) ? tree.mount : directory);
   return reason === undefined ? { path: directory, limitFile } : { path: undefined, reason };
+}
+
+/** Least of the limits that hold for every group made there, by those above it, in bytes; `undefined` if there is none. */
+export async function memoryCeiling(places: Places = {}): Promise<number | undefined> {
+  const home = await findHome(places);
+  if (home === undefined) return undefined;
+  const { tree, limitFile } = home;
+  let least: number | undefined;
+  for (let { directory } = home; directory.startsWith(tree.mount); directory = dirname(directory)) {
+    // Without a limit version 2 says `max`, and version 1 a number that is more than any host has.
+    const limit = Number(await readFile(join(directory, limitFile), "utf8").catch(() => "max"));
+    if (limit < (least ?? Number.MAX_SAFE_INTEGER)) least = limit;
+  }
+  return least;
 }
 
 /** Removes the group, which must be empty. Repeatable. */

@@ -114,7 +114,12 @@ test("status tells on which cores the boards run, and what the host does not do 
   daemon.system.changes = {
     boards: {
       a: { ...boards.a, confinement: { cores: "2-3", emulator: "0", sharePercent: 100, lacks } },
-      b: { ...boards.b, confinement: { cores: "1", emulator: "1", sharePercent: 0, lacks: [] } },
+      b: {
+        ...boards.b,
+        dormantSince: null,
+        dormantCpuNs: null,
+        confinement: { cores: "1", emulator: "1", sharePercent: 0, lacks: [] },
+      },
     },
   };
   const { stdout } = await runCommand(["status", "--socket", daemon.socket]);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -178,6 +178,30 @@ test(
         root,
       );
     assert.ok(!existsSync(`/run/netns/twinboard-${made.names.system}-a`));
+  },
+);
+
+test(
+  "a board is stopped, and one that slept is woken, also where somebody froze the group above it",
+  options,
+  async ({ signal }) => {
+    await using subject = await makeContainerSubject();
+    const { board, software, names } = subject;
+    const { freezer } = await findHierarchies();
+    assert.ok(freezer !== undefined);
+    const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
+    const above = join(freezer.home, `twinboard-${names.system}-a`, file);
+    const freezeAbove = async (): Promise<void> =>
+      await writeFile(above, freezer.version === 1 ? "FROZEN" : "1");
+    await board.start(software(), signal);
+    await board.ready(signal);
+    await board.pause(signal);
+    await freezeAbove();
+    await board.resume(signal);
+    assert.equal((await board.inspect()).state, "running");
+    await freezeAbove();
+    await board.stop(signal);
+    assert.equal((await board.inspect()).state, "off");
   },
 );
 

@@ -164,9 +164,12 @@ export class ContainerGroup {
     }
   }
 
-  /** Repeatable. */
+  /** Also where somebody froze the board's group, which is above the container's. Repeatable. */
   async thaw(): Promise<void> {
-    await this.#set("THAWED", "0");
+    await Promise.all([
+      this.#set("THAWED", "0"),
+      this.#set("THAWED", "0", `/${this.#name}`).catch(() => undefined),
+    ]);
   }
 
   /** Kills all that is in it, frozen or not, and returns when nothing is. Repeatable. Errors: `deadline-passed`; the signal's reason. */
@@ -186,8 +189,8 @@ export class ContainerGroup {
       // Linux 5.14; elsewhere one after the other, until none is left that could have started another.
       const atOnce = freezer.version === 2 && (await tryWrite(join(directory, "cgroup.kill"), "1"));
       if (!atOnce) for (const pid of pids) kill(pid);
-      // What version 1 has frozen hears no signal.
-      if (freezer.version === 1) await this.thaw().catch(() => undefined);
+      // What version 1 has frozen hears no signal, nor anything below a group that is frozen.
+      await this.thaw().catch(() => undefined);
       await sleep(pollMs);
     }
   }
@@ -215,14 +218,15 @@ export class ContainerGroup {
       }
   }
 
-  async #set(first: string, second: string): Promise<void> {
+  /** @param path of the group, as the kernel has it below where boards' groups are. */
+  async #set(first: string, second: string, path = this.path): Promise<void> {
     const { freezer } = await this.#trees();
     if (freezer === undefined)
       throw new TwinboardError("missing-kernel-feature", {
         detail: "no cgroup tree with a freezer is mounted",
       });
     const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
-    await writeFile(join(freezer.home, this.path, file), freezer.version === 1 ? first : second);
+    await writeFile(join(freezer.home, path, file), freezer.version === 1 ? first : second);
   }
 
   /** In the words of ps(1): `7 (dd) is in state D`. */
