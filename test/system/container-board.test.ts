@@ -186,11 +186,11 @@ test(
   options,
   async ({ signal }) => {
     await using subject = await makeContainerSubject();
-    const { board, software, names } = subject;
+    const { board, software, options: made } = subject;
     const { freezer } = await findHierarchies();
     assert.ok(freezer !== undefined);
     const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
-    const above = join(freezer.home, `twinboard-${names.system}-a`, file);
+    const above = join(freezer.home, `twinboard-${made.names.system}-a`, file);
     const freezeAbove = async (): Promise<void> =>
       await writeFile(above, freezer.version === 1 ? "FROZEN" : "1");
     await board.start(software(), signal);
