@@ -137,9 +137,8 @@ export class ContainerBoard implements Board {
   }
 
   async usage(): Promise<BoardUsage | undefined> {
-    return (await this.#trace())?.alive === true
-      ? await usageOf(this.#group, this.#groups.memory)
-      : undefined;
+    if ((await this.#trace())?.alive !== true) return undefined;
+    return await usageOf(this.#group, this.#groups.memory);
   }
 
   /** Ids of all of its processes, as the host numbers them. */
