@@ -3,7 +3,6 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
-import type { CpuGroup } from "../../system/cgroup.ts";
 import type {
   Board,
   BoardCondition,
@@ -99,11 +98,6 @@ export class ContainerBoard implements Board {
       lastWords: async () => await this.#lastWords(),
       watchdogMs: options.watchdogMs,
     });
-  }
-
-  /** By what means `setPriority` works on this host, once the board was set up. */
-  get priority(): CpuGroup | undefined {
-    return this.#groups.cpu;
   }
 
   async setUp(signal: AbortSignal): Promise<void> {
