@@ -20,13 +20,14 @@ const marks = [
 /** Of so few a part of a hundred is none: each is drawn. */
 const few = 100;
 
-/** Of many values the line reaches from the shortest to the longest, with a mark at each part; of few each has its own mark. */
+/** Errors: `RangeError` for a row without values above zero. Of many values the line reaches from the shortest to the longest, with a mark at each part; of few each has its own mark. */
 export function rangesPlot({ title, unit, rows }: Plot): string {
   const all = rows.flatMap(({ values }) => values);
   const [least, most] = all.reduce(
     ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
     [Number.POSITIVE_INFINITY, 0],
   );
+  if (!(least > 0)) throw new RangeError(`${title}: a value of ${least} has no place on a logarithmic scale`);
   const grid = scale(least, most);
   const [from, to] = [Math.log10(grid[0] ?? least), Math.log10(grid.at(-1) ?? most)];
   const x = (value: number): number =>

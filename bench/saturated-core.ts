@@ -117,6 +117,8 @@ async function timed(lab: Lab, bundle: string, signal: AbortSignal): Promise<Tim
     const to = records[0]?.data["to"];
     if (record.event === "phase-done" && record.phase === "verify" && (to === "a" || to === "b"))
       processorMs = processorTime(lab, to, signal);
+    // What goes wrong is told when it is asked for, at the upgrade's end.
+    processorMs?.catch(() => undefined);
   };
   const { outcome, error } = await lab.device.upgrade(bundle, noteRecord, signal);
   const wholeMs = now() - from;
@@ -125,11 +127,12 @@ async function timed(lab: Lab, bundle: string, signal: AbortSignal): Promise<Tim
     records.find((record) => record.event === event && record.phase === phase)?.at ?? Number.NaN;
   const raised = records.find(({ data }) => typeof data["raisedToPercent"] === "number");
   const bootMs = at("phase-done", "verify") - at("phase-began", "boot");
-  if (!(bootMs > 0)) throw new Error("the journal does not tell when the board booted");
+  if (!(bootMs > 0) || processorMs === undefined)
+    throw new Error("the journal does not tell when the board booted");
   return {
     bootMs,
     wholeMs,
-    processorMs: (await processorMs) ?? Number.NaN,
+    processorMs: await processorMs,
     raisedTo: (raised?.data["raisedToPercent"] as number | undefined) ?? null,
   };
 }

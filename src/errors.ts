@@ -64,7 +64,7 @@ export const errorTable = {
   ),
   "cgroup-unwritable": rejected(
     "a tree of control groups cannot be written to",
-    "mount it so that it can be (mount -o remount,rw), and let the daemon have it (Delegate=yes in its unit)",
+    "mount it so that it can be (mount -o remount,rw), and let the daemon write to it",
   ),
   "no-kvm": rejected("KVM runs no guest here", "use accelerator: auto or tcg, or mend /dev/kvm"),
   "missing-card": rejected("a network card is missing", "name a card that exists, see ip link"),

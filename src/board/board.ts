@@ -53,6 +53,7 @@ export type BoardCondition =
 export interface BoardUsage {
   /** Nanoseconds of processor time since the board started, by the scheduler's account; all threads. */
   readonly cpuNs: number;
+  /** What it takes of the host's memory: pages that its process has, or that its group is charged with, files in memory included. */
   readonly residentBytes: number;
 }
 

@@ -11,7 +11,7 @@ export async function groupFindings(placed: boolean): Promise<Finding[]> {
 
 /** By what means a board that boots yields. */
 async function shareFinding(): Promise<Finding> {
-  const { way, reason, tree } = await lookForCpuGroups();
+  const { way, reason, tree, delegated } = await lookForCpuGroups();
   const where = "/sys/fs/cgroup";
   if (way === "none")
     return doubtful(
@@ -19,7 +19,7 @@ async function shareFinding(): Promise<Finding> {
       `a board that boots is not kept out of the other's way: ${reason}`,
       "mount cgroup2 with its cpu controller, where the daemon can write to it",
     );
-  const whom = tree.endsWith("systemd's") ? "the other board, within the scope of both" : "everything else";
+  const whom = delegated ? "the other board, within the scope of both" : "everything else";
   if (reason === "") return fine(where, `${tree}: a board that boots yields to ${whom}, by ${way}`);
   return doubtful(
     where,

@@ -126,6 +126,11 @@ test("a tree that cannot be changed gives no shares, and what is told is why", a
     const reason = `${join(root, "cg")} is mounted read-only`;
     assert.deepEqual(await makeCpuGroup("board", proc), { way: "none", reason, path: undefined });
     if (process.geteuid?.() !== 0) return;
-    assert.deepEqual(await lookForCpuGroups(proc), { way: "none", reason, tree: "version 2" });
+    assert.deepEqual(await lookForCpuGroups(proc), {
+      way: "none",
+      reason,
+      tree: "version 2",
+      delegated: false,
+    });
   });
 });

@@ -130,26 +130,30 @@ export async function removeCpuGroup(name: string, proc?: string): Promise<void>
 }
 
 /** By what means boards could be given shares here, as far as that is seen without making a group. */
-export async function lookForCpuGroups(
-  proc?: string,
-): Promise<{ readonly way: PriorityWay; readonly reason: string; readonly tree: string }> {
+export async function lookForCpuGroups(proc?: string): Promise<{
+  readonly way: PriorityWay;
+  readonly reason: string;
+  readonly tree: string;
+  /** systemd owns the tree: boards' groups are beside each other alone. */
+  readonly delegated: boolean;
+}> {
   const tree = await cpuTree(proc);
-  if (tree === undefined) return { way: "none", reason: noController, tree: "none" };
+  if (tree === undefined) return { way: "none", reason: noController, tree: "none", delegated: false };
   const { version, mount } = tree;
-  const told = `version ${version}${isDelegated(tree) ? ", systemd's" : ""}`;
+  const delegated = isDelegated(tree);
+  const told = { tree: `version ${version}${delegated ? ", systemd's" : ""}`, delegated };
   const unwritable = process.geteuid?.() === 0 ? await whyUnwritable(tree, mount) : undefined;
-  if (unwritable !== undefined) return { way: "none", reason: unwritable, tree: told };
+  if (unwritable !== undefined) return { way: "none", reason: unwritable, ...told };
   const groups = (await readdir(mount, { withFileTypes: true })).filter((entry) => entry.isDirectory());
   const shown = async (file: string): Promise<boolean> => {
     for (const { name } of groups) if (await isThere(join(mount, name, file))) return true;
     return await isThere(join(mount, file));
   };
-  if (await shown("cpu.idle")) return { way: "cpu.idle", reason: "", tree: told };
+  if (await shown("cpu.idle")) return { way: "cpu.idle", reason: "", ...told };
   const way = version === 2 ? "cpu.weight" : "cpu.shares";
   // Where no group shows its files, the kernel's age tells.
-  if (!(await shown(way)) && isAtLeast(release(), [5, 15]))
-    return { way: "cpu.idle", reason: "", tree: told };
-  return { way, reason: noIdle, tree: told };
+  if (!(await shown(way)) && isAtLeast(release(), [5, 15])) return { way: "cpu.idle", reason: "", ...told };
+  return { way, reason: noIdle, ...told };
 }
 
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {

@@ -18,6 +18,8 @@ test("a board that starves is raised step by step up to an equal share, and no f
 test("nobody is raised who has little to do, or waits for threads of its own alone", () => {
   assert.equal(given(0.01, 0.1), undefined);
   assert.equal(given(0, 0), undefined);
+  const moment = { runNs: 0, waitNs: 10e6, passedNs: 10e6 };
+  assert.equal(nextShare(moment, 0, 1), undefined, "two looks that come close after each other");
   assert.equal(given(2, 2, 0, 2), undefined);
   assert.equal(given(2, 6, 0, 4), undefined);
   assert.equal(given(0.1, 3.9, 0, 2), 33);

@@ -18,6 +18,8 @@ const steps = [33, 100] as const;
 const mostWaiting = 1.5;
 /** Of the stretch: a board that waited for less had little to do. */
 const leastWaiting = 0.25;
+/** Two looks may come close after each other, and what is between them says nothing. */
+const shortestNs = 20e6;
 
 /**
  * What is to be given to a board that had `percent` in that stretch: the next step if it went without, else `undefined`.
@@ -28,6 +30,7 @@ export function nextShare(
   percent: number,
   rivals: number,
 ): number | undefined {
+  if (passedNs < shortestNs) return undefined;
   const starves = waitNs > leastWaiting * passedNs && waitNs > mostWaiting * rivals * runNs;
   return starves ? steps.find((step) => step > percent) : undefined;
 }

@@ -110,7 +110,7 @@ for (const { name, enter, reason } of cases) {
     const containers = await findings(enter, "container");
     assert.deepEqual(ofGroups(containers, reason).toSorted(), ["error", "warning", "warning", "warning"]);
     const refusal = containers.find(({ code }) => code === "cgroup-unwritable");
-    assert.match(refusal?.remedy ?? "", /remount,rw.*Delegate=yes/);
+    assert.match(refusal?.remedy ?? "", /remount,rw.*let the daemon write to it/);
     for (const { mount } of trees.filter(({ version }) => version === oldest))
       assert.ok(refusal?.what.includes(mount) === true, `${mount} is named: ${refusal?.what}`);
     assert.deepEqual(ofGroups(await findings(enter, "qemu"), reason), ["warning", "warning", "warning"]);
