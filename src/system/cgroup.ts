@@ -64,7 +64,7 @@ export async function setCpuPriority(group: CpuGroup, priority: "background" | "
   else await writeFile(join(path, way), shares[way][0]);
 }
 
-/** Takes the group's processes out of the idle class and gives them so many percent of a full weight, 1 to 100. Repeatable. */
+/** Takes the group's processes out of the idle class and gives them so many percent of a full weight, 1 to 200. Repeatable. */
 export async function setCpuShare({ way, path }: CpuGroup, percent: number): Promise<void> {
   if (way === "none" || path === undefined) return;
   // Without the idle class the weight is the normal one; one that was set before stays if the class is what it was.

@@ -7,10 +7,10 @@ function given(run: number, wait: number, percent = 0, rivals = 1): number | und
   return nextShare({ runNs: run * 1e9, waitNs: wait * 1e9, passedNs: 2e9 }, percent, rivals);
 }
 
-test("a board that starves is raised step by step up to an equal share, and no further", () => {
+test("a board that starves is raised in two steps, and no further; one with a full share is not", () => {
   assert.equal(given(0.01, 1.99, 0), 33);
-  assert.equal(given(0.5, 1.5, 33), 100);
-  assert.equal(given(0.01, 1.99, 100), undefined);
+  assert.equal(given(0.5, 1.5, 33), 125);
+  assert.equal(given(0.01, 1.99, 125), undefined);
   // As soon as it gets its half, it is left where it is.
   assert.equal(given(1, 1, 33), undefined);
 });

@@ -1,7 +1,6 @@
 /**
  * A guaranteed minimum for a board in the background. The idle class gets some three thousandths of a core that somebody else saturates,
- * and a boot would never end: whoever waits for the core most of the time is given a larger share, in steps, and never more than an equal
- * one. Where the core is not saturated nobody waits, and nothing is raised.
+ * and a boot would never end: whoever waits for the core most of the time is given a larger share, in two steps. Where the core is not saturated nobody waits, and nothing is raised.
  */
 
 /** What a board did in a stretch of time: processor time and time spent waiting for a core, in nanoseconds, of all its threads together. */
@@ -11,8 +10,11 @@ export interface Stretch {
   readonly passedNs: number;
 }
 
-/** Percent of a full share: a quarter of the core beside one other board, then half of it. */
-const steps = [33, 100] as const;
+/**
+ * Percent of a full share: a quarter of the core beside one other board, then five ninths of it. A boot is mostly work: with no more than
+ * half of the core it would take twice its time, and the time until it was raised comes on top.
+ */
+const steps = [33, 125] as const;
 
 /** How much longer than they run the threads of a board may wait. With an equal share against one other it is as long. */
 const mostWaiting = 1.5;

@@ -110,7 +110,7 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
         starting.catch(() => failed.abort());
         const seen = new Set<number | null>();
         // A step lasts for a twentieth of a second.
-        for (let now: number | null = 0; !failed.signal.aborted && !(seen.has(0) && now === 100); ) {
+        for (let now: number | null = 0; !failed.signal.aborted && !(seen.has(0) && now === 125); ) {
           now = (await board.confinement()).sharePercent;
           seen.add(now);
           await sleep(5, undefined, { signal });
@@ -120,7 +120,7 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
         await board.ready(signal);
         // The story says it again once the board runs: what it was raised to is not taken away by that.
         await board.setPriority("background");
-        assert.equal((await board.confinement()).sharePercent, 100);
+        assert.equal((await board.confinement()).sharePercent, 125);
         await board.setPriority("service");
         assert.equal((await board.confinement()).sharePercent, 100);
         await board.setPriority("background");
