@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type BoardGroups, Confinement } from "./confinement.ts";
 
+const nothing = (): Promise<void> => Promise.resolve();
+
 test("threads outside a board's group, and those that may use other cores, are told in the number that they have", async (t) => {
   const group = await mkdtemp(join(tmpdir(), "confinement-"));
   t.after(async () => await rm(group, { recursive: true }));
@@ -16,7 +18,6 @@ test("threads outside a board's group, and those that may use other cores, are t
   t.after(() => programs.every((program) => program.kill()));
   await Promise.all(programs.map(async (program) => await once(program, "spawn")));
   const pids = programs.map(({ pid }) => pid ?? 0);
-  const nothing = (): Promise<void> => Promise.resolve();
   const groups: BoardGroups = {
     cpu: undefined,
     memory: undefined,
