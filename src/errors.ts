@@ -62,6 +62,10 @@ export const errorTable = {
     "the kernel lacks something that the configuration needs",
     "load the module that is named, or use a kernel that has it",
   ),
+  "missing-mount-point": rejected(
+    "a directory that something is mounted on is missing",
+    "make the directory that is named",
+  ),
   "cgroup-unwritable": rejected(
     "a tree of control groups cannot be written to",
     "mount it so that it can be (mount -o remount,rw), and let the daemon write to it",

@@ -114,6 +114,10 @@ export const reportSchema = z
           .readonly(),
       })
       .nullable(),
+    lacks: z
+      .array(z.object({ board, what: z.string() }))
+      .readonly()
+      .describe("What was asked of the host for these boards and was not so, when verify ended"),
     remarks: lines,
   })
   .openapi("Report");

@@ -181,7 +181,8 @@ export class Confinement {
     for (const { group, within } of pids.length === 0 ? [] : await groups.homes()) {
       const outside = (await threadsOutside(within, pids)).length;
       const why = this.#escape === undefined ? "" : `: ${this.#escape}`;
-      if (outside > 0) lacks.push(`${outside} threads are outside its control group ${group}${why}`);
+      const who = outside === 1 ? "1 thread is" : `${outside} threads are`;
+      if (outside > 0) lacks.push(`${who} outside its control group ${group}${why}`);
     }
     return { ...placed, sharePercent: share ?? null, lacks };
   }

@@ -45,6 +45,8 @@ export class SimulatedWorld {
   cardsMade: (name: BoardName) => void = () => undefined;
   cardsJoined: (name: BoardName) => boolean = () => true;
   readonly placements = new Map<BoardName, BoardPlacement>();
+  /** What the host does not do for a board, as sentences. */
+  readonly lacks = new Map<BoardName, readonly string[]>();
   readonly priorities = new Map<BoardName, "background" | "service">();
   readonly #running = new Map<BoardName, RunningBoard>();
   readonly #consoles = { a: new SimulatedConsole(), b: new SimulatedConsole() };

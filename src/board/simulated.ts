@@ -122,7 +122,7 @@ export class SimulatedBoard implements Board {
       cores: listOf(cores),
       emulator: listOf(emulator ?? cores),
       sharePercent,
-      lacks: [],
+      lacks: this.#world.lacks.get(this.name) ?? [],
     });
   }
 

@@ -88,16 +88,14 @@ export class ThreadPlacement {
     const { isProcessor } = this.#board;
     const astray = threads.filter((thread) => this.#isAstray(thread)).map(({ name }) => name);
     const why = this.#refusal === undefined ? "" : `: ${this.#refusal}`;
+    const who = astray.length === 1 ? "1 thread" : `${astray.length} threads`;
     return {
       cores: coresOf(isProcessor === undefined ? threads : threads.filter(isProcessor), cores),
       emulator: coresOf(
         isProcessor === undefined ? threads : threads.filter((thread) => !isProcessor(thread)),
         emulator ?? cores,
       ),
-      lacks:
-        astray.length === 0
-          ? []
-          : [`${astray.length} threads may use other cores than configured (${astray[0]})${why}`],
+      lacks: astray.length === 0 ? [] : [`${who} may use other cores than configured (${astray[0]})${why}`],
     };
   }
 

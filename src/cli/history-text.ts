@@ -24,7 +24,7 @@ export function listLines(stories: readonly StorySummary[]): string[] {
 }
 
 export function reportLines(report: Report): string[] {
-  const { id, kind, system, outcome, startedAt, endedAt, remarks, from, to } = report;
+  const { id, kind, system, outcome, startedAt, endedAt, lacks, remarks, from, to } = report;
   const took = endedAt === null ? "" : `, took ${spanText(Math.max(0, endedAt - startedAt))}`;
   return [
     sentenceOf(report),
@@ -36,6 +36,10 @@ export function reportLines(report: Report): string[] {
     ...block("Health checks", checkLines(report)),
     ...block("What failed", failureLines(report)),
     ...block("Content", contentLines(report)),
+    ...block(
+      "What the boards lacked",
+      lacks.map(({ board, what }) => `board ${board}: ${what}`),
+    ),
     ...block("Remarks", remarks),
   ].map(printable);
 }

@@ -69,7 +69,7 @@ export function statusLines(status: Status, nowMs: number): string[] {
   if (stuck !== null) lines.push(`STUCK (${stuck.code}): ${stuck.reason}`);
   for (const { service, what } of troubles) lines.push(`TROUBLE with ${service}: ${what}`);
   for (const name of ["a", "b"] as const)
-    for (const lack of boards[name].confinement.lacks) lines.push(`BOARD ${name.toUpperCase()}: ${lack}`);
+    for (const lack of boards[name].confinement.lacks) lines.push(`Board ${name}: ${lack}`);
   lines.push(
     "",
     ...tableLines([

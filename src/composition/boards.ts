@@ -14,13 +14,13 @@ import { architectureOf } from "../board/qemu/architecture.ts";
 import type { MachineUser } from "../board/qemu/board-directories.ts";
 import { machineFindings } from "../board/qemu/host.ts";
 import { QemuBoard } from "../board/qemu/qemu-board.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, placeText } from "../config/config.ts";
 import { TwinboardError } from "../errors.ts";
 import { type Finding, lacking } from "../system/finding.ts";
 import type { Log } from "../system/log.ts";
 import { systemNames } from "../system/names.ts";
 import { identityOf } from "./identity.ts";
-import { kindsIn, refuseOtherKinds } from "./kinds.ts";
+import { kindFinding, kindsIn, refuseOtherKinds } from "./kinds.ts";
 import { boardDevices } from "./leased.ts";
 import { placementOf } from "./placement.ts";
 
@@ -62,6 +62,7 @@ export async function boardFindings(
   const { boards } = config;
   const kinds = kindsIn(config);
   return [
+    await kindFinding(systemNames(config.system), boards.kinds),
     ...(kinds.includes("qemu") ? await machinesFindings(config, signal, acceleratorCache) : []),
     ...(kinds.includes("container") ? await containerFindings(boards.runtime, signal) : []),
     ...(await groupFindings(Object.keys(config.placement.cores).length > 0)),
@@ -70,21 +71,18 @@ export async function boardFindings(
 }
 
 async function machinesFindings(
-  { boards, lines, file }: Config,
+  config: Config,
   signal: AbortSignal,
   acceleratorCache?: string,
 ): Promise<Finding[]> {
+  const { boards, lines } = config;
   const architecture = architectureOf(boards.architecture ?? undefined);
   const line = lines.find(({ port }) => port === "tty");
-  if (line !== undefined && !architecture.hasPcPorts)
-    return [
-      lacking(
-        `services.${line.name}`,
-        "config-invalid",
-        `${file}: services.${line.name}: port tty is a PC's, and these machines are ${architecture.name}`,
-        "say port: virtio",
-      ),
-    ];
+  if (line !== undefined && !architecture.hasPcPorts) {
+    const where = `services.${line.name}`;
+    const detail = `${placeText(config, where)}: port tty is a PC's, and these machines are ${architecture.name}`;
+    return [lacking(where, "config-invalid", detail, "say port: virtio")];
+  }
   return await machineFindings(architecture, boards.accelerator, signal, acceleratorCache);
 }
 

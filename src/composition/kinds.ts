@@ -10,10 +10,28 @@ import { findMachineProcess } from "../board/qemu/machine-process.ts";
 import type { Config } from "../config/config.ts";
 import { TwinboardError } from "../errors.ts";
 import type { KindRules } from "../slot/kind.ts";
+import { type Finding, fine, lacking, unseen } from "../system/finding.ts";
 import type { SystemNames } from "../system/names.ts";
 
 /** What runs serves, and its cards have the names that those of the other kind would take. Errors: `config-changed`. */
 export async function refuseOtherKinds(names: SystemNames, kinds: Config["boards"]["kinds"]): Promise<void> {
+  const detail = await otherKind(names, kinds);
+  if (detail !== undefined) throw new TwinboardError("config-changed", { detail });
+}
+
+/** The same as `check` tells it. Changes nothing. */
+export async function kindFinding(names: SystemNames, kinds: Config["boards"]["kinds"]): Promise<Finding> {
+  const where = "boards.kind";
+  // What runs is written down where root alone can read it.
+  if (process.geteuid?.() !== 0)
+    return unseen(where, "what the boards run as now was not looked at", "run this as root");
+  const detail = await otherKind(names, kinds);
+  if (detail !== undefined) return lacking(where, "config-changed", detail);
+  return fine(where, "no board runs as anything else than it may be");
+}
+
+/** A board that runs as what it may not be, as a sentence. */
+async function otherKind(names: SystemNames, kinds: Config["boards"]["kinds"]): Promise<string | undefined> {
   for (const name of boardNames) {
     const running: Readonly<Record<BoardKind, unknown>> = {
       qemu: await findMachineProcess(join(recordDirectory(names, name), processFile)),
@@ -22,11 +40,10 @@ export async function refuseOtherKinds(names: SystemNames, kinds: Config["boards
     for (const kind of boardKinds) {
       if (running[kind] === undefined || kinds[name].includes(kind)) continue;
       const allowed = kinds[name].map((one) => kindWords[one]).join(" or ");
-      throw new TwinboardError("config-changed", {
-        detail: `board ${name} runs as ${kindWords[kind]}, and boards.kind lets it be ${allowed} alone; where it names both kinds, an upgrade leads from one to the other`,
-      });
+      return `board ${name} runs as ${kindWords[kind]}, and boards.kind lets it be ${allowed} alone; where it names both kinds, an upgrade leads from one to the other`;
     }
   }
+  return undefined;
 }
 
 /** Those that at least one board may be. */

@@ -28,9 +28,9 @@ export async function placeAgain(
   for (const { error } of placementFindings(config, await hostCores())) if (error !== undefined) throw error;
   const placements = { a: placementOf(config, "a"), b: placementOf(config, "b") };
   await system.place(placements, AbortSignal.any([signal, AbortSignal.timeout(placeTimeoutMs)]));
-  const { placement } = served;
+  const { placement, positions } = served;
   const boards = { a: listsOf(placements.a), b: listsOf(placements.b) };
-  return { boards, otherChanges: !isDeepStrictEqual({ ...config, placement }, served) };
+  return { boards, otherChanges: !isDeepStrictEqual({ ...config, placement, positions }, served) };
 }
 
 function listsOf({ cores, emulator }: BoardPlacement): Placed["boards"]["a"] {

@@ -92,6 +92,8 @@ export interface PlacementConfig {
 export interface Config extends LeasedConfig {
   /** Absolute path of the file it came from. */
   readonly file: string;
+  /** `LINE:COLUMN` in there of what only a host can contradict, by its key (`placement.cores.a`; a service by its name). */
+  readonly positions: Readonly<Record<string, string>>;
   readonly system: string;
   readonly compatible: string;
   readonly stateDirectory: string;
@@ -232,13 +234,24 @@ export function kindsOf(kind: ConfigDocument["boards"]["kind"] = "qemu"): Config
   return { a: [usual, ...others], b: [usual, ...others] };
 }
 
+/** Where in its file a key is that a host contradicts, as `FILE:LINE:COLUMN: KEY`. */
+export function placeText({ file, positions }: Pick<Config, "file" | "positions">, key: string): string {
+  const position = positions[key];
+  return `${file}${position === undefined ? "" : `:${position}`}: ${key}`;
+}
+
 /** Fills in the defaults. Relative paths are relative to the file. */
-export function toConfig(document: ConfigDocument, file: string): Config {
+export function toConfig(
+  document: ConfigDocument,
+  file: string,
+  positions: Config["positions"] = {},
+): Config {
   const { boards, upgrade, placement } = document;
   const path = resolve(file);
   const services = (document.services ?? []).filter(isNetworkService);
   return {
     file: path,
+    positions,
     system: document.system,
     compatible: document.compatible,
     stateDirectory: document["state-directory"] ?? `/var/lib/twinboard/${document.system}`,

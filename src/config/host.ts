@@ -7,7 +7,7 @@ import { findUser } from "../system/accounts.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
 import { hostCores } from "../system/host-cores.ts";
 import { memoryCeiling } from "../system/memory-group.ts";
-import type { Config } from "./config.ts";
+import { type Config, placeText } from "./config.ts";
 import { placementFindings } from "./placement-findings.ts";
 
 /** Program → the Debian package that brings it. */
@@ -97,17 +97,15 @@ async function programFinding(config: Config): Promise<Finding> {
 }
 
 async function userFinding(config: Config): Promise<Finding> {
-  const {
-    boards: { user },
-    file,
-  } = config;
+  const { user } = config.boards;
   const where = "boards.user";
   if (!(await isInstalled("getent")))
     return unseen(where, `${user} was not looked for without getent`, "install libc-bin");
   const found = await findUser(user);
   if (found === undefined) {
     const remedy = `make it (useradd --system ${user}), or name another`;
-    return lacking(where, "config-invalid", `${file}: boards.user: this host has no user ${user}`, remedy);
+    const detail = `${placeText(config, where)}: this host has no user ${user}`;
+    return lacking(where, "config-invalid", detail, remedy);
   }
   if (found.uid === 0)
     return doubtful(

@@ -43,7 +43,9 @@ test("boards are of one kind, of either, or each of its own", () => {
 test("a good file becomes a plain configuration with every default", () => {
   const result = parseConfig(good, "/etc/twinboard/gateway.yaml");
   assert.ok("config" in result, JSON.stringify(result));
-  assert.deepEqual(result.config, {
+  const { positions, ...config } = result.config;
+  assert.equal(positions["services.web"], "10:5");
+  assert.deepEqual(config, {
     file: "/etc/twinboard/gateway.yaml",
     system: "gateway",
     compatible: "acme-gateway",

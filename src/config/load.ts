@@ -5,7 +5,7 @@ import type { z } from "zod";
 import { TwinboardError } from "../errors.ts";
 import { type Config, toConfig } from "./config.ts";
 import { contradictions } from "./contradictions.ts";
-import { documentSchema } from "./schema.ts";
+import { type ConfigDocument, documentSchema } from "./schema.ts";
 
 const maxFileBytes = 256 * 1024;
 
@@ -98,6 +98,18 @@ function mistakesOf(issue: z.core.$ZodIssue, input: unknown, at: At): Mistake[] 
   return [at(issue.path, tells ? `${issue.message}, not ${shown(value)}` : issue.message)];
 }
 
+/** What only a host can contradict, by its key. */
+function ofHost({ services = [] }: ConfigDocument): [key: string, path: Path][] {
+  const paths: Path[] = [
+    ["boards", "user"],
+    ...["cores", "emulator"].flatMap((key) => ["a", "b"].map((board) => ["placement", key, board])),
+  ];
+  return [
+    ...paths.map((path): [string, Path] => [pathText(path), path]),
+    ...services.map(({ name }, index): [string, Path] => [`services.${name}`, ["services", index]]),
+  ];
+}
+
 /** Parses the text of a configuration file. `file` is for the paths in it that are relative. Pure. */
 export function parseConfig(
   text: string,
@@ -131,7 +143,11 @@ export function parseConfig(
     : result.error.issues.flatMap((issue) => mistakesOf(issue, input, at));
   if (mistakes.length > 0 || !result.success)
     return { mistakes: mistakes.toSorted((one, two) => one.line - two.line || one.column - two.column) };
-  return { config: toConfig(result.data, file) };
+  const positions = ofHost(result.data).map(([key, path]) => {
+    const { line, column } = at(path, "");
+    return [key, `${line}:${column}`] as const;
+  });
+  return { config: toConfig(result.data, file, Object.fromEntries(positions)) };
 }
 
 /** `FILE:LINE:COLUMN: path: message`, as compilers write it and editors read it. */

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { inMadeTrees, type MadeTrees } from "../../test/fixtures/cgroup-trees.ts";
 import { type HostCores, hostCores } from "../system/host-cores.ts";
-import type { Config } from "./config.ts";
+import { type Config, placeText } from "./config.ts";
+import { parseConfig } from "./load.ts";
 import { placementFindings } from "./placement-findings.ts";
 
 const four: HostCores = {
@@ -14,10 +15,18 @@ const four: HostCores = {
   allowed: [0, 1, 2, 3],
 };
 
-function told(placement: Partial<Config["placement"]>, host: Partial<HostCores> = {}, cpus = 1): string[] {
-  const boards = { cpus } as Config["boards"];
+const machines: Config["boards"]["kinds"] = { a: ["qemu"], b: ["qemu"] };
+
+function told(
+  placement: Partial<Config["placement"]>,
+  host: Partial<HostCores> = {},
+  cpus = 1,
+  kinds = machines,
+): string[] {
+  const boards = { cpus, kinds } as Config["boards"];
   const full = { cores: {}, emulator: {}, ...placement };
-  const findings = placementFindings({ placement: full, file: "f", boards }, { ...four, ...host });
+  const config = { placement: full, file: "f", positions: {}, boards };
+  const findings = placementFindings(config, { ...four, ...host });
   return findings.map(({ severity, where, what }) => `${severity} ${where}: ${what}`);
 }
 
@@ -42,6 +51,42 @@ test("isolated cores, cores without a tick, and too few of them are doubtful onl
   assert.match(told({ cores: { a: [0] } }, { online: [0], present: [0], allowed: [0] }, 2)[0] ?? "", /^ok /);
   assert.match(told({}, { online: [0] })[0] ?? "", /^ok placement: one core/);
   assert.deepEqual(told({}), []);
+});
+
+test("cores of the emulator are doubtful for a board that can only be a container", () => {
+  const emulator = { a: [0], b: [0] };
+  const kinds: Config["boards"]["kinds"] = { a: ["container"], b: ["container", "qemu"] };
+  const [a, b] = told({ emulator }, {}, 1, kinds);
+  assert.match(a ?? "", /^warning placement\.emulator\.a: it has no effect: this board is a container/);
+  assert.match(b ?? "", /^ok placement\.emulator\.b/);
+  assert.match(told({ emulator: { a: [7] } }, {}, 1, kinds)[0] ?? "", /^error placement\.emulator\.a/);
+  assert.match(told({ cores: { a: [0] } }, {}, 1, kinds)[0] ?? "", /^ok /);
+});
+
+test("what the host contradicts is told with its line and column", () => {
+  const text = `system: gateway
+compatible: acme
+trust: { keyring: keyring.pem }
+boards: { memory: 64MiB }
+placement:
+  cores: { a: [0], b: "1,7" }
+network: { mode: none }
+services:
+  - { name: plc, serial: /dev/ttyS1 }
+`;
+  const result = parseConfig(text, "/f.yaml");
+  assert.ok("config" in result, JSON.stringify(result));
+  const [, b] = placementFindings(result.config, four);
+  assert.match(b?.what ?? "", /\/f\.yaml:6:23: placement\.cores\.b: this host has no core 7$/);
+  const places = ["boards.user", "services.plc", "services.other"].map((key) =>
+    placeText(result.config, key),
+  );
+  // A value that is left out is best looked for where it would be.
+  assert.deepEqual(places, [
+    "/f.yaml:4:1: boards.user",
+    "/f.yaml:9:5: services.plc",
+    "/f.yaml: services.other",
+  ]);
 });
 
 test("what the host has is read from the kernel's files, and its cpuset from either version of groups", async () => {

@@ -2,18 +2,25 @@
 import { coreListText } from "../system/core-list.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
 import type { HostCores } from "../system/host-cores.ts";
-import type { Config } from "./config.ts";
+import { type Config, placeText } from "./config.ts";
 
 /** One finding for each list of cores, and those that are about all of them. */
 export function placementFindings(
-  { placement, file, boards }: Pick<Config, "placement" | "file" | "boards">,
+  config: Pick<Config, "placement" | "file" | "positions" | "boards">,
   host: HostCores,
 ): Finding[] {
+  const { placement, boards } = config;
   const findings: Finding[] = [];
   for (const key of ["cores", "emulator"] as const) {
-    for (const [board, cores] of Object.entries(placement[key])) {
+    for (const board of ["a", "b"] as const) {
+      const cores = placement[key][board];
+      if (cores === undefined) continue;
       const where = `placement.${key}.${board}`;
-      findings.push(fault(where, file, cores, host) ?? doubt(where, key, cores, host, boards.cpus));
+      const isIgnored = key === "emulator" && !boards.kinds[board].includes("qemu");
+      findings.push(
+        fault(where, placeText(config, where), cores, host) ??
+          (isIgnored ? ignored(where) : doubt(where, key, cores, host, boards.cpus)),
+      );
     }
   }
   if (host.online.length === 1 && findings.length === 0)
@@ -23,13 +30,22 @@ export function placementFindings(
   return findings;
 }
 
-function fault(where: string, file: string, cores: readonly number[], host: HostCores): Finding | undefined {
+function ignored(where: string): Finding {
+  return doubtful(
+    where,
+    "it has no effect: this board is a container, which has no threads that emulate",
+    "leave it out; placement.cores holds for all that the board runs",
+  );
+}
+
+/** @param place the key with its file and position. */
+function fault(where: string, place: string, cores: readonly number[], host: HostCores): Finding | undefined {
   const { present, online, allowed } = host;
   if (online.length === 0) return unseen(where, "this host does not tell its cores", "see lscpu");
   const beyond = (known: readonly number[]): string =>
     coreListText(cores.filter((core) => !known.includes(core)));
   const refused = (what: string, remedy: string): Finding =>
-    lacking(where, "config-invalid", `${file}: ${where}: ${what}`, remedy);
+    lacking(where, "config-invalid", `${place}: ${what}`, remedy);
   const has = `it has ${coreListText(online)}`;
   const absent = beyond(present.length === 0 ? online : present);
   if (absent !== "") return refused(`this host has no core ${absent}`, has);

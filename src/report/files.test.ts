@@ -53,6 +53,9 @@ test("a report is two files; what is read is what was kept", async (t) => {
   await files.keep(report(1));
   assert.deepEqual(await readdir(directory), ["000001-upgrade.html", "000001-upgrade.json"]);
   assert.deepEqual(await files.read(idOf(1)), report(1));
+  const { lacks: _, ...earlier } = report(1);
+  await writeFile(join(directory, "000001-upgrade.json"), JSON.stringify(earlier));
+  assert.deepEqual(await files.read(idOf(1)), report(1), "one of an earlier version");
   for (const id of ["000002-upgrade", "../../etc/passwd", ""]) assert.equal(await files.read(id), undefined);
 });
 

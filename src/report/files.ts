@@ -9,6 +9,9 @@ const keptReports = 100;
 const keptBytes = 32 * 1024 * 1024;
 const kinds = [".json", ".html"] as const;
 
+/** One that an earlier version wrote tells of no lacks. */
+type WrittenReport = Omit<Report, "lacks"> & Partial<Pick<Report, "lacks">>;
+
 /** Newest last: an id begins with the number of its story. */
 export const byId = (one: string, other: string): number => one.localeCompare(other, "en", { numeric: true });
 
@@ -36,7 +39,9 @@ export class ReportFiles {
   async read(id: string): Promise<Report | undefined> {
     if (!(await this.ids()).includes(id)) return undefined;
     const text = await readFileIfThere(join(this.#directory, `${id}.json`));
-    return text === undefined ? undefined : (JSON.parse(text) as Report);
+    if (text === undefined) return undefined;
+    const { lacks = [], ...report } = JSON.parse(text) as WrittenReport;
+    return { ...report, lacks };
   }
 
   /** The newest `limit`, newest first. */

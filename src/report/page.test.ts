@@ -78,6 +78,7 @@ test("strings of others do not change the page's structure", () => {
         to: { board: "a", version: to, kind: "qemu" },
         error: { code: "board-died", message: line, remedy: line, phase: "probation", console: [line, to] },
         checks: rolledBack.checks.map((check) => ({ ...check, name, reason: line })),
+        lacks: [{ board: "a", what: line }],
         remarks: [line],
       };
       // The names of lanes are also an attribute.
@@ -135,6 +136,16 @@ test("a page of several sections with series of others", () => {
   assert.equal(found.filter((name) => name === "article").length, reports.length + 1);
   assert.ok(page.length < 1_000_000, `${page.length} characters`);
   assert.doesNotMatch(page, /NaN|Infinity|undefined/);
+});
+
+test("what the boards lacked is told, and nothing of it where they lacked nothing", () => {
+  const lacks = [{ board: "b", what: "its memory is not limited: <no group>" } as const];
+  const page = renderReport({ ...rolledBack, lacks });
+  assert.match(
+    page,
+    /<h3>What the boards lacked<\/h3><ul><li>Board b: its memory is not limited: &lt;no group&gt;<\/li><\/ul>/,
+  );
+  assert.doesNotMatch(renderReport(rolledBack), /lacked/);
 });
 
 test("the sentence says what happened", () => {

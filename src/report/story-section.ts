@@ -27,7 +27,7 @@ ${keyFacts(report)}
 <figure>${chartMarkup(timeline(report, series))}</figure>
 ${lens === undefined ? "" : html`<figure class="lens"><figcaption>One second on either side of the takeover</figcaption>${chartMarkup(lens)}</figure>`}
 ${cause(report)}${failure(report)}
-${remarks(report)}
+${lacks(report)}${remarks(report)}
 ${flows("Flows of the old board", report.drain)}
 ${flows("Flows of the board that was relieved", report.backDrain)}
 ${checks(report)}
@@ -80,6 +80,14 @@ function failure({ error, to }: Report): Markup | "" {
 <p>What to do: ${remedy}. <span class="code">${code}</span></p>
 ${lines}
 </section>
+`;
+}
+
+/** Of the host, for its boards. */
+function lacks({ lacks: all }: Report): Markup | "" {
+  if (all.length === 0) return "";
+  const items = all.map(({ board, what }) => html`<li>Board ${board}: ${what}</li>`);
+  return html`<section><h3>What the boards lacked</h3><ul>${items}</ul></section>
 `;
 }
 

@@ -8,6 +8,12 @@ import type { Failure } from "./failover-plan.ts";
 import type { JournalRecord, PhaseName, StoryKind } from "./record.ts";
 import type { StoryResult } from "./status.ts";
 
+export interface BoardLack {
+  readonly board: BoardName;
+  /** A sentence without its full stop (`BoardConfinement.lacks`). */
+  readonly what: string;
+}
+
 /** Facts that are noted in `data` of the story's records; a later record overrides an earlier one. */
 export interface NotedFacts {
   /** The holder when the story began; `null` if nobody served. */
@@ -58,6 +64,8 @@ export interface NotedFacts {
   readonly activateFailed: string | null;
   /** Why the board that came back after a reboot is not healthy, although it serves. */
   readonly servesUnhealthy: string | null;
+  /** What was asked of the host for these boards and was not so, when the story's board had been verified. */
+  readonly lacks: readonly BoardLack[];
   /** Percent of a full share of the processor that a board in the background was raised to while it booted, because it got next to nothing. */
   readonly raisedToPercent: number | null;
 }
@@ -104,6 +112,7 @@ export const unknownFacts: NotedFacts = {
   failedConsole: [],
   activateFailed: null,
   servesUnhealthy: null,
+  lacks: [],
   raisedToPercent: null,
 };
 

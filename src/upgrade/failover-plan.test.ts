@@ -6,8 +6,10 @@ import {
   type FailureCause,
   gravest,
   maxMoves,
+  maxStandbys,
   planFailover,
   type Situation,
+  standbyGivenUp,
 } from "./failover-plan.ts";
 import { freshSystem } from "./system-file.ts";
 
@@ -101,4 +103,55 @@ test("of several things that are wrong, a cut wire counts before ill health wher
   assert.equal(gravest(failed("died"), wire, true)?.cause, "died");
   assert.equal(gravest(failed("died"), null, true)?.cause, "died");
   assert.equal(gravest(null, null, true), null);
+});
+
+/** Where no board is kept warm: the other one is off. */
+const cold = { keepsWarm: false, conditions: { a: board("running"), b: { state: "off" } } } as const;
+const nothingGood = { ...freshSystem, slots: { a: good, b: null } };
+
+test("where no board is kept warm none is booted to wait, and one that is not off is laid to sleep", () => {
+  assert.equal(decided(cold), "nothing");
+  assert.equal(decided({ ...cold, keepsWarm: true }), "standby b");
+  for (const [state, plan] of [
+    ["dead", "nothing"],
+    ["dormant", "settle"],
+    ["running", "settle"],
+  ] as const)
+    assert.equal(decided({ ...cold, conditions: { a: board("running"), b: board(state) } }), plan, state);
+});
+
+for (const cause of ["unhealthy", "unlinked"] as const) {
+  const wrong = { ...cold, failure: failed(cause), wires: { a: cause === "unlinked" ? cut : null, b: null } };
+  const givenUp = cause === "unlinked" ? "give-up holder-unlinked" : "give-up holder-unhealthy";
+  test(`a board that is ${cause} serves as well as it can, while one that is off boots for it`, () => {
+    assert.equal(decided(wrong), "failover b");
+    assert.equal(decided({ ...wrong, conditions: { a: board("running"), b: board("dead") } }), "failover b");
+    assert.equal(decided({ ...wrong, keepsWarm: true }), "standby b");
+    assert.equal(decided({ ...wrong, keepsWarm: true, recentStandbys: maxStandbys }), givenUp);
+    assert.equal(decided({ ...wrong, state: nothingGood }), givenUp);
+    assert.equal(decided({ ...wrong, wires: { a: wrong.wires.a, b: cut } }), givenUp);
+    const inVain = [{ action: "failover", to: "b", at: 500 }] as const;
+    assert.equal(decided({ ...wrong, inVain }), givenUp);
+    assert.equal(decided({ ...wrong, recentMoves: maxMoves }), "give-up failover-given-up");
+  });
+}
+
+for (const cause of ["died", "hung"] as const) {
+  test(`a board that ${cause} is started again while the other is off: nobody serves, and it boots no slower`, () => {
+    const failure = failed(cause);
+    assert.equal(decided({ ...cold, failure }), "restart a");
+    const inVain = [{ action: "restart", to: "a", at: 500 }] as const;
+    assert.equal(decided({ ...cold, failure, inVain }), "restart b");
+    assert.equal(decided({ ...cold, failure, inVain, state: nothingGood }), "restart a");
+    // The configuration was another when it went to sleep.
+    const asleep = { a: board("running"), b: board("dormant") };
+    assert.equal(decided({ ...cold, failure, conditions: asleep }), "failover b");
+  });
+}
+
+test("a standby is given up only where there is to be one", () => {
+  const often = { ...cold, recentStandbys: maxStandbys };
+  assert.equal(standbyGivenUp(situation(often)), null);
+  assert.match(standbyGivenUp(situation({ ...often, keepsWarm: true })) ?? "", /^board b was booted 3 times/);
+  assert.equal(standbyGivenUp(situation({ ...often, keepsWarm: true, recentStandbys: 0 })), null);
 });

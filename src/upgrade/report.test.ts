@@ -92,6 +92,32 @@ test("an upgrade that is taken back: what was done is undone, and the flows of b
   await system.close();
 });
 
+test("what the host does not do for the two boards is told once, also of an upgrade that fails in verify", async () => {
+  const { host, system } = await serving("1");
+  assert.deepEqual(newest(host).lacks, []);
+  const [a, b] = ["its memory is not limited: a test", "its cores are held by affinity alone: a test"];
+  host.boards.lacks.set("a", [a]).set("b", [a, b]);
+  const lacks = [
+    { board: "a", what: a },
+    { board: "b", what: a },
+    { board: "b", what: b },
+  ];
+  // It is verified twice.
+  host.boards.faults.set("2", { diesAtBoot: { times: 1 } });
+  await host.upgrade(system, "2");
+  assert.deepEqual([newest(host).outcome, newest(host).lacks], ["committed", lacks]);
+  const noted = host.records.filter(({ event, data }) => event === "noted" && "lacks" in data);
+  assert.equal(noted.length, 1);
+  host.boards.faults.set("3", { diesAtBoot: { times: 9 } });
+  await host.upgrade(system, "3");
+  assert.deepEqual([newest(host).outcome, newest(host).lacks], ["failed", lacks]);
+  // What was mended meanwhile is told no more.
+  host.boards.lacks.clear();
+  await host.upgrade(system, "4");
+  assert.deepEqual(newest(host).lacks, []);
+  await system.close();
+});
+
 test("a boot that is tried again is two runs, of which the first failed", async () => {
   const { host, system } = await serving("1");
   host.boards.faults.set("2", { diesAtBoot: { times: 1 } });

@@ -7,7 +7,7 @@ import type { BoardKind } from "../board/kind.ts";
 import type { DrainResult } from "../service/service.ts";
 import { type CheckReport, checksOf } from "./check-reports.ts";
 import { courseOf, type PhaseRun, type Recovery, type Undo } from "./course.ts";
-import { factsOf, type StoryFacts } from "./facts.ts";
+import { type BoardLack, factsOf, type StoryFacts } from "./facts.ts";
 import type { Failure } from "./failover-plan.ts";
 import type { JournalRecord, Outcome, PhaseName, StoryKind } from "./record.ts";
 import type { StoryResult } from "./status.ts";
@@ -79,6 +79,8 @@ export interface Report {
     readonly signer: string | null;
     readonly images: readonly InstalledImage[];
   } | null;
+  /** What was asked of the host for these boards and was not so. */
+  readonly lacks: readonly BoardLack[];
   /** What went otherwise than usual, as sentences. */
   readonly remarks: readonly string[];
 }
@@ -131,6 +133,7 @@ export function reportOf(system: string, records: readonly JournalRecord[]): Rep
     error: result?.error ?? facts.error ?? null,
     failure: failureOf(facts),
     installed: installedOf(facts),
+    lacks: facts.lacks,
     remarks: remarksOf(facts),
   };
 }

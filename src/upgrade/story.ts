@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { type BoardCondition, otherBoard } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import { AnswerTimes } from "../health/answer-times.ts";
+import { noteLacks, noteShare } from "./confinement-notes.ts";
 import { beDormant, layToSleep } from "./dormancy.ts";
 import { endLeftovers, fenceDrained } from "./drain.ts";
 import { serveProbation } from "./probation.ts";
@@ -32,8 +33,6 @@ export interface Phase {
 }
 
 const nothing = (): Promise<void> => Promise.resolve();
-/** A board in the background that has less was not raised. */
-const leastRaisedPercent = 10;
 const all: readonly StoryKind[] = ["upgrade", "rollback", "restart", "failover", "standby"];
 const moving: readonly StoryKind[] = ["upgrade", "rollback", "restart", "failover"];
 
@@ -266,9 +265,20 @@ async function putAway(scene: Scene): Promise<void> {
 
 /** The board is ready with the right version, and every health check passes. */
 async function verify(scene: Scene): Promise<void> {
-  const { parts, facts } = scene;
+  const { facts } = scene;
   // Nobody serves, and this board was verified before it went dormant: it is asked again when it serves.
   if (facts.kind === "failover" && facts.woken && facts.failure?.cause !== "unhealthy") return;
+  try {
+    await ask(scene);
+  } finally {
+    // Also of a board that failed, whose host it may have been.
+    await noteLacks(scene);
+  }
+  await noteShare(scene);
+}
+
+async function ask(scene: Scene): Promise<void> {
+  const { parts, facts } = scene;
   const board = parts.boards[facts.to];
   const { bootTimeoutMs, verifyTimeoutMs } = parts.settings;
   await scene.whileAlive(facts.to, async (alive) => {
@@ -291,16 +301,6 @@ async function verify(scene: Scene): Promise<void> {
       await scene.noteAnswers(answers);
     }
   });
-  await noteShare(scene);
-}
-
-/** What it took of the board in service, so that it came to an end of its boot. */
-async function noteShare(scene: Scene): Promise<void> {
-  const { parts, facts } = scene;
-  if (facts.from === null || facts.woken) return;
-  const { sharePercent } = await parts.boards[facts.to].confinement();
-  if (sharePercent !== null && sharePercent >= leastRaisedPercent)
-    await scene.note({ raisedToPercent: sharePercent });
 }
 
 /** After a reboot nobody else serves: a board that is ready but not healthy is better than none, and the story ends *stuck* and says so. */

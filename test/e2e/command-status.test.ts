@@ -123,7 +123,7 @@ test("status tells on which cores the boards run, and what the host does not do 
     },
   };
   const { stdout } = await runCommand(["status", "--socket", daemon.socket]);
-  assert.match(stdout, /\nBOARD A: 2 threads may use other cores than configured \(worker\)\n/);
+  assert.match(stdout, /\nBoard a: 2 threads may use other cores than configured \(worker\)\n/);
   assert.match(stdout, /^a .* 2-3, emulator 0 {2}full$/m);
   assert.match(stdout, /^b .* 1 {16}idle class$/m);
 });

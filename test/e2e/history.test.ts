@@ -32,6 +32,9 @@ function tell(system: ScriptedSystem): void {
   const facts = { ...unknownFacts, from: "a", to: "b", fromVersion: "1.0.0", toVersion: "2.0.0" };
   const first = "000001-upgrade";
   system.record(first, "story-began", null, facts);
+  system.record(first, "noted", "verify", {
+    lacks: [{ board: "b", what: "its memory is not limited: a test" }],
+  });
   system.record(first, "phase-began", "takeover");
   system.record(first, "noted", "takeover", { takeoverAt: Date.UTC(2026, 0, 1, 0, 0, 2) });
   system.record(first, "noted", "takeover", { takeoverMs: 0.8 });
@@ -115,6 +118,8 @@ test("history ID, its number, or last: the report as text and as JSON", async ()
     /nothing was lost in the drain: 12 connections ended by themselves, 3 were closed/,
   );
   assert.match(text.stdout, /one client never answered/);
+  assert.match(text.stdout, /\nWhat the boards lacked\n {2}board b: its memory is not limited: a test\n/);
+  assert.doesNotMatch(byId.stdout, /lacked/);
   const last = await runCommand(["history", "last", "--socket", daemon.socket]);
   assert.match(last.stdout, /^The rollback to 2\.0\.0 is under way since .*, in boot\.\n/);
 });

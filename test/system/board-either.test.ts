@@ -1,7 +1,7 @@
 /** A board that may be of either kind changes from one to the other, with a real machine and a real container. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { refuseOtherKinds } from "../../src/composition/kinds.ts";
+import { kindFinding, refuseOtherKinds } from "../../src/composition/kinds.ts";
 import type { SystemNames } from "../../src/system/names.ts";
 import { namespaces } from "../../src/system/netns.ts";
 import { run } from "../../src/system/process.ts";
@@ -96,6 +96,12 @@ void test("a configuration that does not allow what runs is refused, and one tha
       code: "config-changed",
       message: /board a runs as/,
     });
+    const found = await kindFinding(names, { a: [other], b: [kind] });
+    assert.deepEqual(
+      [found.severity, found.where, found.error?.code],
+      ["error", "boards.kind", "config-changed"],
+    );
+    assert.equal((await kindFinding(names, { a: [other, kind], b: [other] })).severity, "ok");
     await board.stop(signal);
     await refuseOtherKinds(names, { a: [other], b: [other] });
   }

@@ -76,7 +76,7 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
     await assert.rejects(board.place({ cores: [4000], emulator: null }, signal), { code: "command-failed" });
     assert.deepEqual(await coresOf(board), [String(two)]);
     const [lack] = (await board.confinement()).lacks;
-    assert.match(lack ?? "", /threads may use other cores than configured .*4000/);
+    assert.match(lack ?? "", /threads? may use other cores than configured .*4000/);
   });
 
   on("a process that somebody takes out of its groups is told, and put back", async (subject, signal) => {
@@ -89,7 +89,7 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
     for (const tree of [cores, freezer, pids])
       if (tree !== undefined) await writeFile(join(tree.mount, "cgroup.procs"), String(pid));
     assert.equal((await board.inspect()).state, "running", "it is still the board");
-    assert.match((await board.confinement()).lacks.join("\n"), /1 threads are outside its control group/);
+    assert.match((await board.confinement()).lacks.join("\n"), /1 thread is outside its control group/);
     await untilNothingLacks(board, signal);
     assert.ok((await board.processes()).includes(pid));
     assert.deepEqual(await coresOf(board), [String(two)]);

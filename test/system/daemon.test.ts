@@ -260,7 +260,7 @@ test(
       await writeFile(config, `${text}placement: { cores: { a: "4000" } }\n`);
       const refused = await ask("place");
       assert.equal(refused.exitCode, 2);
-      assert.match(refused.stderr, /placement\.cores\.a: this host has no core 4000/);
+      assert.match(refused.stderr, /\.yaml:\d+:\d+: placement\.cores\.a: this host has no core 4000/);
       assert.deepEqual(await coresOfBoards(), ["0", "0"], "nothing was moved");
       await writeFile(config, text.replace("64MiB", "65MiB"));
       assert.match((await ask("place")).stdout, /^Board a uses all cores\.\n.*\nThe file says more/);

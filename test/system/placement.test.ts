@@ -129,7 +129,7 @@ describe("placement of QEMU machines", { concurrency: 1 }, () => {
       const pid = await pidOf(subject);
       await run("taskset", ["-a", "-p", "-c", coreListText([one ?? 0, two ?? 0]), String(pid)], { signal });
       const [lack] = (await board.confinement()).lacks;
-      assert.match(lack ?? "", /^\d+ threads may use other cores than configured/);
+      assert.match(lack ?? "", /^\d+ threads? may use other cores than configured/);
       while ((await board.confinement()).lacks.length > 0) await sleep(100, undefined, { signal });
       assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(one)] });
       await board.place({ cores: [one ?? 0], emulator: null }, signal);
@@ -146,7 +146,7 @@ describe("placement of QEMU machines", { concurrency: 1 }, () => {
     await assert.rejects(board.place({ cores: [4000], emulator: null }, signal), { code: "command-failed" });
     assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(one)] });
     const [lack] = (await board.confinement()).lacks;
-    assert.match(lack ?? "", /threads may use other cores than configured .*4000/);
+    assert.match(lack ?? "", /threads? may use other cores than configured .*4000/);
   });
 
   on("a machine that leaves its control group is brought back", async ({ board, software }, signal) => {
@@ -155,7 +155,7 @@ describe("placement of QEMU machines", { concurrency: 1 }, () => {
     const condition = await board.inspect();
     if (path === undefined || condition.state === "off") return;
     await writeFile(join(path, "../cgroup.procs"), String(condition.pid));
-    assert.match((await board.confinement()).lacks.join(), /\d+ threads are outside its control group/);
+    assert.match((await board.confinement()).lacks.join(), /\d+ threads? (is|are) outside its control group/);
     while ((await board.confinement()).lacks.length > 0) await sleep(100, undefined, { signal });
     const inside = await readFile(join(path, "cgroup.procs"), "utf8");
     assert.match(inside, new RegExp(`^${condition.pid}$`, "m"));

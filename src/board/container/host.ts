@@ -1,5 +1,5 @@
 /** What boards that are containers need of their host: a runtime, file systems, user namespaces, a freezer. Changes nothing. */
-import { access, mkdtemp, readFile, rm } from "node:fs/promises";
+import { access, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
@@ -7,6 +7,7 @@ import { doubtful, type Finding, fine, lacking, unseen } from "../../system/find
 import { run } from "../../system/process.ts";
 import { findHierarchies } from "./container-group.ts";
 import { groupsObstacle } from "./groups-obstacle.ts";
+import { mountPoint } from "./oci-spec.ts";
 import { chooseRuntime, type RuntimeName } from "./runtime.ts";
 
 export async function containerFindings(
@@ -17,6 +18,7 @@ export async function containerFindings(
     await runtimeFinding(wanted, signal),
     await freezerFinding(),
     await namespaceFinding(signal),
+    await mountPointFinding(),
     ...(process.geteuid?.() === 0
       ? await fileSystemFindings(signal)
       : [unseen("mount", "which file systems can be mounted was not tried", "run this as root")]),
@@ -74,6 +76,15 @@ async function namespaceFinding(signal: AbortSignal): Promise<Finding> {
   } catch (cause) {
     return lacking(where, "missing-kernel-feature", (cause as Error).message, remedy);
   }
+}
+
+/** The launch script mounts there what the board is given, in a mount namespace of its own; the host's directory stays as it is. */
+export async function mountPointFinding(path: string = mountPoint): Promise<Finding> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => error);
+  if (!(found instanceof Error) && found.isDirectory())
+    return fine(path, "what a board is given can be mounted there, seen by the board alone");
+  const what = found instanceof Error ? found.message : `${path} is no directory`;
+  return lacking(path, "missing-mount-point", what, `make ${path} a directory: an empty one is enough`);
 }
 
 /** Each is tried in a mount namespace that ends with the try. */

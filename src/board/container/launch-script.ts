@@ -1,5 +1,5 @@
 /** What is done as root between the daemon's order and the container's first instruction, and at its end, as a script of sh(1). */
-import { places } from "./oci-spec.ts";
+import { mountPoint, places } from "./oci-spec.ts";
 
 /** Files in the record directory, where the script works. */
 export const recordFiles = {
@@ -105,11 +105,11 @@ mkdir -p lower
   unsquashfs -no-progress -quiet -force -dest lower "$image" >&2
 }
 # Below a directory that everybody may pass, as the runtimes do it with the rights of the board's users.
-mount -t tmpfs -o "mode=0755,nosuid,size=$upper" tmpfs /mnt
-mkdir /mnt/lower /mnt/upper /mnt/work ${places.root} ${places.host} ${places.devices} ${places.sys}
+mount -t tmpfs -o "mode=0755,nosuid,size=$upper" tmpfs ${mountPoint}
+mkdir ${mountPoint}/lower ${mountPoint}/upper ${mountPoint}/work ${places.root} ${places.host} ${places.devices} ${places.sys}
 : >${places.console}
-mount --move lower /mnt/lower
-layers=lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work
+mount --move lower ${mountPoint}/lower
+layers=lowerdir=${mountPoint}/lower,upperdir=${mountPoint}/upper,workdir=${mountPoint}/work
 mount -t overlay -o "nosuid,nodev,$layers,metacopy=on" overlay ${places.root} 2>/dev/null ||
   mount -t overlay -o "nosuid,nodev,$layers" overlay ${places.root}
 cd ${places.root}

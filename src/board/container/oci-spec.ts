@@ -25,13 +25,16 @@ export interface Container {
 /** How many ids a board has; 65535 is nobody's. */
 export const idCount = 65_536;
 
+/** A directory that the host must have, empty or not. */
+export const mountPoint = "/mnt";
+
 /** Where the launch script puts what the container is given, in a mount namespace that the host does not see. */
 export const places = {
-  root: "/mnt/root",
-  host: "/mnt/host",
-  devices: "/mnt/devices",
-  console: "/mnt/console",
-  sys: "/mnt/sys",
+  root: `${mountPoint}/root`,
+  host: `${mountPoint}/host`,
+  devices: `${mountPoint}/devices`,
+  console: `${mountPoint}/console`,
+  sys: `${mountPoint}/sys`,
 } as const;
 
 /** In the container. */
