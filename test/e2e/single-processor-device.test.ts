@@ -9,6 +9,7 @@ import { requirePrograms } from "../../src/board/programs.ts";
 import type { StoryResult, SystemStatus } from "../../src/upgrade/status.ts";
 import { deviceData, serviceAddress, system } from "../fixtures/small-device/data.ts";
 import { deviceDisks } from "../fixtures/small-device/disks.ts";
+import type { MachineFindings } from "../fixtures/small-device/machine-confinement.ts";
 import { SmallDevice } from "../fixtures/small-device/small-device.ts";
 
 const unit = `twinboard@${system}.service`;
@@ -138,6 +139,15 @@ ${watch(`${group.b}/cpu.idle`)}`);
       );
     },
   );
+
+  await step("a machine's groups hold it there too: its share, its cores, its memory", async () => {
+    const program = "/opt/twinboard/test/fixtures/small-device/machine-confinement.ts";
+    const told = JSON.parse(await say(`/opt/twinboard/node_modules/.bin/node ${program}`)) as MachineFindings;
+    assert.deepEqual(told.paths, [`${scope}/twinboard-${system}-machine`]);
+    assert.deepEqual(told.background, { cores: "0", emulator: "0", sharePercent: 0, lacks: [] });
+    assert.deepEqual(told.service, { cores: "0", emulator: "0", sharePercent: 100, lacks: [] });
+    assert.match(told.death ?? "nothing", /the kernel killed it, .*\(96 MiB/);
+  });
 
   await step("taken down, it leaves nothing", async () => {
     await twinboard("down");

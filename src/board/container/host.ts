@@ -10,6 +10,9 @@ import { groupsObstacle } from "./groups-obstacle.ts";
 import { mountPoint } from "./oci-spec.ts";
 import { chooseRuntime, type RuntimeName } from "./runtime.ts";
 
+/** A try takes milliseconds, on a slow processor that is busy many times that. */
+const timeoutMs = 60_000;
+
 export async function containerFindings(
   wanted: "auto" | RuntimeName,
   signal: AbortSignal,
@@ -71,9 +74,11 @@ async function namespaceFinding(signal: AbortSignal): Promise<Finding> {
   try {
     await run("unshare", ["--user", "--pid", "--net", "--ipc", "--uts", "--mount", "--fork", "true"], {
       signal,
+      timeoutMs,
     });
     return fine(where, "they can be made, with those of processes, networks and mounts");
   } catch (cause) {
+    if (isLate(cause)) return late(where);
     return lacking(where, "missing-kernel-feature", (cause as Error).message, remedy);
   }
 }
@@ -87,14 +92,27 @@ export async function mountPointFinding(path: string = mountPoint): Promise<Find
   return lacking(path, "missing-mount-point", what, `make ${path} a directory: an empty one is enough`);
 }
 
+function isLate(error: unknown): boolean {
+  return error instanceof TwinboardError && error.code === "deadline-passed";
+}
+
+/** A device that has much to do lacks nothing for that. */
+function late(where: string): Finding {
+  return unseen(
+    where,
+    `to try it took longer than ${timeoutMs / 1000} s`,
+    "run this when the device has less to do",
+  );
+}
+
 /** Each is tried in a mount namespace that ends with the try. */
 async function fileSystemFindings(signal: AbortSignal): Promise<Finding[]> {
   const directory = await mkdtemp(join(tmpdir(), "twinboard-check-"));
-  const tried = async (script: string): Promise<string | undefined> => {
+  const tried = async (script: string): Promise<Error | undefined> => {
     const words = ["-m", "--propagation", "private", "sh", "-ec", `cd "$1"\n${script}`, "sh", directory];
-    return await run("unshare", words, { signal }).then(
+    return await run("unshare", words, { signal, timeoutMs }).then(
       () => undefined,
-      (error: Error) => error.message,
+      (error: Error) => error,
     );
   };
   try {
@@ -106,17 +124,19 @@ async function fileSystemFindings(signal: AbortSignal): Promise<Finding[]> {
         await tried(
           'mount -t tmpfs tmpfs .\ncd "$1"\nmkdir s m\nmksquashfs s i -quiet -no-progress >&2\nmount -o loop,ro i m',
         ),
-      () => "there is no /dev/loop-control",
+      () => new Error("there is no /dev/loop-control"),
     );
     return [
       overlay === undefined
         ? fine("overlay", "a board's root file system can be written to without being changed")
-        : lacking("overlay", "missing-kernel-feature", overlay, "modprobe overlay"),
+        : isLate(overlay)
+          ? late("overlay")
+          : lacking("overlay", "missing-kernel-feature", overlay.message, "modprobe overlay"),
       loop === undefined
         ? fine("squashfs", "a slot's image can be mounted")
         : doubtful(
             "squashfs",
-            `an image is unpacked into memory each time a board starts: ${loop}`,
+            `an image is unpacked into memory each time a board starts: ${loop.message}`,
             "modprobe loop squashfs",
           ),
     ];

@@ -15,7 +15,7 @@ const oldest: Readonly<Record<RuntimeName, readonly [number, number, number]>> =
   crun: [1, 8, 1],
   runc: [1, 1, 5],
 };
-const timeoutMs = 5000;
+const timeoutMs = 20_000;
 const mostWords = 200;
 
 /** `auto`: crun if it works, then runc. Errors: `missing-program` (none is there, or it is too old, or broken); the signal's reason. */
