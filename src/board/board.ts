@@ -151,6 +151,7 @@ export interface Board {
    * Boots the board; resolves when its process runs and can be inspected, long before READY.
    * A start of the instance that already runs adopts it. Any other instance that runs is an error: `board-start-failed`.
    * What is left of a dead one is cleared away first. Software for a kind that the board cannot be is an error too.
+   * A signal that aborts with a `board-start-failed` is a limit of time: the error then tells what was waited for.
    */
   start(start: BoardStart, signal: AbortSignal): Promise<void>;
   /**

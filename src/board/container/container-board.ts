@@ -1,5 +1,5 @@
 /** A board that is an OCI container. */
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
@@ -41,6 +41,7 @@ import { ContainerWatch } from "./container-watch.ts";
 import { runHook } from "./hooks.ts";
 import { launch, neededPrograms } from "./launch.ts";
 import { recordFiles } from "./launch-script.ts";
+import { lastWordsIn, runtimeAtWork } from "./runtime-process.ts";
 
 const stopTimeoutMs = 30_000;
 const openTimeoutMs = 5000;
@@ -177,7 +178,8 @@ export class ContainerBoard implements Board {
       const find = async () => await this.#trace();
       const lastWords = async () => await this.#lastWords();
       const stop = async () => await this.stop(AbortSignal.timeout(stopTimeoutMs));
-      await awaitContainer({ instance: start.instance, exit, find, lastWords, stop }, signal);
+      const runtime = async () => await runtimeAtWork(this.#options.runtime, await this.#group.helpers());
+      await awaitContainer({ instance: start.instance, exit, find, runtime, lastWords, stop }, signal);
       await this.#confinement.placement.apply(signal);
     } finally {
       await console.close();
@@ -335,10 +337,8 @@ export class ContainerBoard implements Board {
       throw new TwinboardError("board-not-running", { detail: `board ${this.name} is ${state}` });
   }
 
-  /** Of the runtime and of the script. */
   async #lastWords(): Promise<string> {
     const paths = [join(this.#records, recordFiles.runtimeLog), this.#stderrPath];
-    const texts = await Promise.all(paths.map((path) => readFile(path, "utf8").catch(() => "")));
-    return (await this.#confinement.death()) ?? (texts.join("\n").trim().slice(-1000) || "it said nothing");
+    return (await this.#confinement.death()) ?? (await lastWordsIn(paths));
   }
 }

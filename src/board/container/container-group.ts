@@ -25,6 +25,7 @@ export interface Hierarchies {
 const pollMs = 2;
 const freezeTimeoutMs = 5000;
 const killTimeoutMs = 10_000;
+const helperTimeoutMs = 2000;
 /** Helpers that were killed end when they get a turn, which on a busy host is not at once. */
 const removeTries = 500;
 
@@ -195,10 +196,22 @@ export class ContainerGroup {
     }
   }
 
-  /** Kills the board's helpers. Repeatable. */
-  async killHelpers(): Promise<void> {
+  /** Ids of the board's helpers: the launch script, what that began, and the runtime while it runs a hook. */
+  async helpers(): Promise<number[]> {
     const { roots } = await this.#trees();
-    for (const root of roots) for (const pid of await processesIn(join(root, this.#name, "host"))) kill(pid);
+    const found = await Promise.all(roots.map((root) => processesIn(join(root, this.#name, "host"))));
+    return [...new Set(found.flat())];
+  }
+
+  /** Kills the board's helpers, and returns when none is left, or does not end in time. Repeatable. */
+  async killHelpers(): Promise<void> {
+    const deadline = performance.now() + helperTimeoutMs;
+    // One may have begun another in between.
+    for (let pids = await this.helpers(); pids.length > 0; pids = await this.helpers()) {
+      for (const pid of pids) kill(pid);
+      if (performance.now() > deadline) return;
+      await sleep(pollMs);
+    }
   }
 
   /** Removes it from all trees; it must be empty, `tries` hundredths of a second from now at the latest. Repeatable. */
