@@ -169,7 +169,7 @@ export interface Board {
 
   /**
    * *background*: the board that serves does not feel it. Said again it changes nothing: one that starved and was raised stays so.
-   * *service*: full weight, from the takeover on.
+   * *service*: full weight, from the takeover on. What the host refuses is one of `BoardConfinement.lacks`, and no error.
    */
   setPriority(priority: "background" | "service"): Promise<void>;
   /**

@@ -1,5 +1,6 @@
 /** How the host holds a board, of whatever kind: its share of a processor, the cores that it runs on, and the memory that it may take. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { TwinboardError } from "../errors.ts";
 import { leaveHome } from "../system/boards-scope.ts";
 import {
   type CpuGroup,
@@ -70,6 +71,8 @@ export class Confinement {
   #priority: "background" | "service" | undefined;
   /** Of settings of the priority: looks that one of them began end with the next. */
   #turn = 0;
+  /** Why its share is not what was asked for last. */
+  #unshared: string | undefined;
   /** Why a thread could not be put back into its group. */
   #escape: string | undefined;
 
@@ -121,14 +124,18 @@ export class Confinement {
     await this.setPriority(priority);
   }
 
+  /** What the kernel refuses is told by `of` and tried again with each look: the service is more important than its share. */
   async setPriority(priority: "background" | "service"): Promise<void> {
     // It may have been raised meanwhile, and is as it should be.
-    if (priority === "background" && this.#priority === priority) return;
+    if (priority === "background" && this.#priority === priority && this.#unshared === undefined) return;
     const { groups } = this.#options;
     if (groups.cpu === undefined) await groups.make();
     this.#priority = priority;
     if (groups.cpu === undefined) return;
-    await setCpuPriority(groups.cpu, priority);
+    this.#unshared = await setCpuPriority(groups.cpu, priority).then(
+      () => undefined,
+      (error: TwinboardError) => error.detail ?? error.message,
+    );
     this.#turn += 1;
     if (priority === "background") void this.#lookSoon(this.#turn).catch(() => undefined);
   }
@@ -143,6 +150,7 @@ export class Confinement {
 
   /** Looks after a board that runs: puts back what strays, and raises one that gets no processor time. Reads what the kernel has. */
   async tend(): Promise<void> {
+    if (this.#unshared !== undefined && this.#priority !== undefined) await this.setPriority(this.#priority);
     await this.gather();
     await this.placement.mend(AbortSignal.timeout(tendTimeoutMs));
     await this.#raise();
@@ -173,6 +181,10 @@ export class Confinement {
     const lacks = [...placed.lacks];
     if (cpu?.way === "none")
       lacks.push(`it is not kept out of the other's way while it boots: ${cpu.reason}`);
+    if (this.#unshared !== undefined) {
+      const meant = this.#priority === "service" ? "one in service" : "one in the background";
+      lacks.push(`its share of the processor could not be made that of ${meant}: ${this.#unshared}`);
+    }
     if (memory !== undefined && memory.path === undefined)
       lacks.push(`its memory is not limited: ${memory.reason}`);
     if (groups.coresReason !== null)

@@ -6,7 +6,7 @@ import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
-import { type CgroupTree, findCgroupTrees } from "../../system/cgroup-trees.ts";
+import { type CgroupTree, findCgroupTrees, unwritable } from "../../system/cgroup-trees.ts";
 import { coreListText } from "../../system/core-list.ts";
 
 export interface Hierarchies {
@@ -144,7 +144,7 @@ export class ContainerGroup {
     return /^frozen 1$/m.test(await readFile(join(directory, "cgroup.events"), "utf8").catch(() => ""));
   }
 
-  /** Repeatable. Errors: `missing-kernel-feature`, `deadline-passed` (a process does not leave the kernel); then it runs as before. */
+  /** Repeatable. Errors: `missing-kernel-feature`, `cgroup-unwritable`, `deadline-passed` (a process does not leave the kernel); then it runs as before. */
   async freeze(signal: AbortSignal): Promise<void> {
     const deadline = performance.now() + freezeTimeoutMs;
     try {
@@ -239,7 +239,10 @@ export class ContainerGroup {
         detail: "no cgroup tree with a freezer is mounted",
       });
     const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
-    await writeFile(join(freezer.home, path, file), freezer.version === 1 ? first : second);
+    const group = join(freezer.home, path);
+    await writeFile(join(group, file), freezer.version === 1 ? first : second).catch((cause: Error) => {
+      throw unwritable(group, cause);
+    });
   }
 
   /** In the words of ps(1): `7 (dd) is in state D`. */
