@@ -34,6 +34,7 @@ import {
   findContainer,
   findMonitor,
   identityOf,
+  killedInItsSleep,
   type Trace,
   usageOf,
 } from "./container-process.ts";
@@ -124,10 +125,10 @@ export class ContainerBoard implements Board {
   async inspect(): Promise<BoardCondition> {
     const trace = await this.#trace();
     if (trace === undefined) return { state: "off" };
-    const { process, alive, end } = trace;
+    const { process, alive, end, isLeft } = trace;
     if (alive)
       return { state: (await this.#group.isFrozen()) ? "dormant" : "running", ...identityOf(process) };
-    if (end === undefined || end.cause === "exit") return { state: "off" };
+    if (end === undefined || (end.cause === "exit" && isLeft !== true)) return { state: "off" };
     return { state: "dead", ...identityOf(process), reason: end.detail };
   }
 
@@ -312,7 +313,9 @@ export class ContainerBoard implements Board {
   }
 
   async #trace(): Promise<Trace | undefined> {
-    const trace = await findContainer(this.#records);
+    const found = await findContainer(this.#records);
+    const isFrozen = found?.alive === true && (await this.#group.isFrozen());
+    const trace = (isFrozen ? killedInItsSleep(found.process) : undefined) ?? found;
     if (trace?.end === undefined) return trace;
     const death = await this.#confinement.death();
     return death === undefined
