@@ -76,7 +76,12 @@ export interface BoardConfinement {
    * that gets next to nothing is raised, so that it comes to an end. `null`: the host has no way to hold it back.
    */
   readonly sharePercent: number | null;
-  /** What is asked for and not so, as sentences for people; nothing if all is well. */
+  /**
+   * How many of its processes the kernel has killed since it was started, because the board wanted more memory than it may have; 0 of one that is off.
+   * What a board survives it may not tell by itself.
+   */
+  readonly memoryKills: number;
+  /** What is asked for and not so, or went wrong and was survived, as sentences for people; nothing if all is well. */
   readonly lacks: readonly string[];
 }
 

@@ -12,7 +12,7 @@ import {
 } from "../system/cgroup.ts";
 import { findCgroupTrees } from "../system/cgroup-trees.ts";
 import { nextShare, type Stretch } from "../system/least-share.ts";
-import { type MemoryGroup, memoryKills } from "../system/memory-group.ts";
+import { type MemoryGroup, memoryKills as memoryKillsOf } from "../system/memory-group.ts";
 import { reclaim } from "../system/memory-reclaim.ts";
 import type { BoardConfinement, BoardPlacement } from "./board.ts";
 import { type BoardThreads, ThreadPlacement } from "./thread-placement.ts";
@@ -113,9 +113,18 @@ export class Confinement {
   /** What the kernel ended for want of memory since the board was started, if it did, as a part of a sentence. */
   async death(): Promise<string | undefined> {
     const { groups, memory } = this.#options;
-    if (groups.memory === undefined || (await memoryKills(groups.memory)) === 0) return undefined;
-    const limit = `${Math.ceil(memory.limitBytes / 1024 ** 2)} MiB; ${memory.basis}`;
-    return `the kernel killed ${memory.victim}, which wanted more memory than its control group may have (${limit})`;
+    if (groups.memory === undefined || (await memoryKillsOf(groups.memory)) === 0) return undefined;
+    return `the kernel killed ${memory.victim}, which wanted more memory than its control group may have (${this.#limit})`;
+  }
+
+  #survived(kills: number): string {
+    const those = kills === 1 ? "1 of its processes was" : `${kills} of its processes were`;
+    return `${those} killed by the kernel since it was started: it wanted more memory than its control group may have (${this.#limit})`;
+  }
+
+  get #limit(): string {
+    const { limitBytes, basis } = this.#options.memory;
+    return `${Math.ceil(limitBytes / 1024 ** 2)} MiB; ${basis}`;
   }
 
   /** Of a board that is about to start: what the last run was raised to counts no more. */
@@ -195,7 +204,9 @@ export class Confinement {
       const why = this.#escape === undefined ? "" : `: ${this.#escape}`;
       if (outside > 0) lacks.push(`${outside} threads are outside its control group ${group}${why}`);
     }
-    return { ...placed, sharePercent: share ?? null, lacks };
+    const memoryKills = pids.length === 0 || memory === undefined ? 0 : await memoryKillsOf(memory);
+    if (memoryKills > 0) lacks.push(this.#survived(memoryKills));
+    return { ...placed, sharePercent: share ?? null, memoryKills, lacks };
   }
 
   /** Puts threads that have left the board's groups back. A process may have ended meanwhile; to put one where it is changes nothing. */

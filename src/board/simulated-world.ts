@@ -45,6 +45,8 @@ export class SimulatedWorld {
   cardsMade: (name: BoardName) => void = () => undefined;
   cardsJoined: (name: BoardName) => boolean = () => true;
   readonly placements = new Map<BoardName, BoardPlacement>();
+  /** How many processes of a board the kernel has killed for want of memory. */
+  readonly memoryKills = new Map<BoardName, number>();
   readonly priorities = new Map<BoardName, "background" | "service">();
   readonly #running = new Map<BoardName, RunningBoard>();
   readonly #consoles = { a: new SimulatedConsole(), b: new SimulatedConsole() };

@@ -292,6 +292,7 @@ async function verify(scene: Scene): Promise<void> {
       await serveUnhealthy(scene, error);
     } finally {
       await scene.noteAnswers(answers);
+      await scene.noteMemoryKills();
     }
   });
   await noteShare(scene);
