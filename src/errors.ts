@@ -142,6 +142,10 @@ export const errorTable = {
   // a story that failed and was taken back
   "slot-write-failed": failed("the slot could not be written", "check the disk under the slot"),
   "board-start-failed": failed("the board could not be started", "see the reason and the board's console"),
+  "runtime-hangs": failed(
+    "the container runtime hangs",
+    "see whether it answers by hand (crun list, runc list), or name the other one in boards.runtime",
+  ),
   "board-died": failed("the board died", "see the board's console"),
   "board-hung": failed("the board hangs", "see the board's console"),
   "board-not-ready": failed("the board did not report READY in time", "see the board's console"),

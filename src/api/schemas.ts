@@ -107,7 +107,12 @@ const boardStatusSchema = z
           .number()
           .nullable()
           .describe("Its share of a processor that both boards want; 0: the idle class; null: not held back"),
-        lacks: lines.describe("What the host does not do for the board as it should, as sentences"),
+        memoryKills: z
+          .number()
+          .describe("Processes that the kernel killed for want of memory since the board was started"),
+        lacks: lines.describe(
+          "What the host does not do for the board as it should, and what it survived, as sentences",
+        ),
       })
       .describe("How the host holds the board, by the kernel's account"),
   })

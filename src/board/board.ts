@@ -76,7 +76,12 @@ export interface BoardConfinement {
    * that gets next to nothing is raised, so that it comes to an end. `null`: the host has no way to hold it back.
    */
   readonly sharePercent: number | null;
-  /** What is asked for and not so, as sentences for people; nothing if all is well. */
+  /**
+   * How many of its processes the kernel has killed since it was started, because the board wanted more memory than it may have; 0 of one that is off.
+   * What a board survives it may not tell by itself.
+   */
+  readonly memoryKills: number;
+  /** What is asked for and not so, or went wrong and was survived, as sentences for people; nothing if all is well. */
   readonly lacks: readonly string[];
 }
 
@@ -151,6 +156,7 @@ export interface Board {
    * Boots the board; resolves when its process runs and can be inspected, long before READY.
    * A start of the instance that already runs adopts it. Any other instance that runs is an error: `board-start-failed`.
    * What is left of a dead one is cleared away first. Software for a kind that the board cannot be is an error too.
+   * A signal that aborts with a `board-start-failed` is a limit of time: the error then tells what was waited for.
    */
   start(start: BoardStart, signal: AbortSignal): Promise<void>;
   /**
@@ -168,7 +174,7 @@ export interface Board {
 
   /**
    * *background*: the board that serves does not feel it. Said again it changes nothing: one that starved and was raised stays so.
-   * *service*: full weight, from the takeover on.
+   * *service*: full weight, from the takeover on. What the host refuses is one of `BoardConfinement.lacks`, and no error.
    */
   setPriority(priority: "background" | "service"): Promise<void>;
   /**

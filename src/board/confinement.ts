@@ -1,5 +1,6 @@
 /** How the host holds a board, of whatever kind: its share of a processor, the cores that it runs on, and the memory that it may take. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { TwinboardError } from "../errors.ts";
 import { leaveHome } from "../system/boards-scope.ts";
 import {
   type CpuGroup,
@@ -11,7 +12,7 @@ import {
 } from "../system/cgroup.ts";
 import { findCgroupTrees } from "../system/cgroup-trees.ts";
 import { nextShare, type Stretch } from "../system/least-share.ts";
-import { type MemoryGroup, memoryKills } from "../system/memory-group.ts";
+import { type MemoryGroup, memoryKills as memoryKillsOf } from "../system/memory-group.ts";
 import { reclaim } from "../system/memory-reclaim.ts";
 import type { BoardConfinement, BoardPlacement } from "./board.ts";
 import { type BoardThreads, ThreadPlacement } from "./thread-placement.ts";
@@ -70,6 +71,8 @@ export class Confinement {
   #priority: "background" | "service" | undefined;
   /** Of settings of the priority: looks that one of them began end with the next. */
   #turn = 0;
+  /** Why its share is not what was asked for last. */
+  #unshared: string | undefined;
   /** Why a thread could not be put back into its group. */
   #escape: string | undefined;
 
@@ -110,9 +113,18 @@ export class Confinement {
   /** What the kernel ended for want of memory since the board was started, if it did, as a part of a sentence. */
   async death(): Promise<string | undefined> {
     const { groups, memory } = this.#options;
-    if (groups.memory === undefined || (await memoryKills(groups.memory)) === 0) return undefined;
-    const limit = `${Math.ceil(memory.limitBytes / 1024 ** 2)} MiB; ${memory.basis}`;
-    return `the kernel killed ${memory.victim}, which wanted more memory than its control group may have (${limit})`;
+    if (groups.memory === undefined || (await memoryKillsOf(groups.memory)) === 0) return undefined;
+    return `the kernel killed ${memory.victim}, which wanted more memory than its control group may have (${this.#limit})`;
+  }
+
+  #survived(kills: number): string {
+    const those = kills === 1 ? "1 of its processes was" : `${kills} of its processes were`;
+    return `${those} killed by the kernel since it was started: it wanted more memory than its control group may have (${this.#limit})`;
+  }
+
+  get #limit(): string {
+    const { limitBytes, basis } = this.#options.memory;
+    return `${Math.ceil(limitBytes / 1024 ** 2)} MiB; ${basis}`;
   }
 
   /** Of a board that is about to start: what the last run was raised to counts no more. */
@@ -121,14 +133,18 @@ export class Confinement {
     await this.setPriority(priority);
   }
 
+  /** What the kernel refuses is told by `of` and tried again with each look: the service is more important than its share. */
   async setPriority(priority: "background" | "service"): Promise<void> {
     // It may have been raised meanwhile, and is as it should be.
-    if (priority === "background" && this.#priority === priority) return;
+    if (priority === "background" && this.#priority === priority && this.#unshared === undefined) return;
     const { groups } = this.#options;
     if (groups.cpu === undefined) await groups.make();
     this.#priority = priority;
     if (groups.cpu === undefined) return;
-    await setCpuPriority(groups.cpu, priority);
+    this.#unshared = await setCpuPriority(groups.cpu, priority).then(
+      () => undefined,
+      (error: TwinboardError) => error.detail ?? error.message,
+    );
     this.#turn += 1;
     if (priority === "background") void this.#lookSoon(this.#turn).catch(() => undefined);
   }
@@ -143,6 +159,7 @@ export class Confinement {
 
   /** Looks after a board that runs: puts back what strays, and raises one that gets no processor time. Reads what the kernel has. */
   async tend(): Promise<void> {
+    if (this.#unshared !== undefined && this.#priority !== undefined) await this.setPriority(this.#priority);
     await this.gather();
     await this.placement.mend(AbortSignal.timeout(tendTimeoutMs));
     await this.#raise();
@@ -173,6 +190,10 @@ export class Confinement {
     const lacks = [...placed.lacks];
     if (cpu?.way === "none")
       lacks.push(`it is not kept out of the other's way while it boots: ${cpu.reason}`);
+    if (this.#unshared !== undefined) {
+      const meant = this.#priority === "service" ? "one in service" : "one in the background";
+      lacks.push(`its share of the processor could not be made that of ${meant}: ${this.#unshared}`);
+    }
     if (memory !== undefined && memory.path === undefined)
       lacks.push(`its memory is not limited: ${memory.reason}`);
     if (groups.coresReason !== null)
@@ -184,7 +205,9 @@ export class Confinement {
       const who = outside === 1 ? "1 thread is" : `${outside} threads are`;
       if (outside > 0) lacks.push(`${who} outside its control group ${group}${why}`);
     }
-    return { ...placed, sharePercent: share ?? null, lacks };
+    const memoryKills = pids.length === 0 || memory === undefined ? 0 : await memoryKillsOf(memory);
+    if (memoryKills > 0) lacks.push(this.#survived(memoryKills));
+    return { ...placed, sharePercent: share ?? null, memoryKills, lacks };
   }
 
   /** Puts threads that have left the board's groups back. A process may have ended meanwhile; to put one where it is changes nothing. */

@@ -47,6 +47,8 @@ export class SimulatedWorld {
   readonly placements = new Map<BoardName, BoardPlacement>();
   /** What the host does not do for a board, as sentences. */
   readonly lacks = new Map<BoardName, readonly string[]>();
+  /** How many processes of a board the kernel has killed for want of memory. */
+  readonly memoryKills = new Map<BoardName, number>();
   readonly priorities = new Map<BoardName, "background" | "service">();
   readonly #running = new Map<BoardName, RunningBoard>();
   readonly #consoles = { a: new SimulatedConsole(), b: new SimulatedConsole() };

@@ -122,6 +122,7 @@ export class SimulatedBoard implements Board {
       cores: listOf(cores),
       emulator: listOf(emulator ?? cores),
       sharePercent,
+      memoryKills: this.#mineIfAny() === undefined ? 0 : (this.#world.memoryKills.get(this.name) ?? 0),
       lacks: this.#world.lacks.get(this.name) ?? [],
     });
   }

@@ -4,6 +4,7 @@
  */
 import { access, constants, mkdir, readFile, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { TwinboardError } from "../errors.ts";
 
 /** `cpuacct` counts processor time and `freezer` freezes: in version 2 every group does both, whatever controllers there are. */
 export type Controller = "cpu" | "cpuacct" | "cpuset" | "devices" | "freezer" | "memory" | "pids";
@@ -100,6 +101,12 @@ export async function whyUnwritable(
     () => undefined,
     () => `${directory} cannot be written to by this process: it is somebody else's`,
   );
+}
+
+/** A write to a group's file that was refused, as the error of a caller: `cgroup-unwritable`. */
+export function unwritable(group: string, cause: NodeJS.ErrnoException): TwinboardError {
+  const detail = cause.code === "EROFS" ? `${group} is mounted read-only` : cause.message;
+  return new TwinboardError("cgroup-unwritable", { detail, cause });
 }
 
 /** Removes a group, which must be empty, by its directory. Repeatable, also in a tree that nothing can be changed in if it is not there. */

@@ -12,6 +12,7 @@ import {
   isDelegated,
   makeGroup,
   removeGroup,
+  unwritable,
   whyUnwritable,
 } from "./cgroup-trees.ts";
 import { processStartTicks } from "./host.ts";
@@ -55,24 +56,32 @@ export async function makeCpuGroup(name: string, proc?: string): Promise<CpuGrou
   return none(`${path} has no file for processor shares${refusal}`);
 }
 
-/** Gives the group's processes the idle class or the smallest share, or full weight. Repeatable; nothing where the way is `none`. */
+/**
+ * Gives the group's processes the idle class or the smallest share, or full weight. Repeatable; nothing where the way is `none`.
+ * Errors: `cgroup-unwritable`, also of a tree that could be written to when the group was made.
+ */
 export async function setCpuPriority(group: CpuGroup, priority: "background" | "service"): Promise<void> {
   const { way, path } = group;
   if (way === "none" || path === undefined) return;
   if (priority === "service") return await setCpuShare(group, 100);
-  if (way === "cpu.idle") await writeFile(join(path, way), "1");
-  else await writeFile(join(path, way), shares[way][0]);
+  await set(path, way, way === "cpu.idle" ? "1" : shares[way][0]);
 }
 
-/** Takes the group's processes out of the idle class and gives them so many percent of a full weight, 1 to 200. Repeatable. */
+/** Takes the group's processes out of the idle class and gives them so many percent of a full weight, 1 to 200. Repeatable. Errors: `cgroup-unwritable`. */
 export async function setCpuShare({ way, path }: CpuGroup, percent: number): Promise<void> {
   if (way === "none" || path === undefined) return;
   // Without the idle class the weight is the normal one; one that was set before stays if the class is what it was.
-  if (way === "cpu.idle") await writeFile(join(path, way), "0");
+  if (way === "cpu.idle") await set(path, way, "0");
   const weights = (await isThere(join(path, "cpu.weight"))) ? "cpu.weight" : "cpu.shares";
   // A tree may have the class and no weights.
   if (!(await isThere(join(path, weights)))) return;
-  await writeFile(join(path, weights), String(Math.round((Number(shares[weights][1]) * percent) / 100)));
+  await set(path, weights, String(Math.round((Number(shares[weights][1]) * percent) / 100)));
+}
+
+async function set(path: string, file: string, text: string): Promise<void> {
+  await writeFile(join(path, file), text).catch((cause: NodeJS.ErrnoException) => {
+    throw unwritable(path, cause);
+  });
 }
 
 /** Percent of a full weight that the group has now, by the kernel's account; 0 of the idle class, `undefined` without a group. */

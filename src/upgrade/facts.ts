@@ -68,6 +68,8 @@ export interface NotedFacts {
   readonly lacks: readonly BoardLack[];
   /** Percent of a full share of the processor that a board in the background was raised to while it booted, because it got next to nothing. */
   readonly raisedToPercent: number | null;
+  /** How many processes of `to` the kernel killed for want of memory, once there was one. */
+  readonly memoryKills: number | null;
 }
 
 export interface StoryFacts extends NotedFacts {
@@ -114,6 +116,7 @@ export const unknownFacts: NotedFacts = {
   servesUnhealthy: null,
   lacks: [],
   raisedToPercent: null,
+  memoryKills: null,
 };
 
 /** @param records those of one story, in order, at least one. */

@@ -40,6 +40,7 @@ export async function serveProbation(scene: Scene): Promise<void> {
       unwatch();
       unsubscribe();
       await scene.noteAnswers(answers);
+      await scene.noteMemoryKills();
     }
   });
 }

@@ -155,7 +155,7 @@ function failureOf({ failure, failedConsole }: StoryFacts): Report["failure"] {
 }
 
 function remarksOf(facts: StoryFacts): string[] {
-  const { from, to, servesUnhealthy, activateFailed, raisedToPercent, woken } = facts;
+  const { from, to, servesUnhealthy, activateFailed, raisedToPercent, memoryKills, woken } = facts;
   const remarks: string[] = [];
   if (woken) remarks.push(`Board ${to} was dormant and was woken; it was not booted.`);
   if (servesUnhealthy !== null)
@@ -163,6 +163,10 @@ function remarksOf(facts: StoryFacts): string[] {
   if (raisedToPercent !== null)
     remarks.push(
       `Board ${to} was raised to ${raisedToPercent} % of a full share of the processor while it booted: board ${from ?? otherBoard(to)} left it next to nothing.`,
+    );
+  if (memoryKills !== null)
+    remarks.push(
+      `The kernel killed ${memoryKills === 1 ? "a process" : `${memoryKills} processes`} of board ${to}, which wanted more memory than it may have (boards.memory).`,
     );
   if (activateFailed !== null)
     remarks.push(

@@ -155,6 +155,15 @@ export class Scene {
     if (checks.length > 0) await this.noteForReport({ checks });
   }
 
+  /** Notes, at the end of a phase, what the kernel killed of the new board: it may have survived that, and told nobody. */
+  async noteMemoryKills(): Promise<void> {
+    const { to, woken, memoryKills: known } = this.facts;
+    // Of one that was woken it may have been long ago.
+    if (woken) return;
+    const held = await this.parts.boards[to].confinement().catch(this.parts.onTrouble);
+    if (held && held.memoryKills > (known ?? 0)) await this.noteForReport({ memoryKills: held.memoryKills });
+  }
+
   progress(event: Omit<ProgressEvent, "story" | "phase">): void {
     const { id, phase } = this.facts;
     if (phase !== null) this.#onProgress({ story: id, phase, ...event });

@@ -223,7 +223,10 @@ async function boot(scene: Scene): Promise<void> {
   scene.progress({ awaiting: `board ${facts.to}` });
   // While nobody serves there is nobody whom it could disturb.
   const priority = facts.from === null ? "service" : "background";
-  await board.start({ instance, version, kind, images, kernelArguments, priority }, signal);
+  const start = { instance, version, kind, images, kernelArguments, priority } as const;
+  await scene.within(parts.settings.bootTimeoutMs, "board-start-failed", (within) =>
+    board.start(start, within),
+  );
   await board.setPriority(priority);
 }
 
@@ -299,6 +302,7 @@ async function ask(scene: Scene): Promise<void> {
       await serveUnhealthy(scene, error);
     } finally {
       await scene.noteAnswers(answers);
+      await scene.noteMemoryKills();
     }
   });
 }

@@ -301,7 +301,11 @@ export function boardContract(
   });
 }
 
-function placed({ cores, emulator, lacks }: BoardConfinement): Omit<BoardConfinement, "sharePercent"> {
+function placed({
+  cores,
+  emulator,
+  lacks,
+}: BoardConfinement): Omit<BoardConfinement, "sharePercent" | "memoryKills"> {
   return { cores, emulator, lacks };
 }
 

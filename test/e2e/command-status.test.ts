@@ -113,12 +113,15 @@ test("status tells on which cores the boards run, and what the host does not do 
   const lacks = ["2 threads may use other cores than configured (worker)"];
   daemon.system.changes = {
     boards: {
-      a: { ...boards.a, confinement: { cores: "2-3", emulator: "0", sharePercent: 100, lacks } },
+      a: {
+        ...boards.a,
+        confinement: { cores: "2-3", emulator: "0", sharePercent: 100, memoryKills: 0, lacks },
+      },
       b: {
         ...boards.b,
         dormantSince: null,
         dormantCpuNs: null,
-        confinement: { cores: "1", emulator: "1", sharePercent: 0, lacks: [] },
+        confinement: { cores: "1", emulator: "1", sharePercent: 0, memoryKills: 0, lacks: [] },
       },
     },
   };

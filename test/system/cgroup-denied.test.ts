@@ -9,7 +9,7 @@ import { run } from "../../src/system/process.ts";
 import { whyNoMachines } from "../fixtures/board/host.ts";
 import { runCommand } from "../fixtures/command.ts";
 import { whyNoContainers } from "../fixtures/container/subject.ts";
-import type { DeniedBoard } from "../fixtures/denied-board.ts";
+import type { DeniedBoard, DeniedShare } from "../fixtures/denied-board.ts";
 
 type Enter = (command: string, args: readonly string[]) => [string, string[]];
 
@@ -97,10 +97,14 @@ function ofGroups(all: readonly Told[], reason: RegExp): string[] {
   return found.map(({ severity }) => severity);
 }
 
-async function boot(enter: Enter, kind: "container" | "qemu"): Promise<DeniedBoard> {
+async function inside(enter: Enter, ...words: readonly string[]): Promise<unknown> {
   const program = join(import.meta.dirname, "../fixtures/denied-board.ts");
-  const [command, args] = enter(process.execPath, [program, kind]);
-  return JSON.parse((await run(command, args, { timeoutMs: 200_000 })).stdout.toString()) as DeniedBoard;
+  const [command, args] = enter(process.execPath, [program, ...words]);
+  return JSON.parse((await run(command, args, { timeoutMs: 200_000 })).stdout.toString()) as unknown;
+}
+
+async function boot(enter: Enter, kind: "container" | "qemu"): Promise<DeniedBoard> {
+  return (await inside(enter, kind)) as DeniedBoard;
 }
 
 for (const { name, enter, reason } of cases) {
@@ -139,4 +143,18 @@ test("trees that are read-only: a machine boots, sleeps and is taken down, and s
     /cores .* affinity alone/,
   ];
   for (const [index, lack] of wanted.entries()) assert.match(lacks[index] ?? "", lack);
+});
+
+test("a tree becomes read-only while a board runs: its share is told as a lack, stops nothing, and is set once that is possible", {
+  skip: noContainers,
+  timeout: 60_000,
+}, async () => {
+  const own = enterBy('shift 2; exec "$@"');
+  const { denied, afterwards } = (await inside(own, "container", "share")) as DeniedShare;
+  const lack = /^its share .* could not be made that of one in service: .* is mounted read-only$/;
+  assert.deepEqual(denied.filter((text) => lack.test(text)).length, 1, denied.join("\n"));
+  assert.deepEqual(
+    afterwards,
+    denied.filter((text) => !lack.test(text)),
+  );
 });

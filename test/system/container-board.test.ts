@@ -152,6 +152,35 @@ test("a dormant board hears nothing, also not when it wakes", options, async ({ 
 });
 
 test(
+  "a board that is killed while it sleeps is none that could be woken: that is told, and it starts anew",
+  options,
+  async ({ signal }) => {
+    await using subject = await makeContainerSubject();
+    const { board, software } = subject;
+    await board.start(software(), signal);
+    await board.ready(signal);
+    await board.pause(signal);
+    const condition = await board.inspect();
+    assert.ok(condition.state === "dormant");
+    const died = Promise.withResolvers<string>();
+    board.subscribe((event) => {
+      if (event.type === "died") died.resolve(event.detail);
+    });
+    process.kill(condition.pid, "SIGKILL");
+    // In version 1 it is still there, as it was.
+    while ((await board.inspect()).state === "dormant") await sleep(10, undefined, { signal });
+    assert.match(await died.promise, /killed/);
+    await rejects(board.resume(signal), "board-resume-failed");
+    const found = await board.inspect();
+    if (found.state !== "off")
+      assert.match(found.state === "dead" ? (found.reason ?? "") : "", /while it slept/);
+    await board.start(software(), signal);
+    await board.ready(signal);
+    assert.equal((await board.inspect()).state, "running");
+  },
+);
+
+test(
   "its launch script is killed: the board goes on, and nothing is left when it is stopped",
   options,
   async ({ signal }) => {

@@ -166,6 +166,13 @@ for (const runtime of ["crun", "runc"] as const)
     await board.ready(signal);
     const shell = await ConsoleShell.open(board, signal);
     assert.match(await shell.run("dd if=/dev/zero of=/dev/null bs=128M; echo status $?"), /status 137/);
+    const { memoryKills, lacks } = await board.confinement();
+    assert.equal(memoryKills, 1);
+    const survived = /^1 of its processes was killed by the kernel .* \(64 MiB; boards\.memory\)$/;
+    assert.ok(
+      lacks.some((text) => survived.test(text)),
+      lacks.join("\n"),
+    );
     assert.equal((await board.inspect()).state, "running", "the largest is killed, and its init is small");
     const atLast = deathOf();
     await kill();

@@ -1,6 +1,7 @@
 /** Waits for a container that is being started, or finds out why it does not come. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
+import { abortedCall } from "../time-limit.ts";
 import type { Trace } from "./container-process.ts";
 import { lockedExitCode } from "./launch-script.ts";
 
@@ -9,21 +10,24 @@ export interface AwaitedContainer {
   /** Of the launch script. */
   readonly exit: Promise<number | null>;
   readonly find: () => Promise<Trace | undefined>;
+  /** Which process of the runtime is at work, in words; `undefined`: none. */
+  readonly runtime: () => Promise<string | undefined>;
   /** What the runtime and the script wrote last. */
   readonly lastWords: () => Promise<string>;
   /** Ends what has been started. */
   readonly stop: () => Promise<void>;
 }
 
-const timeoutMs = 60_000;
 const pollMs = 5;
 
-/** Resolves also when it has ended by itself meanwhile. Errors: `board-start-failed`; the signal's reason. */
+/**
+ * Resolves also when it has ended by itself meanwhile. Once the signal aborts nothing of it is left.
+ * Errors: `board-start-failed`; `runtime-hangs` or `board-start-failed` if a limit of time is over (`abortedCall`); the signal's reason.
+ */
 export async function awaitContainer(
-  { instance, exit, find, lastWords, stop }: AwaitedContainer,
+  { instance, exit, find, runtime, lastWords, stop }: AwaitedContainer,
   signal: AbortSignal,
 ): Promise<void> {
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   let code: number | null | undefined;
   void exit.then(
     (found) => (code = found ?? -1),
@@ -34,10 +38,19 @@ export async function awaitContainer(
     if ((await find())?.process.instance === instance) return;
     if (ended === lockedExitCode) throw startFailed("another process of this board is being started");
     if (ended !== undefined) throw startFailed(`exit code ${ended}: ${await lastWords()}`);
-    if (deadline.aborted) {
-      await stop();
-      signal.throwIfAborted();
-      throw startFailed(`no container within ${timeoutMs} ms: ${await lastWords()}`);
+    if (signal.aborted) {
+      const [hanging, words] = [await runtime(), await lastWords()];
+      const left = await stop().then(
+        () => "",
+        (error: Error) => `; it could not be ended: ${error.message}`,
+      );
+      throw abortedCall(signal, "board-start-failed", (limit) =>
+        hanging === undefined
+          ? startFailed(`no container ${limit}: ${words}${left}`)
+          : new TwinboardError("runtime-hangs", {
+              detail: `${hanging} did not start the container ${limit}: ${words}${left}`,
+            }),
+      );
     }
     await sleep(pollMs);
   }

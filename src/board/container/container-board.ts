@@ -1,5 +1,5 @@
 /** A board that is an OCI container. */
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
@@ -34,6 +34,7 @@ import {
   findContainer,
   findMonitor,
   identityOf,
+  killedInItsSleep,
   type Trace,
   usageOf,
 } from "./container-process.ts";
@@ -41,6 +42,7 @@ import { ContainerWatch } from "./container-watch.ts";
 import { runHook } from "./hooks.ts";
 import { launch, neededPrograms } from "./launch.ts";
 import { recordFiles } from "./launch-script.ts";
+import { lastWordsIn, runtimeAtWork } from "./runtime-process.ts";
 
 const stopTimeoutMs = 30_000;
 const openTimeoutMs = 5000;
@@ -123,10 +125,10 @@ export class ContainerBoard implements Board {
   async inspect(): Promise<BoardCondition> {
     const trace = await this.#trace();
     if (trace === undefined) return { state: "off" };
-    const { process, alive, end } = trace;
+    const { process, alive, end, isLeft } = trace;
     if (alive)
       return { state: (await this.#group.isFrozen()) ? "dormant" : "running", ...identityOf(process) };
-    if (end === undefined || end.cause === "exit") return { state: "off" };
+    if (end === undefined || (end.cause === "exit" && isLeft !== true)) return { state: "off" };
     return { state: "dead", ...identityOf(process), reason: end.detail };
   }
 
@@ -177,7 +179,8 @@ export class ContainerBoard implements Board {
       const find = async () => await this.#trace();
       const lastWords = async () => await this.#lastWords();
       const stop = async () => await this.stop(AbortSignal.timeout(stopTimeoutMs));
-      await awaitContainer({ instance: start.instance, exit, find, lastWords, stop }, signal);
+      const runtime = async () => await runtimeAtWork(this.#options.runtime, await this.#group.helpers());
+      await awaitContainer({ instance: start.instance, exit, find, runtime, lastWords, stop }, signal);
       await this.#confinement.placement.apply(signal);
     } finally {
       await console.close();
@@ -310,7 +313,9 @@ export class ContainerBoard implements Board {
   }
 
   async #trace(): Promise<Trace | undefined> {
-    const trace = await findContainer(this.#records);
+    const found = await findContainer(this.#records);
+    const isFrozen = found?.alive === true && (await this.#group.isFrozen());
+    const trace = (isFrozen ? killedInItsSleep(found.process) : undefined) ?? found;
     if (trace?.end === undefined) return trace;
     const death = await this.#confinement.death();
     return death === undefined
@@ -335,10 +340,8 @@ export class ContainerBoard implements Board {
       throw new TwinboardError("board-not-running", { detail: `board ${this.name} is ${state}` });
   }
 
-  /** Of the runtime and of the script. */
   async #lastWords(): Promise<string> {
     const paths = [join(this.#records, recordFiles.runtimeLog), this.#stderrPath];
-    const texts = await Promise.all(paths.map((path) => readFile(path, "utf8").catch(() => "")));
-    return (await this.#confinement.death()) ?? (texts.join("\n").trim().slice(-1000) || "it said nothing");
+    return (await this.#confinement.death()) ?? (await lastWordsIn(paths));
   }
 }

@@ -6,7 +6,7 @@ import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
-import { type CgroupTree, findCgroupTrees } from "../../system/cgroup-trees.ts";
+import { type CgroupTree, findCgroupTrees, unwritable } from "../../system/cgroup-trees.ts";
 import { coreListText } from "../../system/core-list.ts";
 
 export interface Hierarchies {
@@ -25,6 +25,7 @@ export interface Hierarchies {
 const pollMs = 2;
 const freezeTimeoutMs = 5000;
 const killTimeoutMs = 10_000;
+const helperTimeoutMs = 2000;
 /** Helpers that were killed end when they get a turn, which on a busy host is not at once. */
 const removeTries = 500;
 
@@ -143,7 +144,7 @@ export class ContainerGroup {
     return /^frozen 1$/m.test(await readFile(join(directory, "cgroup.events"), "utf8").catch(() => ""));
   }
 
-  /** Repeatable. Errors: `missing-kernel-feature`, `deadline-passed` (a process does not leave the kernel); then it runs as before. */
+  /** Repeatable. Errors: `missing-kernel-feature`, `cgroup-unwritable`, `deadline-passed` (a process does not leave the kernel); then it runs as before. */
   async freeze(signal: AbortSignal): Promise<void> {
     const deadline = performance.now() + freezeTimeoutMs;
     try {
@@ -195,10 +196,22 @@ export class ContainerGroup {
     }
   }
 
-  /** Kills the board's helpers. Repeatable. */
-  async killHelpers(): Promise<void> {
+  /** Ids of the board's helpers: the launch script, what that began, and the runtime while it runs a hook. */
+  async helpers(): Promise<number[]> {
     const { roots } = await this.#trees();
-    for (const root of roots) for (const pid of await processesIn(join(root, this.#name, "host"))) kill(pid);
+    const found = await Promise.all(roots.map((root) => processesIn(join(root, this.#name, "host"))));
+    return [...new Set(found.flat())];
+  }
+
+  /** Kills the board's helpers, and returns when none is left, or does not end in time. Repeatable. */
+  async killHelpers(): Promise<void> {
+    const deadline = performance.now() + helperTimeoutMs;
+    // One may have begun another in between.
+    for (let pids = await this.helpers(); pids.length > 0; pids = await this.helpers()) {
+      for (const pid of pids) kill(pid);
+      if (performance.now() > deadline) return;
+      await sleep(pollMs);
+    }
   }
 
   /** Removes it from all trees; it must be empty, `tries` hundredths of a second from now at the latest. Repeatable. */
@@ -226,7 +239,10 @@ export class ContainerGroup {
         detail: "no cgroup tree with a freezer is mounted",
       });
     const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
-    await writeFile(join(freezer.home, path, file), freezer.version === 1 ? first : second);
+    const group = join(freezer.home, path);
+    await writeFile(join(group, file), freezer.version === 1 ? first : second).catch((cause: Error) => {
+      throw unwritable(group, cause);
+    });
   }
 
   /** In the words of ps(1): `7 (dd) is in state D`. */

@@ -32,11 +32,15 @@ export interface Trace {
   readonly alive: boolean;
   /** Once it is known. */
   readonly end?: ContainerEnd;
+  /** It does no more work, but its processes are still there. */
+  readonly isLeft?: true;
 }
 
 /** The launch script writes down an end in this time, once the runtime has cleared away; on a busy host it waits for its turn. */
 const lastWordMs = 5000;
 const pollMs = 5;
+/** signal(7): SIGKILL is 9, and the lowest bit is signal 1. */
+const killBit = 1n << 8n;
 
 /** What is left or runs of the container that was started last; `undefined` if there is nothing. */
 export async function findContainer(records: string): Promise<Trace | undefined> {
@@ -69,12 +73,28 @@ async function isAlive({ pid, startTicks }: ContainerProcess): Promise<boolean> 
   return (await processStartTicks(pid)) === startTicks && isFirst(pid);
 }
 
+/**
+ * Of a container that is frozen: whether it was killed meanwhile. What version 1 has frozen ends when it is thawed, and so nobody learns of
+ * it by its end (proc(5), `SigPnd` and `ShdPnd` of /proc/PID/status).
+ */
+export function killedInItsSleep(process: ContainerProcess): Trace | undefined {
+  const pending = [...statusOf(process.pid).matchAll(/^(?:SigPnd|ShdPnd):\t([0-9a-f]+)$/gm)];
+  const isKilled = pending.some(([, mask = ""]) => (BigInt(`0x${mask}`) & killBit) !== 0n);
+  const end = { cause: "exit", detail: "the board's init was killed while it slept" } as const;
+  return isKilled ? { process, alive: false, end, isLeft: true } : undefined;
+}
+
 /** Whether it is the first of a namespace of processes that is not this one (proc(5), `NSpid`). */
 function isFirst(pid: number): boolean {
+  return /^NSpid:\t\d+\t(?:\d+\t)*1$/m.test(statusOf(pid));
+}
+
+/** Empty if it is gone. */
+function statusOf(pid: number): string {
   try {
-    return /^NSpid:\t\d+\t(?:\d+\t)*1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    return readFileSync(`/proc/${pid}/status`, "utf8");
   } catch {
-    return false;
+    return "";
   }
 }
 

@@ -4,7 +4,9 @@ import { constants, lstat, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
 import { coreListText } from "../../system/core-list.ts";
+import { killKin } from "../../system/process-kin.ts";
 import type { HookName } from "../board.ts";
+import { abortedCall } from "../time-limit.ts";
 import type { ContainerGroup } from "./container-group.ts";
 import { fromHelpers } from "./group-entry.ts";
 import { recordFiles } from "./launch-script.ts";
@@ -24,11 +26,14 @@ export interface HookCall {
   readonly group: ContainerGroup;
 }
 
+const killTimeoutMs = 2000;
+
 let calls = 0;
 
 /**
- * Its output goes to the console, within the console's limits. The program is killed when the signal aborts.
- * Errors: `hook-failed`, `missing-program`; the signal's reason.
+ * Its output goes to the console, within the console's limits. When the signal aborts, the runtime and the program are killed with all that they began.
+ * Errors: `hook-failed`, `missing-program`; `runtime-hangs` if a limit of time is over (`abortedCall`) and the runtime had not begun the
+ * program; the signal's reason.
  */
 export async function runHook(call: HookCall, signal: AbortSignal): Promise<"done" | "absent"> {
   const { hook, pid, monitor, runtime, cores, id, records, group } = call;
@@ -42,6 +47,7 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
   const sink = output?.fd ?? "ignore";
   const bounded = await group.hasCores();
   const top = await group.top();
+  const helpers = top ?? (await group.directories("time"))?.board;
   try {
     const program = `/${[...directory, hook].join("/")}`;
     const args = [
@@ -67,11 +73,21 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
         runtime,
         ...args,
       ];
-      const [first = "", ...rest] = top === undefined ? command : fromHelpers(top, command);
-      const child = spawn(first, rest, { stdio: ["ignore", sink, sink] });
-      const abort = (): void => {
-        void killHook(pidFile, group).finally(() => child.kill("SIGKILL"));
+      const [first = "", ...rest] =
+        helpers === undefined ? command : fromHelpers(helpers, top !== undefined, command);
+      // It leads a session, by which all that it began is found.
+      const child = spawn(first, rest, { detached: true, stdio: ["ignore", sink, sink] });
+      const give = async (): Promise<never> => {
+        const began = await endHook(child.pid, pidFile, group);
+        throw abortedCall(signal, "hook-failed", (limit) =>
+          began
+            ? new TwinboardError("hook-failed", { detail: `${hook}: not done ${limit}` })
+            : new TwinboardError("runtime-hangs", {
+                detail: `${runtime} (process ${child.pid}) did not run the hook ${hook} ${limit}`,
+              }),
+        );
       };
+      const abort = (): void => void give().catch(reject);
       signal.addEventListener("abort", abort, { once: true });
       child.once("error", (cause: NodeJS.ErrnoException) => {
         const code = cause.code === "ENOENT" ? "missing-program" : "hook-failed";
@@ -79,7 +95,7 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
       });
       child.once("exit", (code) => {
         signal.removeEventListener("abort", abort);
-        resolve(code ?? -1);
+        if (!signal.aborted) resolve(code ?? -1);
       });
     });
     signal.throwIfAborted();
@@ -104,12 +120,14 @@ async function isThere(pid: number, parts: readonly string[]): Promise<boolean> 
   return true;
 }
 
-async function killHook(pidFile: string, group: ContainerGroup): Promise<void> {
+/** Kills the runtime and the hook, with all that they began. Returns whether there was a hook to end. */
+async function endHook(
+  runtime: number | undefined,
+  pidFile: string,
+  group: ContainerGroup,
+): Promise<boolean> {
   const pid = Number(await readFile(pidFile, "utf8").catch(() => ""));
-  if (!(pid > 0) || !(await group.holds(pid))) return;
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has just ended.
-  }
+  const began = pid > 0 && (await group.holds(pid));
+  await killKin([...(runtime === undefined ? [] : [runtime]), ...(began ? [pid] : [])], killTimeoutMs);
+  return pid > 0;
 }

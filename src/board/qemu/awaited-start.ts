@@ -1,6 +1,7 @@
 /** Waits for a machine that is being started, or finds out why it does not come. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
+import { abortedCall } from "../time-limit.ts";
 import { lockedExitCode } from "./launch-script.ts";
 import type { MachineProcess } from "./machine-process.ts";
 
@@ -17,27 +18,27 @@ export interface AwaitedStart {
   readonly stop: () => Promise<void>;
 }
 
-const timeoutMs = 60_000;
 const pollMs = 10;
 
-/** Errors: `board-start-failed`; the signal's reason. */
+/** Errors: `board-start-failed`, also if a limit of time is over (`abortedCall`); the signal's reason. Once it aborts nothing is left. */
 export async function awaitStart(start: AwaitedStart, signal: AbortSignal): Promise<void> {
   const { instance, exit, find, attach, lastWords, stop } = start;
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   let exitCode: number | null | undefined;
   void exit.then((code) => (exitCode = code ?? -1));
   for (;;) {
     const machine = await find();
     if (machine?.instance === instance) {
-      const attached = await attach(machine, deadline).catch(() => undefined);
+      const attached = await attach(machine, signal).catch(() => undefined);
       if (attached !== undefined) return;
     }
     if (exitCode === lockedExitCode) throw startFailed("another process of this board is being started");
     if (exitCode !== undefined) throw startFailed(`exit code ${exitCode}: ${await lastWords()}`);
-    if (deadline.aborted) {
+    if (signal.aborted) {
+      const words = await lastWords();
       await stop();
-      signal.throwIfAborted();
-      throw startFailed(`QEMU did not answer within ${timeoutMs} ms: ${await lastWords()}`);
+      throw abortedCall(signal, "board-start-failed", (limit) =>
+        startFailed(`QEMU did not answer ${limit}: ${words}`),
+      );
     }
     await sleep(pollMs);
   }

@@ -53,6 +53,15 @@ test("a board that is never ready is booted as often as configured, then given u
   assert.deepEqual(host.state.failedVersions, ["2"]);
 });
 
+test("a board whose start does not come to an end is given up when its time to boot is over; its software is not to blame", async () => {
+  const { host, system } = await serving("1");
+  host.boards.hanging.add("b.start");
+  const began = host.clock.now();
+  await assertFails({ host, system }, "board-start-failed");
+  assert.equal(host.clock.now() - began, host.settings.bootTimeoutMs);
+  assert.deepEqual(host.state.failedVersions, []);
+});
+
 test("a board that dies once while it boots is booted again; one that dies each time is given up", async () => {
   const { host, system } = await serving("1");
   host.boards.faults.set("2", { diesAtBoot: { times: 1 } });

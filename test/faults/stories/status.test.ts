@@ -169,8 +169,8 @@ test("boards are moved to other cores between stories, not within one", async ()
   assert.deepEqual(
     [boards.a.confinement, boards.b.confinement],
     [
-      { cores: "0", emulator: "0", sharePercent: 0, lacks: [] },
-      { cores: "2-3", emulator: "0", sharePercent: 100, lacks: [] },
+      { cores: "0", emulator: "0", sharePercent: 0, memoryKills: 0, lacks: [] },
+      { cores: "2-3", emulator: "0", sharePercent: 100, memoryKills: 0, lacks: [] },
     ],
   );
   await system.place({ a: all, b: all }, signal);

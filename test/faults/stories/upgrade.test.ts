@@ -109,3 +109,17 @@ test("a second story while one is under way is refused by the name of the first"
   await ended({ host, system });
   assert.equal(await host.summary(system), "a: dormant 1, b: in service 2");
 });
+
+for (const outcome of ["committed", "failed"] as const) {
+  test(`an upgrade that is ${outcome} while the kernel kills a process of the new board: the report tells it`, async () => {
+    const { host, system } = await serving("1");
+    const phase = outcome === "committed" ? "probation" : "verify";
+    at(host, { phase }, () => {
+      host.boards.memoryKills.set("b", 2);
+      if (outcome === "failed") host.health.setUnhealthy("b");
+    });
+    const { id, outcome: came } = await host.upgrade(system, "2");
+    assert.equal(came, outcome);
+    assert.match(system.report(id)?.remarks.join("\n") ?? "", /killed 2 processes of board b/);
+  });
+}
