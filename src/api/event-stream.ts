@@ -45,14 +45,14 @@ async function* told<Event>(
   yield heartbeat;
   const events = source[Symbol.asyncIterator]();
   try {
-    let next = events.next();
+    let next = new Awaited(events.next());
     while (!signal.aborted) {
-      const result = await orNothing(next, heartbeatMs);
-      if (result === undefined) yield heartbeat;
-      else if (result.done === true) return;
+      if (!(await next.within(heartbeatMs))) yield heartbeat;
       else {
+        const result = await next.promise;
+        if (result.done === true) return;
         yield text(result.value);
-        next = events.next();
+        next = new Awaited(events.next());
       }
     }
   } catch (error) {
@@ -62,14 +62,33 @@ async function* told<Event>(
   }
 }
 
-async function orNothing<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const nothing = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
-  });
-  try {
-    return await Promise.race([promise, nothing]);
-  } finally {
+/**
+ * A promise that is looked at again and again. It is listened to once: each `Promise.race` would leave a listener on it until it settles,
+ * and a client may watch for months in which nothing happens.
+ */
+class Awaited<T> {
+  readonly promise: Promise<T>;
+  #settled = false;
+  #wake: () => void = () => undefined;
+
+  constructor(promise: Promise<T>) {
+    this.promise = promise;
+    const settle = (): void => {
+      this.#settled = true;
+      this.#wake();
+    };
+    promise.then(settle, settle);
+  }
+
+  /** Whether it settles in so many milliseconds. */
+  async within(ms: number): Promise<boolean> {
+    if (this.#settled) return true;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      timer = setTimeout(resolve, ms);
+    });
     clearTimeout(timer);
+    return this.#settled;
   }
 }

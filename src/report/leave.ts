@@ -29,9 +29,8 @@ export async function leaveReports(
   for await (const event of system.events(0, signal)) {
     if (!("record" in event) || event.record.event !== "story-ended") continue;
     const { story } = event.record;
-    // What is older than all that is kept was removed for the bound.
-    if (left.has(story) || (oldest !== undefined && byId(story, oldest) < 0)) continue;
-    left.add(story);
+    // What is older than all that is kept was removed for the bound. No story ends twice, so one that was left already need not be known any more.
+    if (left.delete(story) || (oldest !== undefined && byId(story, oldest) < 0)) continue;
     const report = system.report(story);
     if (report !== undefined) await files.keep(report).catch(onTrouble);
   }

@@ -155,3 +155,16 @@ test("old stories are forgotten within the bound", async () => {
   assert.equal(files[0], "000004-upgrade.jsonl");
   assert.equal(journal.records.length, 100);
 });
+
+test("nothing is known any more of a story that is forgotten: a file of its name begins anew", async () => {
+  const path = await fresh();
+  const journal = await openJournal(path);
+  for (let n = 1; n <= 101; n += 1) await journal.append(entry(`${String(n).padStart(6, "0")}-upgrade`));
+  // Room for it: as the oldest of too many it would be forgotten again at once.
+  await rm(join(path, "000050-upgrade.jsonl"));
+  await journal.append(entry("000001-upgrade"));
+  await journal.close();
+  const again = await openJournal(path);
+  assert.equal(again.records.at(-1)?.story, "000001-upgrade");
+  await again.close();
+});

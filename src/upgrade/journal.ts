@@ -176,6 +176,7 @@ class FileJournal implements Journal {
     for (const name of names.slice(0, Math.max(0, names.length - keptStories))) {
       await rm(join(this.#directory, name), { force: true });
       const story = name.slice(0, -suffix.length);
+      this.#sums.delete(story);
       const kept = this.records.filter((record) => record.story !== story);
       this.records.splice(0, this.records.length, ...kept);
     }
