@@ -80,12 +80,28 @@ for (const [what, args, words] of [
     /--flows is stateless or session, not "x"/,
   ],
   [
+    "a file for the figures in a directory that is not there",
+    ["same-core", "--json", "/nonexistent/here/figures.json"],
+    /--json \/nonexistent\/here\/figures\.json: there is no directory \/nonexistent\/here: make it/,
+  ],
+  [
+    "a plot in a directory that is none",
+    ["same-core", "--plot", "/dev/null/plot.svg"],
+    /--plot \/dev\/null\/plot\.svg cannot be written \(ENOTDIR\): name another file/,
+  ],
+  [
+    "a directory in the place of a file",
+    ["same-core", "--json", "/tmp"],
+    /--json \/tmp is a directory: name a file in it/,
+  ],
+  [
     "takeovers without a quiet time between",
     ["commit", "--every", "100", "--window", "50"],
     /--every 100 leaves no quiet window: at least 400/,
   ],
 ] as const) {
-  const asked = args[1]?.startsWith("--") === true && args[1] !== "--number";
+  const known = ["--number", "--json", "--plot"];
+  const asked = args[1]?.startsWith("--") === true && !known.includes(args[1]);
   const needsRoot = asked && process.getuid?.() !== 0;
   test(`${what} is refused with exit code 64`, {
     skip: needsRoot && "needs root to get as far as its options",

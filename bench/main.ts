@@ -3,8 +3,8 @@
  * Exit codes: 0 measured and all as promised, 1 not, 64 usage, 130 ended by Ctrl-C.
  */
 import { globSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { access, constants, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { asRoot, inForeground, UsageError } from "../demo/foreground.ts";
 import { tableLines } from "../src/cli/format.ts";
@@ -92,7 +92,29 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     return 0;
   }
   const { json, plot } = values as Values;
+  // A measurement takes minutes, and its figures are nowhere else.
+  for (const [option, file] of Object.entries({ json, plot }))
+    if (file !== undefined) await refuseUnwritable(`--${option}`, file);
   return await measure(bench, optionsOf(bench, values as Values), { json, plot }, signal);
+}
+
+/** Errors: `UsageError` for a file that cannot be written, which says where and what to do. */
+async function refuseUnwritable(option: string, file: string): Promise<void> {
+  const directory = dirname(resolve(file));
+  const found = await stat(file).catch(() => undefined);
+  if (found?.isDirectory() === true)
+    throw new UsageError(`${option} ${file} is a directory: name a file in it`);
+  try {
+    // Of a file that is not there yet its directory decides; what is no directory has no entry named ".".
+    await access(found === undefined ? `${directory}/.` : file, constants.W_OK);
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new UsageError(
+      isMissing
+        ? `${option} ${file}: there is no directory ${directory}: make it, or name another file`
+        : `${option} ${file} cannot be written (${(error as NodeJS.ErrnoException).code ?? "no reason"}): name another file`,
+    );
+  }
 }
 
 async function measure(

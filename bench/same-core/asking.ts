@@ -4,6 +4,7 @@ import { startLoad } from "../../demo/load/load.ts";
 import { now } from "../../demo/load/request.ts";
 import type { CpuGroup } from "../../src/system/cgroup.ts";
 import type { MachinesLab } from "../../test/fixtures/machines/lab.ts";
+import { separateNamespaces } from "../../test/fixtures/namespaces.ts";
 import { addresses } from "../../test/fixtures/routed/lab.ts";
 import { compiled, Native } from "../../test/fixtures/traffic/native.ts";
 import { recordsBytes, roundTripsOf } from "../../test/fixtures/traffic/records.ts";
@@ -28,7 +29,7 @@ export interface Asked {
 /** Asks for one window. */
 export type Ask = (windowMs: number) => Promise<Asked>;
 
-/** 1,000 datagrams a second to a program in that group. */
+/** 1,000 datagrams a second to a program in that group; both are in a network of their own, where no port is taken. */
 export async function askProgram(
   stack: AsyncDisposableStack,
   core: number,
@@ -36,13 +37,14 @@ export async function askProgram(
   signal: AbortSignal,
 ): Promise<Ask> {
   const echo = await compiled("datagram-echo");
-  const words = [echo, "a", String(mostInWindow), "0", "127.0.0.1", String(port)];
-  await join(serving, pinned(stack, core, words));
+  const { device: network } = stack.use(await separateNamespaces("asking"));
+  const words = network.enter(echo, ["a", String(mostInWindow), "0", "127.0.0.1", String(port)]);
+  await join(serving, pinned(stack, core, words.flat()));
   return async (windowMs) => {
     await using sender = await Native.start(
       "datagram-sender",
       ["127.0.0.1", port, "-", everyUs * 1e6, mostInWindow, 0, 1],
-      askingCore,
+      { core: askingCore, network },
     );
     await sender.ask(`warm ${warmUpMs}`, undefined, 2 * warmUpMs);
     await sender.ask("start");
