@@ -152,6 +152,10 @@ export const errorTable = {
   "board-wrong-version": failed("the board reports another version than its bundle", "make the bundle again"),
   "board-unhealthy": failed("a health check of the board fails", "see what the check asks for"),
   "board-resume-failed": failed("the dormant board could not be woken", "see the board's console"),
+  "board-woken": failed(
+    "a dormant board was woken by somebody else, and is laid to sleep again",
+    "find out who thaws its control group or lets its machine go on",
+  ),
   "board-unlinked": failed(
     "the outside cannot be reached through the board's own wire",
     "see its cable and the port at its other end, then start again",

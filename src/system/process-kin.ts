@@ -21,8 +21,8 @@ export function kinOf(rows: readonly ProcessRow[], roots: Iterable<number>): num
 }
 
 /**
- * Kills these and all their kin, and returns when none is left, or when the limit is over: a process may not leave the kernel. All others are
- * kin of the first process of a namespace: that is none of anybody's to give.
+ * Kills these and all their kin, and returns when none is left, or when the limit is over: a process may not leave the kernel. 0 and 1 are
+ * passed over: everything is their kin.
  */
 export async function killKin(roots: readonly number[], limitMs: number): Promise<void> {
   const deadline = performance.now() + limitMs;

@@ -142,7 +142,7 @@ export class Failover {
     for (let ticks = 1; ; ticks += 1) {
       await clock.sleep(lookMs, signal);
       if (this.#paused || this.#stories.busy) continue;
-      if (ticks % lookEveryTicks === 0 || (await this.#gone())) this.#look();
+      if (ticks % lookEveryTicks === 0 || (await this.#gone()) || (await this.#isWoken())) this.#look();
     }
   }
 
@@ -150,6 +150,20 @@ export class Failover {
   async #gone(): Promise<boolean> {
     try {
       return !(await this.#parts.service.inspect()).present;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether a board that was laid to sleep runs although no story woke it: somebody else let it go on. To ask costs one that sleeps nothing. */
+  async #isWoken(): Promise<boolean> {
+    const { boards, systemFile, service } = this.#parts;
+    const { dormant } = systemFile.state;
+    if (dormant === null) return false;
+    try {
+      const condition = await boards[dormant.board].inspect();
+      const runs = condition.state === "running" && condition.instance === dormant.instance;
+      return runs && (await service.inspect()).holder !== dormant.board;
     } catch {
       return false;
     }
@@ -253,6 +267,8 @@ export class Failover {
 
   async #begin(plan: FailoverPlan, { holder }: Situation): Promise<void> {
     if (plan.action === "settle") return await this.#settle(plan.board, plan.instance);
+    // It sleeps, or is gone: the next time that it is found awake is another.
+    this.#restless = undefined;
     if (plan.action === "nothing" || plan.action === "give-up") return;
     const { slots } = this.#parts.systemFile.state;
     const content = slots[plan.to]?.content;
@@ -274,6 +290,8 @@ export class Failover {
     const tried = `${instance} after ${this.#stories.last?.id ?? "nothing"}`;
     if (this.#restless === tried) return;
     this.#restless = tried;
+    if (await this.#isWoken())
+      this.#parts.onTrouble(new TwinboardError("board-woken", { detail: `board ${board}` }));
     await this.#stories.reserve(
       () => Promise.resolve(board),
       () => this.#takeUp.settle(),

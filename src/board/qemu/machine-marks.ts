@@ -18,11 +18,22 @@ export class MachineMarks {
   }
 
   async isDormant({ instance }: Instance): Promise<boolean> {
-    return (await readFileIfThere(this.#dormantPath)) === instance;
+    return (await this.#dormant())[0] === instance;
   }
 
-  async setDormant({ instance }: Instance): Promise<void> {
-    await writeFileAtomically(this.#dormantPath, instance);
+  /** Processor time, ns, that it had used when it had come to rest; `undefined` if that is not known. */
+  async cpuNsAtRest({ instance }: Instance): Promise<number | undefined> {
+    const [of, cpuNs] = await this.#dormant();
+    return of === instance && cpuNs !== undefined ? Number(cpuNs) : undefined;
+  }
+
+  /** @param cpuNs what it has used, once it has come to rest. */
+  async setDormant({ instance }: Instance, cpuNs?: number): Promise<void> {
+    await writeFileAtomically(this.#dormantPath, cpuNs === undefined ? instance : `${instance} ${cpuNs}`);
+  }
+
+  async #dormant(): Promise<string[]> {
+    return ((await readFileIfThere(this.#dormantPath)) ?? "").split(" ");
   }
 
   /** At once: a board that is to serve waits for it. */

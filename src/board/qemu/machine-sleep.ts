@@ -2,7 +2,7 @@
 import type { ClockSetting } from "./board-clock.ts";
 import type { MachineCards } from "./machine-cards.ts";
 import type { MachineMarks } from "./machine-marks.ts";
-import type { MachineProcess } from "./machine-process.ts";
+import { type MachineProcess, machineUsage } from "./machine-process.ts";
 import type { MachineWatch } from "./machine-watch.ts";
 import type { Session } from "./session.ts";
 import { settle } from "./settle.ts";
@@ -50,6 +50,7 @@ export class MachineSleep {
     }
     await marks.setDormant(machine);
     await settle(machine.pid, signal);
+    await marks.setDormant(machine, (await machineUsage(machine.pid))?.cpuNs);
   }
 
   /** Errors: those of the connection, and of the clock. */

@@ -219,7 +219,7 @@ export class QemuBoard implements Board {
 
   async pause(signal: AbortSignal): Promise<void> {
     const machine = await this.#running(signal);
-    if (await this.#marks.isDormant(machine)) return;
+    if ((await this.inspect()).state === "dormant") return;
     this.#seat.clear();
     await this.#sleep.lay(machine, signal);
     if (this.#options.isLean === true) await this.#confinement.reclaim(signal);
