@@ -28,16 +28,19 @@ export async function awaitContainer(
   { instance, exit, find, runtime, lastWords, stop }: AwaitedContainer,
   signal: AbortSignal,
 ): Promise<void> {
-  let code: number | null | undefined;
+  let code: number | "killed" | "not begun" | undefined;
   void exit.then(
-    (found) => (code = found ?? -1),
-    () => (code = -1),
+    (found) => (code = found ?? "killed"),
+    () => (code = "not begun"),
   );
   for (;;) {
     const ended = code;
     if ((await find())?.process.instance === instance) return;
     if (ended === lockedExitCode) throw startFailed("another process of this board is being started");
-    if (ended !== undefined) throw startFailed(`exit code ${ended}: ${await lastWords()}`);
+    if (ended !== undefined) {
+      const how = typeof ended === "number" ? `ended with exit code ${ended}` : `was ${ended}`;
+      throw startFailed(`the launch script ${how}: ${await lastWords()}`);
+    }
     if (signal.aborted) {
       const [hanging, words] = [await runtime(), await lastWords()];
       const left = await stop().then(

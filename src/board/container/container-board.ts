@@ -28,13 +28,14 @@ import { containerConfinement } from "./container-confinement.ts";
 import { ContainerDevices } from "./container-devices.ts";
 import { ContainerGroup } from "./container-group.ts";
 import { ContainerGroups } from "./container-groups.ts";
+import { ContainerHelpers } from "./container-helpers.ts";
 import { type ContainerBoardOptions, containerRecords, firstIdOf } from "./container-options.ts";
 import {
   type ContainerProcess,
   findContainer,
+  findLiving,
   findMonitor,
   identityOf,
-  killedInItsSleep,
   type Trace,
   usageOf,
 } from "./container-process.ts";
@@ -58,6 +59,7 @@ export class ContainerBoard implements Board {
   readonly #records: string;
   readonly #group: ContainerGroup;
   readonly #groups: ContainerGroups;
+  readonly #helpers: ContainerHelpers;
   readonly #confinement: Confinement;
   readonly #cards: ContainerCards;
   readonly #devices: ContainerDevices;
@@ -75,6 +77,7 @@ export class ContainerBoard implements Board {
     this.#id = `twinboard-${names.system}-${name}`;
     this.#records = containerRecords(names, name);
     this.#group = new ContainerGroup(this.#id);
+    this.#helpers = new ContainerHelpers(this.#records, this.#group);
     this.#groups = new ContainerGroups(this.#id, this.#group, options.memoryBytes);
     this.#confinement = containerConfinement(this.#groups, this.#records, options.placement);
     this.#cards = new ContainerCards(options);
@@ -90,6 +93,7 @@ export class ContainerBoard implements Board {
     this.#watch = new ContainerWatch({
       records: this.#records,
       find: async () => await this.#trace(),
+      hears: async () => await this.#helpers.hears(),
       isAsleep: async () => await this.#group.isFrozen(),
       tell: (event) => {
         if (event.type === "died") this.#seat.clear();
@@ -248,21 +252,21 @@ export class ContainerBoard implements Board {
   }
 
   async confinement(): Promise<BoardConfinement> {
-    return await this.#confinement.of();
+    const held = await this.#confinement.of();
+    if ((await findLiving(this.#records)) === undefined) return held;
+    return { ...held, lacks: [...held.lacks, ...(await this.#helpers.lacks())] };
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
     const { pid } = await this.#alive(signal);
     await this.#requireRunning(signal);
-    const { runtime } = this.#options;
-    const monitor = await findMonitor(this.#records);
-    if (monitor === undefined)
-      throw new TwinboardError("hook-failed", {
-        detail: `${hook}: the container's parent process was killed`,
-      });
+    const runtime = (await this.#helpers.runtime()) ?? this.#options.runtime;
+    const witness = await this.#helpers.witness();
+    if (witness === undefined)
+      throw new TwinboardError("hook-failed", { detail: `${hook}: what started the container was killed` });
     const cores = this.#confinement.placement.launchCores;
     return await runHook(
-      { hook, pid, monitor, runtime, cores, id: this.#id, records: this.#records, group: this.#group },
+      { hook, pid, witness, runtime, cores, id: this.#id, records: this.#records, group: this.#group },
       signal,
     );
   }
@@ -278,8 +282,7 @@ export class ContainerBoard implements Board {
 
   async unplug(id: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { state } = await this.inspect();
-    if (state === "off") return;
+    if ((await this.inspect()).state === "off") return;
     await this.#requireRunning(signal);
     await this.#devices.remove(id, signal);
   }
@@ -315,7 +318,7 @@ export class ContainerBoard implements Board {
   async #trace(): Promise<Trace | undefined> {
     const found = await findContainer(this.#records);
     const isFrozen = found?.alive === true && (await this.#group.isFrozen());
-    const trace = (isFrozen ? killedInItsSleep(found.process) : undefined) ?? found;
+    const trace = (isFrozen ? await this.#helpers.lostInItsSleep(found.process) : undefined) ?? found;
     if (trace?.end === undefined) return trace;
     const death = await this.#confinement.death();
     return death === undefined

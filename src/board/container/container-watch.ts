@@ -15,6 +15,8 @@ export interface ContainerWatchOptions {
   /** Exists once `begin` is called. */
   readonly records: string;
   readonly find: () => Promise<Trace | undefined>;
+  /** Whether somebody takes down what it says: one whom nobody hears is not silent. */
+  readonly hears: () => Promise<boolean>;
   readonly isAsleep: () => Promise<boolean>;
   readonly tell: (event: BoardEvent) => void;
   /** Called with each look at a container that runs. */
@@ -164,15 +166,22 @@ export class ContainerWatch {
       this.#forget();
       this.#known = process;
       this.#said = await this.#record.kept();
-      const { watchdogMs, tell } = this.#options;
+      const { watchdogMs } = this.#options;
       if (watchdogMs !== undefined)
-        this.#watchdog = new Watchdog(watchdogMs, (detail) => tell({ type: "hung", detail }));
+        this.#watchdog = new Watchdog(watchdogMs, (detail) => void this.#hung(process, detail));
       if (await isAsleep()) this.#watchdog?.rest();
       if (this.#said.version !== undefined) this.#watchdog?.heard();
     }
     for (const message of await this.#record.read()) this.#hear(message);
     if (this.#said.version !== undefined)
       for (const { resolve } of this.#waiting) resolve(this.#said.version);
+  }
+
+  async #hung({ instance }: ContainerProcess, detail: string): Promise<void> {
+    const isHeard = await this.#options.hears().catch(() => true);
+    if (this.#known?.instance !== instance) return;
+    if (isHeard) this.#options.tell({ type: "hung", detail });
+    else this.#watchdog?.heard();
   }
 
   #hear({ ready, status, stopping, watchdog }: GuestMessage): void {

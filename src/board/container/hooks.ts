@@ -16,8 +16,8 @@ const directory = ["etc", "twinboard", "hooks"];
 export interface HookCall {
   readonly hook: HookName;
   readonly pid: number;
-  /** The launch script's process. */
-  readonly monitor: number;
+  /** A process that sees the host as the runtime did when it made the container. */
+  readonly witness: number;
   readonly runtime: string;
   /** Cores that it is to begin on; empty: all. */
   readonly cores: readonly number[];
@@ -36,7 +36,7 @@ let calls = 0;
  * program; the signal's reason.
  */
 export async function runHook(call: HookCall, signal: AbortSignal): Promise<"done" | "absent"> {
-  const { hook, pid, monitor, runtime, cores, id, records, group } = call;
+  const { hook, pid, witness, runtime, cores, id, records, group } = call;
   signal.throwIfAborted();
   if (!(await isThere(pid, [...directory, hook]))) return "absent";
   calls += 1;
@@ -63,10 +63,10 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
       // With the launch script's view of the host, in which the runtime made the container.
       // The container's group bounds it only where there is such a controller.
       const pinned = cores.length === 0 || bounded ? [] : ["taskset", "-c", coreListText(cores)];
-      const groups = top === undefined ? [] : [`--cgroup=/proc/${monitor}/ns/cgroup`];
+      const groups = top === undefined ? [] : [`--cgroup=/proc/${witness}/ns/cgroup`];
       const command = [
         "nsenter",
-        `--mount=/proc/${monitor}/ns/mnt`,
+        `--mount=/proc/${witness}/ns/mnt`,
         ...groups,
         "--",
         ...pinned,

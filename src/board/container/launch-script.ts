@@ -8,6 +8,8 @@ export const recordFiles = {
   process: "process",
   /** `PID TICKS` of the script. */
   monitor: "monitor",
+  /** Name of the runtime that the container was made by. */
+  runtimeName: "runtime.name",
   /** `INSTANCE STATUS`: how the container's first process ended, as a shell tells it. */
   ended: "ended",
   bundle: "bundle",
@@ -87,6 +89,7 @@ rm -rf ${recordFiles.process} ${recordFiles.ended} pid ${recordFiles.host} ${rec
 rm -f ${recordFiles.consoleInput} ${recordFiles.consoleOutput} ${recordFiles.notify}
 ticks() { sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20; }
 echo "$$ $(ticks $$)" >${recordFiles.monitor}
+echo "$runtime" >${recordFiles.runtimeName}
 before=$IFS
 IFS=:
 for group in $groups; do
@@ -136,7 +139,8 @@ exec 4<>${recordFiles.consoleInput} 5<>${recordFiles.consoleOutput}
   ulimit -f "$blocks"
   while :; do
     socat -u -x UNIX-RECV:${recordFiles.notifySocket},unlink-early,mode=666 OPEN:/dev/null 2>>${recordFiles.notify} || :
-    sleep 1
+    # If it was killed: a board that has to say that it lives may have a second for it.
+    sleep 0.1
   done
 ) 3<&- 4<&- 5<&- 9<&- &
 tries=500
@@ -157,6 +161,17 @@ fi
 set +e
 wait "$job"
 status=$?
+# Of one that lives and is no zombie, its start (proc(5), fields 3 and 22).
+since() {
+  read -r stat <"/proc/$1/stat" || return
+  set -- \${stat##*) }
+  [ "$1" = Z ] || [ "$1" = X ] || echo "\${20}"
+}
+# The runtime was killed, and the container may live on.
+if [ "$status" = 137 ] && [ -s ${recordFiles.process} ]; then
+  read -r pid began rest <${recordFiles.process}
+  while [ "$(since "$pid" 2>/dev/null)" = "$began" ]; do sleep 0.5; done
+fi
 trap '' TERM
 if [ -s pid ]; then
   # What the board said last is still on its way to the log; one that was killed said nothing.
