@@ -11,7 +11,8 @@ import {
   kindScenarios,
   perform,
   type Scenario,
-  scenarios,
+  standingScenarios,
+  upgradeScenarios,
 } from "../fixtures/simulation/crash-scenarios.ts";
 import { DeathSwitch } from "../fixtures/simulation/death-switch.ts";
 import { Dice, seed } from "../fixtures/simulation/seeded.ts";
@@ -21,7 +22,7 @@ const runsPerScenario = 200;
 /** A recovery makes about so many calls, when it has much to do. */
 const recoveryCalls = 60;
 
-const all = [...scenarios, ...kindScenarios];
+const all = [...upgradeScenarios, ...standingScenarios, ...kindScenarios];
 
 for (const [index, scenario] of all.entries()) {
   test(scenario.name, async (context) => {
