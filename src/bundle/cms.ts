@@ -1,6 +1,6 @@
 /** Signing and verifying by the Cryptographic Message Syntax (RFC 5652), done by openssl-cms(1). */
-import { X509Certificate } from "node:crypto";
-import { access, constants, mkdtemp, readFile, rm } from "node:fs/promises";
+import { randomUUID, X509Certificate } from "node:crypto";
+import { access, constants, type FileHandle, open, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TwinboardError } from "../errors.ts";
@@ -28,33 +28,36 @@ export interface CmsTrust {
  */
 export async function verifyCms(cms: Buffer, trust: CmsTrust, signal: AbortSignal): Promise<VerifiedContent> {
   await checkKeyring(trust.keyring);
-  const directory = await mkdtemp(join(tmpdir(), "twinboard-cms-"));
-  try {
-    const signerFile = join(directory, "signer.pem");
-    const args = [
-      "cms",
-      "-verify",
-      "-binary",
-      "-inform",
-      "DER",
-      "-purpose",
-      "smimesign",
-      "-signer",
-      signerFile,
-    ];
-    const anchors = ["-CAfile", trust.keyring, "-no-CApath", "-no-CAstore"];
-    const partial = trust.partialChain === true ? ["-partial_chain"] : [];
-    const { stdout, stderr, exitCode } = await run("openssl", [...args, ...anchors, ...partial], {
-      input: cms,
-      signal,
-      allowedExitCodes: [1, 2, 3, 4, 5],
-    });
-    if (exitCode !== 0) throw refusal(stderr);
-    await checkCmsForm(cms);
-    return { content: stdout, signer: readSigner(await readFile(signerFile, "utf8")) };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  await using signerFile = await namelessFile();
+  const args = [
+    "cms",
+    "-verify",
+    "-binary",
+    "-inform",
+    "DER",
+    "-purpose",
+    "smimesign",
+    "-signer",
+    `/proc/${process.pid}/fd/${signerFile.fd}`,
+  ];
+  const anchors = ["-CAfile", trust.keyring, "-no-CApath", "-no-CAstore"];
+  const partial = trust.partialChain === true ? ["-partial_chain"] : [];
+  const { stdout, stderr, exitCode } = await run("openssl", [...args, ...anchors, ...partial], {
+    input: cms,
+    signal,
+    allowedExitCodes: [1, 2, 3, 4, 5],
+  });
+  if (exitCode !== 0) throw refusal(stderr);
+  await checkCmsForm(cms);
+  return { content: stdout, signer: readSigner(await signerFile.readFile("utf8")) };
+}
+
+/** For what openssl gives as a file alone: it has lost its name already, so that nothing is left whenever this process is killed. */
+async function namelessFile(): Promise<FileHandle> {
+  const path = join(tmpdir(), `twinboard-cms-${randomUUID()}`);
+  const file = await open(path, "wx+", 0o600);
+  await unlink(path);
+  return file;
 }
 
 export interface SigningFiles {

@@ -63,6 +63,11 @@ export function systemNames(
   };
 }
 
+/** Whether a card is the host's end of a board's service card, of whichever system. */
+export function isServiceCard(card: string): boolean {
+  return /^tb[0-9a-f]{6}-[ab]-s$/.test(card);
+}
+
 /** The link-local address that a kernel gives a card of this MAC address by modified EUI-64 (RFC 4291, appendix A). */
 export function linkLocalOf(mac: string): string {
   const [first = 0, second = 0, third = 0, ...rest] = mac

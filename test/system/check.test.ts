@@ -186,6 +186,33 @@ test("a bad device: everything at once, each with its remedy; serve refuses with
   }
 });
 
+test("another system whose boards have the same addresses: refused, and what to write instead", {
+  skip,
+}, async () => {
+  const card = systemNames(`${system}-other`).card("b", "service");
+  await run(...enter("ip", ["link", "add", card, "type", "veth", "peer", "name", "other0"]));
+  await run(...enter("ip", ["address", "add", "10.231.0.1/32", "dev", card]));
+  try {
+    const config = await configuration("overlap");
+    const before = await device();
+    const { exitCode, findings } = await checked(config);
+    const found = findings.find(({ where }) => where === "network.boards");
+    assert.deepEqual([exitCode, found?.severity, found?.code], [2, "error", "address-in-use"]);
+    assert.ok(found?.what.includes(`${card} of another system has 10.231.0.1`), found?.what);
+    assert.match(found?.remedy ?? "", /such as network\.boards: 10\.231\.1\.0\/29$/);
+    const serve = await inDevice("serve", "--config", config);
+    assert.equal(serve.exitCode, 2);
+    assert.ok((serve.stdout + serve.stderr).includes(found?.what ?? "nothing"), serve.stderr);
+    assert.equal(await device(), before);
+    const apart = await checked(
+      await configuration("apart", (text) => text.replace("up0", "up0, boards: 10.231.1.0/29")),
+    );
+    assert.equal(apart.findings.find(({ where }) => where === "network.boards")?.severity, "ok");
+  } finally {
+    await run(...enter("ip", ["link", "delete", card]));
+  }
+});
+
 test("an uplink that is down, and IPv6 that is switched off there", { skip }, async () => {
   const config = await configuration("down");
   const { outside } = namespaces;

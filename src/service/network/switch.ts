@@ -72,8 +72,9 @@ export class NetworkSwitch implements Service {
         await this.attach(board, signal);
       } catch (error) {
         // What serves already goes on serving; what it lacks is a trouble, and is mended once it is there.
-        const isMissing = error instanceof TwinboardError && error.code === "missing-card";
-        if (standing.holder === null || !isMissing) throw error;
+        const isLacking =
+          error instanceof TwinboardError && ["missing-card", "address-in-use"].includes(error.code);
+        if (standing.holder === null || !isLacking) throw error;
       }
     }
     await this.#nft.warmUp();

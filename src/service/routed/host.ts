@@ -2,10 +2,8 @@
  * What the routed service needs of its host: rules of its kinds really loaded, in a network namespace that ends with the command that
  * loads them; addresses and ports that nobody else has; an uplink. Changes nothing but what the kernel loads by itself: modules.
  */
-import { BlockList, isIPv6 } from "node:net";
-import { boardNames } from "../../board/board.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../../system/finding.ts";
-import { addresses, cardState, cards, ipv6Obstacle } from "../../system/ip.ts";
+import { cardState, cards, ipv6Obstacle } from "../../system/ip.ts";
 import { hasTable } from "../../system/nft.ts";
 import { readSetting } from "../../system/sysctl.ts";
 import { ipv6 } from "../network/family.ts";
@@ -20,6 +18,7 @@ import {
 import { absent, registerFamily } from "../network/register.ts";
 import { elements } from "./elements.ts";
 import { listenersInTheWay } from "./listeners-in-the-way.ts";
+import { overlaps } from "./overlap.ts";
 import { linkedFamilies, portsOf, type RoutedPlan } from "./plan.ts";
 import { rulesFor } from "./rules.ts";
 
@@ -194,26 +193,13 @@ async function listenerFindings(plan: RoutedPlan): Promise<Finding[]> {
 
 /** The boards' private network must not be somebody else's. */
 async function linkFindings(plan: RoutedPlan): Promise<Finding[]> {
-  const ours = new Set(boardNames.map((board) => plan.names.card(board, "service")));
-  const findings: Finding[] = [];
-  for (const { family, links } of linkedFamilies(plan)) {
+  const found = await overlaps(plan);
+  return linkedFamilies(plan).map(({ family, links }) => {
     const where = family === ipv6 ? "network.boards6" : "network.boards";
-    const network = new BlockList();
-    network.addSubnet(links.host, links.prefixLength, family.name);
-    const clash = (await addresses()).find(
-      ({ address, card }) =>
-        !ours.has(card) && isIPv6(address) === (family === ipv6) && network.check(address, family.name),
-    );
-    const name = `${links.host}/${links.prefixLength}`;
-    findings.push(
-      clash === undefined
-        ? fine(where, `no other card has an address in ${name}`)
-        : doubtful(
-            where,
-            `${clash.card} has ${clash.address}, in the boards' network ${name}`,
-            "name a prefix that nobody uses",
-          ),
-    );
-  }
-  return findings;
+    const overlap = found.find(({ key }) => key === where);
+    if (overlap === undefined)
+      return fine(where, `no other card has an address in ${links.host}/${links.prefixLength}`);
+    const { what, remedy, refused } = overlap;
+    return refused ? lacking(where, "address-in-use", what, remedy) : doubtful(where, what, remedy);
+  });
 }

@@ -19,6 +19,7 @@ import { drainFlows } from "./drain.ts";
 import { elements, shut, takeover } from "./elements.ts";
 import { type Ipv6Switch, ipv6SwitchOf, type Opened, open, openCard, openedBy } from "./forwarding.ts";
 import { listenersInTheWay } from "./listeners-in-the-way.ts";
+import { refuseOverlap } from "./overlap.ts";
 import { linkedFamilies, portsOf, type RoutedPlan } from "./plan.ts";
 import { askedFromPorts } from "./probe-ports.ts";
 import { rulesFor } from "./rules.ts";
@@ -47,6 +48,7 @@ export class RoutedWiring implements Wiring {
     const obstacle = links.ipv6 === undefined || !hasUplink ? undefined : await ipv6Obstacle(uplink);
     if (obstacle !== undefined) throw new TwinboardError("no-ipv6", { detail: obstacle });
     if (!standing.present) await this.#checkListeners();
+    if (standing.holder === null) await refuseOverlap(this.#plan);
     refuseAnyIdentity(standing);
     this.#refuseOtherBoards(standing);
   }
@@ -90,6 +92,8 @@ export class RoutedWiring implements Wiring {
 
   async attach(board: BoardName): Promise<void> {
     const card = this.#card(board);
+    // Another system may have begun since: its boards are not ours to cut off.
+    await refuseOverlap(this.#plan);
     // Into which an earlier configuration may have put it: past a bridge these rules see nothing.
     await setLink(card, ["nomaster"]);
     // The board cannot claim addresses on its link: the host answers only for its end, and asks for none.
