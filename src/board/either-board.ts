@@ -28,6 +28,8 @@ export class EitherBoard implements Board {
   readonly name: BoardName;
   readonly mgmtHost: string;
   readonly #drivers: readonly [Board, ...Board[]];
+  /** In the order that they are taken down when nobody knows what is left: a container's groups are below the one that a machine is in. */
+  readonly #downwards: readonly Board[];
   /** The one that has what the board needs on the host, once that is known. */
   #present: Board | undefined;
   #placement: BoardPlacement | undefined;
@@ -37,6 +39,7 @@ export class EitherBoard implements Board {
   /** @param drivers of one and the same board, one of each kind that it may be, the usual one first; they write to one console. */
   constructor(drivers: readonly [Board, ...Board[]]) {
     this.#drivers = drivers;
+    this.#downwards = drivers.toSorted((one, other) => Number(isInner(other)) - Number(isInner(one)));
     this.name = drivers[0].name;
     this.mgmtHost = drivers[0].mgmtHost;
   }
@@ -54,10 +57,10 @@ export class EitherBoard implements Board {
 
   async tearDown(signal: AbortSignal): Promise<void> {
     // What runs first: the others' own way down takes cards and groups of these names with it.
-    const first = await this.#current();
+    const first = this.#present ?? (await this.#find())?.driver;
     this.#leave();
-    for (const driver of [first, ...this.#drivers.filter((other) => other !== first)])
-      await driver.tearDown(signal);
+    await first?.tearDown(signal);
+    for (const driver of this.#downwards) if (driver !== first) await driver.tearDown(signal);
     this.#present = undefined;
   }
 
@@ -190,13 +193,17 @@ export class EitherBoard implements Board {
     });
   }
 
-  /** Of a board that is off, or is of that kind already: nothing of another kind is left on the host. Repeatable. */
+  /**
+   * Of a board that is off, or is of that kind already: nothing of another kind is left on the host, nor of one that was being launched.
+   * Repeatable.
+   */
   async #become(driver: Board, signal: AbortSignal): Promise<void> {
     if (this.#present === driver) return;
-    // If nobody has looked yet, a daemon before this one may have left something of each.
-    const former = this.#present === undefined ? this.#drivers : [this.#present];
+    // If nobody has looked yet, a daemon before this one may have left something of each, also of the kind that this one is to be: a container
+    // that is being launched is off like one that there is not, and its groups are in a machine's way.
+    const former = this.#present === undefined ? this.#downwards : [this.#present];
     const isThere = (await driver.inspect()).state !== "off";
-    if (!isThere) for (const other of former) if (other !== driver) await other.tearDown(signal);
+    if (!isThere) for (const one of former) await one.tearDown(signal);
     this.#take(driver);
     if (this.#placement !== undefined) await driver.place(this.#placement, signal);
   }
@@ -218,4 +225,8 @@ export class EitherBoard implements Board {
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
   }
+}
+
+function isInner({ kind }: Board): boolean {
+  return kind === "container";
 }

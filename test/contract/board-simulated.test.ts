@@ -15,6 +15,7 @@ function contractOf(driver: string, make: (world: SimulatedWorld) => Board, kind
     return Promise.resolve({
       board: make(world),
       restart: () => make(world),
+      restartLean: () => make(world),
       software: ({ reports = "1.0.0" } = {}) => {
         world.faults.set(reports, {
           reports: reports === "never" ? null : reports,

@@ -7,6 +7,8 @@ export interface BoardSubject extends AsyncDisposable {
   readonly board: Board;
   /** The daemon was killed; another one, on the same host. */
   readonly restart: () => Board;
+  /** The daemon was started anew with `boards.dormancy: lean`; another one, on the same host. */
+  readonly restartLean: () => Board;
   /**
    * What to boot, as a new instance. Software reports `reports`; *never*: it is never ready. It has the hook `activate`, which is done at
    * once, and `deactivate`, which fails; no hook `export-state`.

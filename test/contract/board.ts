@@ -130,6 +130,29 @@ export function boardContract(
     );
 
     on(
+      "laid to sleep lean it takes no more memory than before, and works when it wakes",
+      async ({ restartLean, software }, signal) => {
+        const board = restartLean();
+        const start = software();
+        await board.start(start, signal);
+        await board.ready(signal);
+        const running = await board.inspect();
+        const before = await usage(board);
+        for (const _ of [1, 2]) await board.pause(signal);
+        assert.deepEqual(await board.inspect(), { ...running, state: "dormant" });
+        const asleep = await usage(board);
+        assert.ok(
+          asleep.residentBytes <= before.residentBytes,
+          `${before.residentBytes} ${asleep.residentBytes}`,
+        );
+        for (const _ of [1, 2]) await board.resume(signal);
+        assert.deepEqual(await board.inspect(), running);
+        assert.deepEqual(await board.ready(signal), { version: start.version });
+        assert.equal(await board.runHook("activate", signal), "done");
+      },
+    );
+
+    on(
       "the daemon is killed: the next one finds the board as it is",
       async ({ board, restart, software }, signal) => {
         const start = software({ reports: "7.1" });

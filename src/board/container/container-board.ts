@@ -235,11 +235,11 @@ export class ContainerBoard implements Board {
       await this.#confinement.setPriority("service").catch(() => undefined);
     await this.#confinement.gather();
     await this.#group.kill(signal);
-    // It still has to clear away what the runtime knows of the container.
-    const deadline = performance.now() + monitorTimeoutMs;
+    // It still has to clear away what the runtime knows of the container; one that is launching goes on instead.
+    const deadline = performance.now() + (trace === undefined ? 0 : monitorTimeoutMs);
     while ((await findMonitor(this.#records)) !== undefined && performance.now() < deadline)
       await sleep(pollMs, undefined, { signal });
-    await this.#group.killHelpers();
+    await this.#group.killHelpers(signal);
     await rm(join(this.#records, recordFiles.process), { force: true });
   }
 

@@ -203,15 +203,20 @@ export class ContainerGroup {
     return [...new Set(found.flat())];
   }
 
-  /** Kills the board's helpers, and returns when none is left, or does not end in time. Repeatable. */
-  async killHelpers(): Promise<void> {
+  /**
+   * Kills the board's helpers, and goes on when none is left, or does not end in time; then what they have put into the container's group
+   * meanwhile. Repeatable. Errors: those of `kill`.
+   */
+  async killHelpers(signal: AbortSignal): Promise<void> {
     const deadline = performance.now() + helperTimeoutMs;
     // One may have begun another in between.
     for (let pids = await this.helpers(); pids.length > 0; pids = await this.helpers()) {
       for (const pid of pids) kill(pid);
-      if (performance.now() > deadline) return;
+      if (performance.now() > deadline) break;
       await sleep(pollMs);
     }
+    // A launch that was under way has brought its container up since that was looked for.
+    await this.kill(signal);
   }
 
   /** Removes it from all trees; it must be empty, `tries` hundredths of a second from now at the latest. Repeatable. */
