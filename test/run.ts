@@ -25,8 +25,8 @@ const groups: readonly Group[] = [
     limitMs: 60_000,
     atOnce: 2,
   },
-  { name: "contract", files: ["test/contract/**/*.test.ts"], limitMs: 120_000, atOnce: 2 },
-  { name: "faults", files: ["test/faults/**/*.test.ts"], limitMs: 180_000, atOnce: 2 },
+  { name: "contract", files: ["test/contract/**/*.test.ts"], limitMs: 240_000, atOnce: 2 },
+  { name: "faults", files: ["test/faults/**/*.test.ts"], limitMs: 300_000, atOnce: 2 },
   {
     name: "system",
     files: ["test/system/**/*.test.ts"],
