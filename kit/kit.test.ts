@@ -244,10 +244,12 @@ test("the clock's program has its port, and nothing of the notify port; if it en
 
 test("the clock's program goes with the kit", async (t) => {
   const clock = [
-    "trap 'kill $!; echo >@DIRECTORY@/ended; exit' TERM",
+    // A child of a shell that has a trap may lose the signal, if it comes before the child is another program.
+    "trap 'kill -KILL $!; echo >@DIRECTORY@/ended; exit' TERM",
+    "sleep 1000 &",
     // Its parent is one of the kit's loops.
     "sed -n 's/^PPid:[^0-9]*/kit /p' /proc/$PPID/status >/dev/tty",
-    "sleep 1000 & wait",
+    "wait",
   ];
   const kit = await startKit(t, { clock: clock.join("\n"), staysAlone: true });
   const [, pid] = /kit (\d+)\n$/.exec(await kit.heard("\n")) ?? [];
