@@ -27,7 +27,7 @@ export async function kindFinding(names: SystemNames, kinds: Config["boards"]["k
     return unseen(where, "what the boards run as now was not looked at", "run this as root");
   const detail = await otherKind(names, kinds);
   if (detail !== undefined) return lacking(where, "config-changed", detail);
-  return fine(where, "no board runs as anything else than it may be");
+  return fine(where, "each board that runs is of a kind that it may be");
 }
 
 /** A board that runs as what it may not be, as a sentence. */

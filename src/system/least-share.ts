@@ -1,6 +1,7 @@
 /**
  * A guaranteed minimum for a board in the background. The idle class gets some three thousandths of a core that somebody else saturates,
- * and a boot would never end: whoever waits for the core most of the time is given a larger share, in two steps. Where the core is not saturated nobody waits, and nothing is raised.
+ * and a boot would never end: whoever waits for the core most of the time is given a larger share, in two steps. Where the core is not
+ * saturated nobody waits, and nothing is raised.
  */
 
 /** What a board did in a stretch of time: processor time and time spent waiting for a core, in nanoseconds, of all its threads together. */

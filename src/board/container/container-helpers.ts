@@ -57,7 +57,11 @@ export class ContainerHelpers {
       ...((await runtimeAtWork(runtime, pids)) === undefined ? [runtime] : []),
     ];
     return [
-      ...(gone.length > 0 ? [`${gone.join(" and ")} was killed: how it ends will be known to nobody`] : []),
+      ...(gone.length > 0
+        ? [
+            `${gone.join(" and ")} ${gone.length === 1 ? "was" : "were"} killed: how it ends will be known to nobody`,
+          ]
+        : []),
       ...(programs.includes("socat")
         ? []
         : ["the helper that hears it was killed: what it says, also that it lives, reaches nobody"]),

@@ -181,6 +181,7 @@ export class ContainerWatch {
     const isHeard = await this.#options.hears().catch(() => true);
     if (this.#known?.instance !== instance) return;
     if (isHeard) this.#options.tell({ type: "hung", detail });
+    // It has its whole time again, from now on: somebody may hear it by then.
     else this.#watchdog?.heard();
   }
 

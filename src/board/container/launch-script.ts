@@ -87,7 +87,8 @@ exec 9<${recordFiles.lock}
 flock -w 2 9 || exit ${lockedExitCode}
 rm -rf ${recordFiles.process} ${recordFiles.ended} pid ${recordFiles.host} ${recordFiles.runtimeLog}
 rm -f ${recordFiles.consoleInput} ${recordFiles.consoleOutput} ${recordFiles.notify}
-ticks() { sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20; }
+# Nothing of one that has ended and waits for its parent.
+ticks() { sed -n 's/.*) \\([^ZX] .*\\)/\\1/p' "/proc/$1/stat" | cut -d ' ' -f 20; }
 echo "$$ $(ticks $$)" >${recordFiles.monitor}
 echo "$runtime" >${recordFiles.runtimeName}
 before=$IFS
@@ -161,16 +162,10 @@ fi
 set +e
 wait "$job"
 status=$?
-# Of one that lives and is no zombie, its start (proc(5), fields 3 and 22).
-since() {
-  read -r stat <"/proc/$1/stat" || return
-  set -- \${stat##*) }
-  [ "$1" = Z ] || [ "$1" = X ] || echo "\${20}"
-}
 # The runtime was killed, and the container may live on.
 if [ "$status" = 137 ] && [ -s ${recordFiles.process} ]; then
   read -r pid began rest <${recordFiles.process}
-  while [ "$(since "$pid" 2>/dev/null)" = "$began" ]; do sleep 0.5; done
+  while [ "$(ticks "$pid" 2>/dev/null)" = "$began" ]; do sleep 0.5; done
 fi
 trap '' TERM
 if [ -s pid ]; then

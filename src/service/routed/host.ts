@@ -18,7 +18,7 @@ import {
 import { absent, registerFamily } from "../network/register.ts";
 import { elements } from "./elements.ts";
 import { listenersInTheWay } from "./listeners-in-the-way.ts";
-import { overlaps } from "./overlap.ts";
+import { boardsKeyOf, overlaps } from "./overlap.ts";
 import { linkedFamilies, portsOf, type RoutedPlan } from "./plan.ts";
 import { rulesFor } from "./rules.ts";
 
@@ -195,7 +195,7 @@ async function listenerFindings(plan: RoutedPlan): Promise<Finding[]> {
 async function linkFindings(plan: RoutedPlan): Promise<Finding[]> {
   const found = await overlaps(plan);
   return linkedFamilies(plan).map(({ family, links }) => {
-    const where = family === ipv6 ? "network.boards6" : "network.boards";
+    const where = boardsKeyOf(family);
     const overlap = found.find(({ key }) => key === where);
     if (overlap === undefined)
       return fine(where, `no other card has an address in ${links.host}/${links.prefixLength}`);

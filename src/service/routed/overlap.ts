@@ -35,7 +35,8 @@ const instead: Readonly<Record<BoardsKey, readonly string[]>> = {
   "network.boards6": ["fd5c:9a1e:7b43::/64", "fd5c:9a1e:7b44::/64", "fd5c:9a1e:7b45::/64"],
 };
 
-function boardsKeyOf({ name }: Pick<Family, "name">): BoardsKey {
+/** Under which a family's boards' network stands in the configuration. */
+export function boardsKeyOf({ name }: Pick<Family, "name">): BoardsKey {
   return name === ipv6.name ? "network.boards6" : "network.boards";
 }
 
