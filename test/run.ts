@@ -37,7 +37,8 @@ const groups: readonly Group[] = [
   {
     name: "e2e",
     files: ["test/e2e/**/*.test.ts"],
-    limitMs: 600_000,
+    // A whole emulated device takes five minutes, on a slower machine ten, beside other work more.
+    limitMs: 1_200_000,
     atOnce: 2,
     alone: ["test/e2e/{bench,demo}.test.ts"],
   },

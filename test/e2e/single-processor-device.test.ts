@@ -15,8 +15,8 @@ import { SmallDevice } from "../fixtures/small-device/small-device.ts";
 const unit = `twinboard@${system}.service`;
 const scope = "/sys/fs/cgroup/system.slice/twinboard-boards.scope";
 const group = { a: `${scope}/twinboard-${system}-a`, b: `${scope}/twinboard-${system}-b` };
-/** For one step; each takes a minute at most where nothing else runs. */
-const stepMs = 240_000;
+/** For one step; each takes a minute or two where nothing else runs, on the slowest machine that this was seen on. */
+const stepMs = 480_000;
 const load: readonly Plan[] = [
   { kind: "quick", url: `http://${serviceAddress}/arguments`, intervalMs: 500, timeoutMs: 20_000 },
 ];
@@ -49,7 +49,7 @@ const watch = (file: string): string => `(
 
 test("a device with one processor, under systemd and control groups of version 2", {
   skip: await whyNot(),
-  timeout: 590_000,
+  timeout: 1_150_000,
 }, async (t) => {
   const { signal } = t;
   const directory = await mkdtemp(join(tmpdir(), "twinboard-device-"));
