@@ -9,6 +9,7 @@ import {
   realBoardsOption,
   wholeNumber,
 } from "./bench.ts";
+import { rangesPlot } from "./plot.ts";
 
 /** Of a container; how long a machine takes is its image's affair. */
 const promisedMs = 300;
@@ -21,6 +22,7 @@ export const bench: Bench = {
     count: { value: "N", meaning: "boots, 1 to 1000", default: "20" },
   },
   needsRoot: true,
+  hasPlot: true,
   run: boots,
 };
 
@@ -55,6 +57,11 @@ async function boots({ options, signal, say }: BenchRun): Promise<BenchResult> {
       kind === "container" && wholeP50Ms > promisedMs
         ? [`half of the boots took longer than ${wholeP50Ms} ms, not ${promisedMs}`]
         : [],
+    plot: rangesPlot({
+      title: "Boots beside a board that serves",
+      unit: "ms",
+      rows: Object.entries(steps).map(([label, values]) => ({ label, values })),
+    }),
   };
 }
 

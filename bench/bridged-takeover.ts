@@ -1,6 +1,6 @@
 /** Numbered datagrams, and frames that are no IP, to a bridged service while it is taken over to and fro. */
 import { systemNames } from "../src/system/names.ts";
-import { openMachineLab } from "../test/fixtures/bridged/machines.ts";
+import { openBoardsLab } from "../test/fixtures/bridged/boards.ts";
 import type { FamilyName } from "../test/fixtures/routed/lab.ts";
 import { serviceAddresses, serviceMac } from "../test/fixtures/switch-lab.ts";
 import { FrameAsker, FrameTraffic } from "../test/fixtures/traffic/frames.ts";
@@ -130,7 +130,7 @@ async function underMachines(
   run: Run,
 ): Promise<Told> {
   const { takeovers, ...read } = readMachineOptions(options);
-  await using lab = await openMachineLab(run.signal);
+  await using lab = await openBoardsLab("qemu", run.signal);
   await installBoth(lab, run);
   const { outside } = lab.namespaces;
   const { sharedMac: to } = systemNames(lab.system);

@@ -10,6 +10,7 @@ import {
   realBoardsOption,
   wholeNumber,
 } from "./bench.ts";
+import { rangesPlot } from "./plot.ts";
 
 /** From dormant to the first request served: DESIGN, of a machine under emulation. */
 const promisedP50Ms = { qemu: 10, container: 2 } as const;
@@ -25,6 +26,7 @@ export const bench: Bench = {
     dormant: { value: "MS", meaning: "how long a board is dormant each time, 0 to 60000", default: "500" },
   },
   needsRoot: true,
+  hasPlot: true,
   run: dormantToServing,
 };
 
@@ -74,6 +76,15 @@ function resultOf(found: readonly Waking[], promisedMs: number): BenchResult {
         ? [`a clock may have been ${clockBoundWorstMs} ms off, not ${promisedClockMs}`]
         : []),
     ],
+    plot: rangesPlot({
+      title: "From dormant to the first answer, step by step",
+      unit: "ms",
+      // The clock is a part of the waking, and a container has none of its own.
+      rows: (["resume", "takeover", "answer", "whole"] as const).map((label) => ({
+        label,
+        values: steps[label],
+      })),
+    }),
   };
 }
 

@@ -12,6 +12,7 @@ import {
   realBoardsOption,
   wholeNumber,
 } from "./bench.ts";
+import { rangesPlot } from "./plot.ts";
 
 const warmUpMs = 2000;
 /** Threads of QEMU's own that have nothing to do end within ten seconds, and what they used is gone from the sum with them. */
@@ -27,6 +28,7 @@ export const bench: Bench = {
     seconds: { value: "N", meaning: "how long it sleeps in each depth, 1 to 3600", default: "60" },
   },
   needsRoot: true,
+  hasPlot: true,
   run: dormant,
 };
 
@@ -110,6 +112,14 @@ function resultOf(found: readonly Slept[]): BenchResult {
     complaints: found
       .filter(({ cpuNs }) => cpuNs !== 0)
       .map(({ depth, cpuNs }) => `a board that sleeps ${depth} used ${cpuNs} ns of processor time, not 0`),
+    plot: rangesPlot({
+      title: "From asleep to the first answer, by depth and what is kept asleep",
+      unit: "ms",
+      rows: found.map(({ depth, asleepBytes, servesMs }) => ({
+        label: `${depth}, ${tenth(asleepBytes / mebi)} MiB`,
+        values: [servesMs],
+      })),
+    }),
   };
 }
 

@@ -1,8 +1,10 @@
 /** `npm run bench` as a command: what it knows, and what it refuses. */
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type RunResult, run } from "../src/system/process.ts";
+import type { Bench } from "./bench.ts";
 
 const program = join(import.meta.dirname, "main.ts");
 const usageExitCode = 64;
@@ -29,6 +31,19 @@ test("--help of one tells its options with their defaults", async () => {
   const { stdout } = await bench("upgrades-in-a-row", "--help");
   assert.match(stdout.toString(), /--count N +upgrades, 1 to 1000 \(10\)/);
   assert.match(stdout.toString(), /--json FILE/);
+});
+
+test("whatever docs/bench.md says to draw what it measured has --plot, and nothing else", async () => {
+  const text = await readFile(join(import.meta.dirname, "../docs/bench.md"), "utf8");
+  const told = text.split(/^## /m).filter((section) => section.includes("| `--plot FILE` |"));
+  const names = (await readdir(import.meta.dirname)).filter((file) => /^[a-z-]+\.ts$/.test(file));
+  const drawn: string[] = [];
+  for (const file of names) {
+    const module = file === "main.ts" ? {} : ((await import(`./${file}`)) as { readonly bench?: Bench });
+    if ("bench" in module && module.bench?.hasPlot === true) drawn.push(module.bench.name);
+  }
+  assert.deepEqual(new Set(told.map((section) => section.split("\n")[0])), new Set(drawn));
+  assert.ok(drawn.includes("dormant"));
 });
 
 test("a default that depends on the boards is told for both", async () => {

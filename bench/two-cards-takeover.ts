@@ -1,7 +1,7 @@
 /** Numbered datagrams through a learning switch to a service that moves from one card of the device to the other. */
 import type { FamilyName } from "../test/fixtures/routed/lab.ts";
 import { serviceAddresses } from "../test/fixtures/switch-lab.ts";
-import { openMachineLab } from "../test/fixtures/two-cards/machines.ts";
+import { openBoardsLab } from "../test/fixtures/two-cards/boards.ts";
 import { type Bench, type BenchResult, type BenchRun, wholeNumber } from "./bench.ts";
 import {
   type DatagramsTold,
@@ -98,7 +98,7 @@ async function underMachines(
   run: Run,
 ): Promise<[TakeoversDone, DatagramsTold]> {
   const { takeovers, ...read } = readMachineOptions(options);
-  await using lab = await openMachineLab(run.signal);
+  await using lab = await openBoardsLab("qemu", run.signal);
   await installBoth(lab, run);
   return await underDatagramsToMachines(
     lab.wires.namespaces.outside,

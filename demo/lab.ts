@@ -49,6 +49,7 @@ export interface LabSettings {
   /** `boards.kind` where it is more than one for both, such as `[container, qemu]`. */
   readonly kinds?: string;
   readonly dormancy: DormancyDepth;
+  readonly failover: boolean;
   /** The one core of the host that both boards share; `null`: all. */
   readonly core: number | null;
   readonly probation: string;
@@ -64,6 +65,7 @@ export interface LabSettings {
 const usual: LabSettings = {
   kind: "qemu",
   dormancy: "warm",
+  failover: true,
   core: null,
   probation: "10s",
   bootTimeout: "60s",
@@ -139,7 +141,7 @@ function configuration(
   system: string,
   directory: string,
   signing: SigningKey,
-  { kind, kinds, dormancy, core, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
+  { kind, kinds, dormancy, failover, core, probation, bootTimeout, attempts, quietMs, services }: LabSettings,
 ): string {
   return `system: ${system}
 compatible: ${compatible}
@@ -152,6 +154,7 @@ ${[...serviceAddresses.map((one) => serviceLine(one, quietMs)), ...services].joi
 health:
   - { name: web, http: ":80/healthz", interval: 200ms, timeout: 1s, failures: 3 }
 upgrade: { boot-timeout: ${bootTimeout}, verify-timeout: 30s, probation: ${probation}, attempts: ${attempts} }
+failover: ${failover}
 `;
 }
 

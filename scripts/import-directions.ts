@@ -11,6 +11,7 @@ const allowed: Record<string, string[]> = {
   cli: ["api", "upgrade/record.ts", "report", "bundle", "config", "system", "errors.ts"],
   "daemon.ts": ["*"],
   "check.ts": ["*"],
+  "fitness.ts": ["*"],
   composition: ["*"],
   api: [
     "errors.ts",

@@ -20,24 +20,29 @@ const limitMs = 60_000;
 export const check: Check = async ({ config: file }) => {
   const config = await loadConfig(file);
   const daemon = await daemonOf(config);
-  const findings = await findingsOn(config, { serving: daemon !== null });
+  const findings = await findingsOn(config, { daemon });
   // What was chosen, and what could have been.
   const ways = await wayFindings(config, AbortSignal.timeout(limitMs));
   return { system: config.system, daemon, findings: [...findings, ...ways] };
 };
 
 /**
- * What this host has and lacks for the configuration; changes nothing. One list for the verb and for the daemon, which refuses to start
- * where there is an error. `serving`: boards may run already. `acceleratorCache`: see `machineFindings`.
+ * What this host has and lacks for the configuration; changes nothing. One list for the verb and for the daemon (`fitness.ts`).
+ * `daemon`: see `hostFindings`. `acceleratorCache`: see `machineFindings`. `signal`: what is asked when it aborts has no true answer.
  */
 export async function findingsOn(
   config: Config,
-  options: { readonly serving: boolean; readonly acceleratorCache?: string },
+  options: {
+    readonly daemon: number | "self" | null;
+    readonly acceleratorCache?: string;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<Finding[]> {
   const { trust } = config;
-  const signal = AbortSignal.timeout(limitMs);
+  const limit = AbortSignal.timeout(limitMs);
+  const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
   const looks: Record<string, () => Promise<Finding[]>> = {
-    host: () => hostFindings(config, options.serving),
+    host: () => hostFindings(config, options.daemon),
     "trust.keyring": async () => [await keyringFinding(trust.keyring, Date.now())],
     boards: () => boardFindings(config, signal, options.acceleratorCache),
     services: () => serviceFindings(config, signal),

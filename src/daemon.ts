@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import type { Server } from "node:http";
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApi } from "./api/api.ts";
@@ -10,12 +11,11 @@ import { listen } from "./api/listen.ts";
 import type { Placed } from "./api/schemas.ts";
 import type { BoardName } from "./board/board.ts";
 import { compareVersions } from "./bundle/version.ts";
-import { findingsOn } from "./check.ts";
 import type { TakeDown } from "./cli/down.ts";
 import type { ServeOptions } from "./cli/serve.ts";
 import { defaultSocket, socketDirectory } from "./cli/socket.ts";
 import { version } from "./cli/version.ts";
-import { acceleratorCache, boardsOf } from "./composition/boards.ts";
+import { boardsOf } from "./composition/boards.ts";
 import { kindRulesOf } from "./composition/kinds.ts";
 import { letGoOfFormer } from "./composition/leased.ts";
 import { placeAgain } from "./composition/placement.ts";
@@ -24,12 +24,14 @@ import type { CheckConfig, Config } from "./config/config.ts";
 import { loadConfig } from "./config/load.ts";
 import { LocalDelivery } from "./delivery/local.ts";
 import { TwinboardError } from "./errors.ts";
+import { noteFit, requireFit, tellUnfit, wasFoundFit } from "./fitness.ts";
 import { Checks } from "./health/checks.ts";
 import { HttpCheck } from "./health/http-check.ts";
 import { TcpCheck } from "./health/tcp-check.ts";
 import { ReportFiles } from "./report/files.ts";
 import { leaveReports } from "./report/leave.ts";
 import { DirectorySlot } from "./slot/directory.ts";
+import { orAborted } from "./system/abort.ts";
 import { findUser } from "./system/accounts.ts";
 import { systemClock } from "./system/clock.ts";
 import { bootId } from "./system/host.ts";
@@ -57,43 +59,48 @@ interface Served {
   readonly config: Config;
   readonly boards: Parts["boards"];
   readonly log: Log;
+  /** The host was found fit before this daemon, and was not asked again yet. */
+  readonly isKnownFit: boolean;
 }
 
 /** Serves a system until SIGTERM, SIGINT or a `down`; boards and rules stay, except after the `down`. */
 export async function serve(options: ServeOptions): Promise<void> {
   const config = await loadConfig(options.config);
   const log = stdoutLog();
-  await requireHost(config, log);
-  await using lock = await enter(config);
-  using end = endOnSignals();
-  const parts = await partsOf(config, log);
-  const system = new System(parts);
-  try {
-    for (const { message } of await letGoOfFormer(config, parts.boards, end.signal)) log("warning", message);
-    const serving = serveApi(
-      { system, config, boards: parts.boards, log },
-      options.socket ?? defaultSocket(config.system),
-      end,
+  if (process.geteuid?.() !== 0) throw new TwinboardError("need-root", { detail: "twinboard serve" });
+  const isKnownFit = await wasFoundFit(config);
+  if (!isKnownFit) await requireFit(config, log);
+  // What the host has come to lack says more than what failed for it.
+  const explain = async (error: unknown): Promise<never> => {
+    if (isKnownFit) await requireFit(config, log);
+    throw error;
+  };
+  await using lock = await enter(config).catch(explain);
+  if (!isKnownFit)
+    await noteFit(config).catch((error: unknown) =>
+      log("warning", "the next daemon will ask the host again", { reason: String(error) }),
     );
+  using end = endOnSignals();
+  const parts = await partsOf(config, log).catch(explain);
+  const { boards } = parts;
+  const system = new System(parts);
+  let hasStarted = false;
+  try {
+    for (const { message } of await letGoOfFormer(config, boards, end.signal)) log("warning", message);
+    await Promise.race([system.start(end.signal), lock.lost]);
+    hasStarted = true;
+    const socket = options.socket ?? defaultSocket(config.system);
+    const serving = serveApi({ system, config, boards, log, isKnownFit }, socket, end);
     await Promise.race([serving, lock.lost]);
   } catch (error) {
     // Asked to stop while it was starting: what was begun is taken up by the next daemon.
-    if (!end.signal.aborted) throw error;
+    if (end.signal.aborted) return;
+    if (!hasStarted) await explain(error);
+    throw error;
   } finally {
     end.now("failed");
     await system.close();
   }
-}
-
-/** Logs all that stands in the way, and throws the first. Errors: `need-root`, and those of what the host lacks. */
-async function requireHost(config: Config, log: Log): Promise<void> {
-  if (process.geteuid?.() !== 0) throw new TwinboardError("need-root", { detail: "twinboard serve" });
-  const findings = await findingsOn(config, { serving: true, acceleratorCache: acceleratorCache(config) });
-  const [first, ...others] = findings.filter(({ error }) => error !== undefined);
-  for (const { what, remedy } of others) log("error", what, { remedy });
-  if (first?.error !== undefined) throw first.error;
-  for (const { severity, where, what, remedy } of findings)
-    if (severity !== "ok") log("warning", `${where}: ${what}`, { remedy });
 }
 
 interface End extends Disposable {
@@ -121,8 +128,8 @@ function endOnSignals(): End {
   return { signal: controller.signal, reason, now, [Symbol.dispose]: dispose };
 }
 
-async function serveApi({ system, config, boards, log }: Served, socket: string, end: End): Promise<void> {
-  await system.start(end.signal);
+async function serveApi(served: Served, socket: string, end: End): Promise<void> {
+  const { system, config, boards, log } = served;
   const taken = Promise.withResolvers<string>();
   const down = async (): Promise<void> => {
     const signal = AbortSignal.any([end.signal, AbortSignal.timeout(downTimeoutMs)]);
@@ -141,6 +148,7 @@ async function serveApi({ system, config, boards, log }: Served, socket: string,
   feedWatchdog(end.signal);
   log("notice", "serving", { system: config.system, socket, version });
   await told(log, "READY=1", `STATUS=serving ${config.system}`);
+  void settleDown(served, end.signal);
   const reason = await Promise.race([end.reason, taken.promise]);
   const left = reason === "down" ? "nothing is left" : "boards and rules stay";
   log("notice", `stopping; ${left}`, { reason });
@@ -148,6 +156,18 @@ async function serveApi({ system, config, boards, log }: Served, socket: string,
   await close(server, end);
   await reporting;
   await rm(socket, { force: true });
+}
+
+/** What can wait until all that was left is taken up: until then the processor is for whoever is to serve. */
+async function settleDown({ system, config, log, isKnownFit }: Served, signal: AbortSignal): Promise<void> {
+  try {
+    await orAborted(system.idle(), signal);
+    // A daemon that is killed does not come to keeping what Node compiled of it, and the next one is the one that is in a hurry.
+    flushCompileCache();
+    if (isKnownFit) await tellUnfit(config, log, signal);
+  } catch (error) {
+    if (!signal.aborted) log("warning", "the host was not looked at", { reason: String(error) });
+  }
 }
 
 /** Takes a system down that no daemon serves, whatever else the host lacks by now. Errors: `already-running`, `need-root`. */
@@ -181,7 +201,7 @@ async function enter(config: Config): Promise<Lock & AsyncDisposable> {
 
 /** Also what an earlier configuration left. */
 async function takeAllDown(
-  { system, config, boards }: Omit<Served, "log">,
+  { system, config, boards }: Pick<Served, "system" | "config" | "boards">,
   signal: AbortSignal,
 ): Promise<void> {
   await system.down(signal);

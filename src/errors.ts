@@ -205,6 +205,8 @@ export interface ErrorDetails {
   readonly detail?: string;
   /** The phase of the story in which it happened, if one was under way. */
   readonly phase?: string;
+  /** Instead of the table's, where it is known better. */
+  readonly remedy?: string;
   readonly cause?: unknown;
 }
 
@@ -214,9 +216,11 @@ export class TwinboardError extends Error {
   readonly code: ErrorCode;
   readonly detail: string | undefined;
   readonly phase: string | undefined;
+  /** What to do about it: the code's own, unless something better is known. */
+  readonly remedy: string;
 
   constructor(code: ErrorCode, details: ErrorDetails = {}) {
-    const { detail, phase, cause } = details;
+    const { detail, phase, remedy, cause } = details;
     super(
       detail === undefined ? errorTable[code].sentence : `${errorTable[code].sentence}: ${detail}`,
       cause === undefined ? undefined : { cause },
@@ -224,14 +228,11 @@ export class TwinboardError extends Error {
     this.code = code;
     this.detail = detail;
     this.phase = phase;
+    this.remedy = remedy ?? errorTable[code].remedy;
   }
 
   get kind(): ErrorKind {
     return errorTable[this.code].kind;
-  }
-
-  get remedy(): string {
-    return errorTable[this.code].remedy;
   }
 
   get status(): number {

@@ -106,7 +106,9 @@ const boardStatusSchema = z
         sharePercent: z
           .number()
           .nullable()
-          .describe("Its share of a processor that both boards want; 0: the idle class; null: not held back"),
+          .describe(
+            "Its share of a processor that both boards want; 0: the idle class; null: not held back, or it does not run",
+          ),
         memoryKills: z
           .number()
           .describe("Processes that the kernel killed for want of memory since the board was started"),

@@ -36,6 +36,8 @@ export interface BoardGroups {
   make(): Promise<void>;
   /** Sets the cores that no affinity gets around, now and for the next start; `null`: all. Affinity alone holds where that cannot be. Repeatable. */
   bound(cores: readonly number[] | null): Promise<void>;
+  /** The same of groups that are there, if they have others by now; makes none. Repeatable, and cheap when nothing differs. */
+  keep(cores: readonly number[] | null): Promise<void>;
   /** Of a board that is not off: those that the host has. */
   homes(): Promise<readonly ThreadHome[]>;
   /** What they have counted is the last run's: makes them new, as far as that takes no time. Of a board that is off. Repeatable. */
@@ -49,6 +51,8 @@ export interface ConfinementOptions extends BoardThreads {
   readonly placement: BoardPlacement | undefined;
   /** How much it ran and waited in a stretch that ends now, or `undefined` if that cannot be told (yet), or it sleeps. */
   readonly schedule: () => Promise<Stretch | undefined>;
+  /** The next stretch begins no earlier than now; left out where each does anyway. */
+  readonly beginStretch?: () => void;
   /** How many of the board's own threads wait for each other, by that account, on a single core. */
   readonly rivals: number;
   readonly memory: {
@@ -146,6 +150,8 @@ export class Confinement {
       (error: TwinboardError) => error.detail ?? error.message,
     );
     this.#turn += 1;
+    // How it fared with another share says nothing.
+    this.#options.beginStretch?.();
     if (priority === "background") void this.#lookSoon(this.#turn).catch(() => undefined);
   }
 
@@ -157,9 +163,11 @@ export class Confinement {
     }
   }
 
-  /** Looks after a board that runs: puts back what strays, and raises one that gets no processor time. Reads what the kernel has. */
+  /** Looks after a board that runs: puts back what strays, and cores that its groups lost; raises one that gets no processor time. Reads what the kernel has. */
   async tend(): Promise<void> {
     if (this.#unshared !== undefined && this.#priority !== undefined) await this.setPriority(this.#priority);
+    // A core that went offline and came back may be missing in them, and those that the daemon may use may be others now.
+    await this.#options.groups.keep(this.placement.all);
     await this.gather();
     await this.placement.mend(AbortSignal.timeout(tendTimeoutMs));
     await this.#raise();

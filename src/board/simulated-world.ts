@@ -47,6 +47,8 @@ export class SimulatedWorld {
   readonly placements = new Map<BoardName, BoardPlacement>();
   /** What the host does not do for a board, as sentences. */
   readonly lacks = new Map<BoardName, readonly string[]>();
+  /** Percent of a full share that a board in the background was raised to. */
+  readonly raised = new Map<BoardName, number>();
   /** How many processes of a board the kernel has killed for want of memory. */
   readonly memoryKills = new Map<BoardName, number>();
   readonly priorities = new Map<BoardName, "background" | "service">();

@@ -117,7 +117,8 @@ export class SimulatedBoard implements Board {
   confinement(): Promise<BoardConfinement> {
     const { cores, emulator } = this.#world.placements.get(this.name) ?? { cores: null, emulator: null };
     const priority = this.#world.priorities.get(this.name);
-    const sharePercent = priority === undefined ? null : priority === "service" ? 100 : 0;
+    const sharePercent =
+      priority === undefined ? null : priority === "service" ? 100 : (this.#world.raised.get(this.name) ?? 0);
     return Promise.resolve({
       cores: listOf(cores),
       emulator: listOf(emulator ?? cores),

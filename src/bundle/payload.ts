@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { TwinboardError } from "../errors.ts";
+import { inBackground } from "../system/background.ts";
 import { outputOf } from "../system/output.ts";
 import type { ManifestImage, SignedBundle } from "./bundle.ts";
 import { openBundle } from "./file.ts";
@@ -74,8 +75,6 @@ async function readBundle(file: FileHandle, into: Buffer, position: number): Pro
   }
 }
 
-/** Programs of low rank: what serves on this processor and this disk goes first (ionice(1), nice(1)). */
-const inBackground = ["-c", "3", "nice", "-n", "19"];
 /** unsquashfs keeps 256 MiB for each queue if not told otherwise. */
 const smallQueues = ["-processors", "1", "-data-queue", "8", "-frag-queue", "8"];
 
@@ -96,10 +95,7 @@ export async function* imageContent(
   // The child gets the descriptor and not the path, so that it cannot be shown another file.
   const args = ["-cat", "-no-wildcards", ...smallQueues, "/proc/self/fd/3", image.filename];
   try {
-    for await (const chunk of outputOf("ionice", [...inBackground, "unsquashfs", ...args], {
-      signal,
-      files: [file.fd],
-    })) {
+    for await (const chunk of outputOf(...inBackground("unsquashfs", args), { signal, files: [file.fd] })) {
       bytes += chunk.length;
       if (bytes > image.sizeBytes) throw corrupt(`more than the ${image.sizeBytes} bytes of the manifest`);
       hash.update(chunk);

@@ -288,5 +288,6 @@ function errorOf(body: unknown): TwinboardError {
   return new TwinboardError(code, {
     ...(error.message.startsWith(said) ? { detail: error.message.slice(said.length) } : {}),
     ...(error.phase === null ? {} : { phase: error.phase }),
+    remedy: error.remedy,
   });
 }

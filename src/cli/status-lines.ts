@@ -31,8 +31,7 @@ function boardRow(name: "a" | "b", board: Status["boards"]["a"], nowMs: number):
     dormant ?? (usage === null ? none : cpuText(usage.cpuNs)),
     usage === null ? none : bytesText(usage.residentBytes),
     coresText(confinement),
-    // One that sleeps or is off wants none.
-    usage === null || dormantSince !== null ? none : shareText(confinement),
+    shareText(confinement),
   ];
 }
 

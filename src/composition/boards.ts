@@ -17,6 +17,7 @@ import { QemuBoard } from "../board/qemu/qemu-board.ts";
 import { type Config, placeText } from "../config/config.ts";
 import { TwinboardError } from "../errors.ts";
 import { type Finding, lacking } from "../system/finding.ts";
+import { ownCores } from "../system/host-cores.ts";
 import type { Log } from "../system/log.ts";
 import { systemNames } from "../system/names.ts";
 import { identityOf } from "./identity.ts";
@@ -65,7 +66,7 @@ export async function boardFindings(
     await kindFinding(systemNames(config.system), boards.kinds),
     ...(kinds.includes("qemu") ? await machinesFindings(config, signal, acceleratorCache) : []),
     ...(kinds.includes("container") ? await containerFindings(boards.runtime, signal) : []),
-    ...(await groupFindings(Object.keys(config.placement.cores).length > 0)),
+    ...(await groupFindings(Object.keys(config.placement.cores).length > 0 || ownCores() !== null)),
     ...(boards.dormancy === "lean" ? await leanFindings(kinds) : []),
   ];
 }

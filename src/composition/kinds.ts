@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type BoardName, boardNames } from "../board/board.ts";
 import { containerRecords } from "../board/container/container-options.ts";
-import { findLiving } from "../board/container/container-process.ts";
+import { findLaunch, findLiving } from "../board/container/container-process.ts";
 import { type BoardKind, boardKinds, kindWords } from "../board/kind.ts";
 import { recordDirectory } from "../board/qemu/board-directories.ts";
 import { processFile } from "../board/qemu/launch-script.ts";
@@ -30,20 +30,32 @@ export async function kindFinding(names: SystemNames, kinds: Config["boards"]["k
   return fine(where, "each board that runs is of a kind that it may be");
 }
 
-/** A board that runs as what it may not be, as a sentence. */
+/** A board that runs as what it may not be, or is about to, as a sentence. */
 async function otherKind(names: SystemNames, kinds: Config["boards"]["kinds"]): Promise<string | undefined> {
   for (const name of boardNames) {
-    const running: Readonly<Record<BoardKind, unknown>> = {
-      qemu: await findMachineProcess(join(recordDirectory(names, name), processFile)),
-      container: await findLiving(containerRecords(names, name)),
+    const doing: Readonly<Record<BoardKind, string | undefined>> = {
+      qemu: await machineDoes(names, name),
+      container: await containerDoes(names, name),
     };
     for (const kind of boardKinds) {
-      if (running[kind] === undefined || kinds[name].includes(kind)) continue;
+      if (doing[kind] === undefined || kinds[name].includes(kind)) continue;
       const allowed = kinds[name].map((one) => kindWords[one]).join(" or ");
-      return `board ${name} runs as ${kindWords[kind]}, and boards.kind lets it be ${allowed} alone; where it names both kinds, an upgrade leads from one to the other`;
+      return `board ${name} ${doing[kind]} as ${kindWords[kind]}, and boards.kind lets it be ${allowed} alone; where it names both kinds, an upgrade leads from one to the other`;
     }
   }
   return undefined;
+}
+
+/** One that is being launched is found too: from the beginning its process has the machine's arguments. */
+async function machineDoes(names: SystemNames, name: BoardName): Promise<string | undefined> {
+  const machine = await findMachineProcess(join(recordDirectory(names, name), processFile));
+  return machine === undefined ? undefined : "runs";
+}
+
+async function containerDoes(names: SystemNames, name: BoardName): Promise<string | undefined> {
+  const records = containerRecords(names, name);
+  if ((await findLaunch(records)) !== undefined) return "is being started";
+  return (await findLiving(records)) === undefined ? undefined : "runs";
 }
 
 /** Those that at least one board may be. */

@@ -6,7 +6,7 @@ import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { placementFindings } from "../config/placement-findings.ts";
 import { coreListText } from "../system/core-list.ts";
-import { hostCores } from "../system/host-cores.ts";
+import { hostCores, ownCores } from "../system/host-cores.ts";
 import type { System } from "../upgrade/system.ts";
 
 const placeTimeoutMs = 20_000;
@@ -34,7 +34,7 @@ export async function placeAgain(
 }
 
 function listsOf({ cores, emulator }: BoardPlacement): Placed["boards"]["a"] {
-  return { cores: listOf(cores), emulator: listOf(emulator) };
+  return { cores: listOf(cores ?? ownCores()), emulator: listOf(emulator) };
 }
 
 function listOf(cores: readonly number[] | null): string | null {

@@ -16,7 +16,9 @@ export function serviceOf(
   boards: Readonly<Record<BoardName, Board>>,
 ): Service {
   const network = new NetworkSwitch(systemNames(config.system), config.stateDirectory, wiringOf(config));
-  return new ComposedService(network, leasedOf(config, owner, boards));
+  const leased = leasedOf(config, owner, boards);
+  // What follows the network asks it who holds before each takeover and after it, which is time without service.
+  return leased.length === 0 ? network : new ComposedService(network, leased);
 }
 
 /** What the services need of the host. Changes nothing. */

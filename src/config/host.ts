@@ -1,12 +1,13 @@
 /** What a configuration needs of its host whatever drivers it names: programs, the user, memory, room, cores. Changes nothing. */
 import { access, constants, readFile, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { BoardKind } from "../board/kind.ts";
 import { findUser } from "../system/accounts.ts";
 import { doubtful, type Finding, fine, lacking, unseen } from "../system/finding.ts";
 import { hostCores } from "../system/host-cores.ts";
 import { memoryCeiling } from "../system/memory-group.ts";
+import { isInstalled } from "../system/programs.ts";
 import { type Config, placeText } from "./config.ts";
 import { placementFindings } from "./placement-findings.ts";
 
@@ -47,23 +48,18 @@ const leastFreeBytes = 16 * 1024 * 1024;
 
 const mebi = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)} MiB`;
 
-/** `serving`: boards of this system may run already, and have their memory. */
-export async function hostFindings(config: Config, serving: boolean): Promise<Finding[]> {
+/**
+ * @param daemon process that serves the system, whose cores count, or *self*. Boards may run already then, and have their memory; `null`: none does.
+ */
+export async function hostFindings(config: Config, daemon: number | "self" | null): Promise<Finding[]> {
   return [
     rights(),
     await programFinding(config),
-    await memoryFinding(config, serving),
+    await memoryFinding(config, daemon !== null),
     await roomFinding(config),
     await userFinding(config),
-    ...placementFindings(config, await hostCores()),
+    ...placementFindings(config, await hostCores(daemon ?? "self")),
   ];
-}
-
-export async function isInstalled(program: string): Promise<boolean> {
-  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
-    if (await allows(join(directory, program), constants.X_OK)) return true;
-  }
-  return false;
 }
 
 function rights(): Finding {

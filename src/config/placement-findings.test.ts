@@ -13,6 +13,7 @@ const four: HostCores = {
   isolated: [],
   tickless: [],
   allowed: [0, 1, 2, 3],
+  own: [0, 1, 2, 3],
 };
 
 const machines: Config["boards"]["kinds"] = { a: ["qemu"], b: ["qemu"] };
@@ -42,6 +43,20 @@ test("cores that do not exist, are offline, or are not the daemon's are each ref
   assert.match(untold ?? "", /^unknown placement\.cores\.b/);
 });
 
+test("cores beyond the daemon's affinity are doubtful, with line and column, unless they are isolated; without any a board has the daemon's", () => {
+  const held = { own: [0, 1] };
+  assert.match(
+    told({ cores: { a: [1, 2] } }, held)[0] ?? "",
+    /^warning placement\.cores\.a: f: placement\.cores\.a: core 2 is none of .* affinity .* \(0-1\)/,
+  );
+  assert.match(told({ emulator: { a: [3] } }, held)[0] ?? "", /^warning placement\.emulator\.a: .*core 3 /);
+  assert.match(told({ cores: { a: [2] } }, { ...held, isolated: [2] })[0] ?? "", /^ok /);
+  const inherited = (cores: Config["placement"]["cores"]): string => told({ cores }, held).at(-1) ?? "";
+  assert.match(inherited({}), /^ok placement\.cores: both boards use what the daemon may use: 0-1 of 0-3/);
+  assert.match(inherited({ a: [1] }), /^ok placement\.cores: board b uses what the daemon may use/);
+  assert.match(inherited({ a: [1], b: [1] }), /^ok placement\.cores\.b: the host has 1$/);
+});
+
 test("isolated cores, cores without a tick, and too few of them are doubtful only where that hurts", () => {
   assert.match(told({ cores: { a: [3] } }, { isolated: [3] })[0] ?? "", /^ok .*isolated$/);
   assert.match(told({ cores: { a: [2, 3] } }, { isolated: [3] })[0] ?? "", /^warning .*core 3 is isolated/);
@@ -51,6 +66,13 @@ test("isolated cores, cores without a tick, and too few of them are doubtful onl
   assert.match(told({ cores: { a: [0] } }, { online: [0], present: [0], allowed: [0] }, 2)[0] ?? "", /^ok /);
   assert.match(told({}, { online: [0] })[0] ?? "", /^ok placement: one core/);
   assert.deepEqual(told({}), []);
+});
+
+test("virtual processors are doubtful where no board can be a machine", () => {
+  const containers: Config["boards"]["kinds"] = { a: ["container"], b: ["container"] };
+  assert.match(told({}, {}, 4, containers)[0] ?? "", /^warning boards\.cpus: it has no effect/);
+  assert.deepEqual(told({}, {}, 1, containers), []);
+  assert.deepEqual(told({}, {}, 4, { ...containers, b: ["container", "qemu"] }), []);
 });
 
 test("cores of the emulator are doubtful for a board that can only be a container", () => {
@@ -78,6 +100,7 @@ services:
   assert.ok("config" in result, JSON.stringify(result));
   const [, b] = placementFindings(result.config, four);
   assert.match(b?.what ?? "", /\/f\.yaml:6:23: placement\.cores\.b: this host has no core 7$/);
+  assert.equal(b?.remedy, "name others: it has 0-3");
   const places = ["boards.user", "services.plc", "services.other"].map((key) =>
     placeText(result.config, key),
   );
@@ -95,12 +118,19 @@ test("what the host has is read from the kernel's files, and its cpuset from eit
   const read = async (made: MadeTrees): Promise<HostCores | undefined> => {
     let found: HostCores | undefined;
     await inMadeTrees({ ...made, files: { ...files, ...made.files } }, async (root, proc) => {
-      found = await hostCores(join(root, "cpu"), proc);
+      found = await hostCores("self", join(root, "cpu"), proc);
     });
     return found;
   };
   const plain = await read({ mounted: [], files: { "cpu/nohz_full": "(null)\n" } });
-  assert.deepEqual(plain, { present: [0, 1, 2, 3], online, isolated: [2], tickless: [], allowed: online });
+  assert.deepEqual(plain, {
+    present: [0, 1, 2, 3],
+    online,
+    isolated: [2],
+    tickless: [],
+    allowed: online,
+    own: online,
+  });
   const unified = await read({
     mounted: [{ holds: "cgroup2", at: "cgroup" }],
     own: "0::/system.slice/twinboard.service\n",
@@ -116,5 +146,5 @@ test("what the host has is read from the kernel's files, and its cpuset from eit
     own: "3:cpuset:/device\n0::/\n",
     files: { "cgroup/cpuset/device/cpuset.effective_cpus": "1\n" },
   });
-  assert.deepEqual(legacy?.allowed, [1]);
+  assert.deepEqual([legacy?.allowed, legacy?.own], [[1], [1]]);
 });

@@ -19,13 +19,25 @@ export function placementFindings(
       const isIgnored = key === "emulator" && !boards.kinds[board].includes("qemu");
       findings.push(
         fault(where, placeText(config, where), cores, host) ??
-          (isIgnored ? ignored(where) : doubt(where, key, cores, host, boards.cpus)),
+          (isIgnored
+            ? ignored(where)
+            : (apart(where, placeText(config, where), cores, host) ??
+              doubt(where, key, cores, host, boards.cpus))),
       );
     }
   }
+  findings.push(...inherited(placement.cores, host));
   if (host.online.length === 1 && findings.length === 0)
     findings.push(
       fine("placement", "one core: both boards share it, and one that boots yields to the other"),
+    );
+  if (boards.cpus > 1 && ![...boards.kinds.a, ...boards.kinds.b].includes("qemu"))
+    findings.push(
+      doubtful(
+        "boards.cpus",
+        "it has no effect: both boards are containers, which have no virtual processors",
+        "leave it out; placement.cores tells which cores a container may use",
+      ),
     );
   return findings;
 }
@@ -46,18 +58,46 @@ function fault(where: string, place: string, cores: readonly number[], host: Hos
     coreListText(cores.filter((core) => !known.includes(core)));
   const refused = (what: string, remedy: string): Finding =>
     lacking(where, "config-invalid", `${place}: ${what}`, remedy);
-  const has = `it has ${coreListText(online)}`;
+  const has = coreListText(online);
   const absent = beyond(present.length === 0 ? online : present);
-  if (absent !== "") return refused(`this host has no core ${absent}`, has);
+  if (absent !== "") return refused(`this host has no core ${absent}`, `name others: it has ${has}`);
   const offline = beyond(online);
   if (offline !== "")
-    return refused(`core ${offline} is offline`, `write 1 to /sys/devices/system/cpu/cpuN/online; ${has}`);
+    return refused(
+      `core ${offline} is offline`,
+      `write 1 to /sys/devices/system/cpu/cpuN/online for each, or name others: it has ${has} online`,
+    );
   const outside = beyond(allowed);
   if (outside === "") return undefined;
   return refused(
     `the daemon's own cpuset has no core ${outside}`,
     `it has ${coreListText(allowed)}: widen it (AllowedCPUs= of the unit), or name others`,
   );
+}
+
+/** An isolated core is in nobody's affinity, unless somebody put it there: whoever names one means it. */
+function apart(
+  where: string,
+  place: string,
+  cores: readonly number[],
+  { isolated, own }: HostCores,
+): Finding | undefined {
+  const beyond = coreListText(cores.filter((core) => !own.includes(core) && !isolated.includes(core)));
+  if (beyond === "") return undefined;
+  return doubtful(
+    where,
+    `${place}: core ${beyond} is none of those that the daemon's affinity lets it use (${coreListText(own)}); the board uses it all the same`,
+    "leave it if that is meant; else name others, or widen the affinity (CPUAffinity= of the unit, taskset)",
+  );
+}
+
+/** Of boards without cores of their own, where the daemon may not use all that there are. */
+function inherited(cores: Config["placement"]["cores"], { online, own }: HostCores): Finding[] {
+  const boards = (["a", "b"] as const).filter((board) => cores[board] === undefined);
+  if (boards.length === 0 || online.every((core) => own.includes(core))) return [];
+  const who = boards.length === 2 ? "both boards use" : `board ${boards.join()} uses`;
+  const has = `${coreListText(own)} of ${coreListText(online)}`;
+  return [fine("placement.cores", `${who} what the daemon may use: ${has}, by its cpuset or its affinity`)];
 }
 
 function doubt(

@@ -85,7 +85,8 @@ export interface Service {
   raiseEpoch(above?: number): Promise<number>;
 
   /**
-   * Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside.
+   * Makes sure that `to` can take the service over now (leases what must be leased). Changes nothing for the outside. It may go by an
+   * `inspect` of the last second: if somebody else has raised the epoch since, the hand-over fails.
    * Errors: `board-unlinked` (the outside cannot be reached through its wire), unless it holds already.
    * @param options `partly`: nobody serves, or this is the way back: a board whose wire is cut may hold too.
    */

@@ -3,33 +3,27 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { TwinboardError } from "../errors.ts";
-import { syncStepBytes, writeWhole } from "../system/files.ts";
+import { inBackground } from "../system/background.ts";
+import { feedFile } from "../system/fed-file.ts";
 import { outputOf } from "../system/output.ts";
 
-const inBackground = ["-c", "3", "dd"];
-
 /**
- * Writes a new file from `chunks`, on the disk when it returns; `onBytes` gets the size of each piece written.
- * Errors: `slot-write-failed`; those of `chunks`.
+ * Writes a new file from `chunks`, on the disk when it returns; `onBytes` gets the size of each piece on its way there.
+ * Errors: `slot-write-failed`, `missing-program`; those of `chunks`.
  */
 export async function writeImage(
   path: string,
   chunks: AsyncIterable<Uint8Array>,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DSYNC } = constants;
+  const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_DSYNC;
   const file = await writing(path, () => open(path, flags, 0o644));
   try {
-    let unsyncedBytes = 0;
-    for await (const chunk of chunks) {
-      await writing(path, () => writeWhole(file, chunk));
-      onBytes(chunk.length);
-      unsyncedBytes += chunk.length;
-      if (unsyncedBytes >= syncStepBytes) {
-        await writing(path, () => file.datasync());
-        unsyncedBytes = 0;
-      }
-    }
+    await feedFile(file, chunks, onBytes).catch((cause: unknown) => {
+      if (!(cause instanceof TwinboardError) || cause.code !== "command-failed") throw cause;
+      throw new TwinboardError("slot-write-failed", { detail: `${path}: ${cause.detail ?? ""}`, cause });
+    });
     await writing(path, () => file.sync());
   } finally {
     await file.close();
@@ -71,7 +65,7 @@ async function hashOutput(
   try {
     if (flag === "nocache") await dropCache(path, signal);
     const args = [`if=${path}`, `iflag=${flag}`, "bs=1M", "status=none"];
-    for await (const chunk of outputOf("ionice", [...inBackground, ...args], { signal })) {
+    for await (const chunk of outputOf(...inBackground("dd", args), { signal })) {
       begun = true;
       hash.update(chunk);
       onBytes(chunk.length);
@@ -87,7 +81,7 @@ async function hashOutput(
 /** dd(1): with `iflag=nocache` and no count, the cache of the whole file is dropped. */
 async function dropCache(path: string, signal: AbortSignal): Promise<void> {
   const args = [`if=${path}`, "iflag=nocache", "count=0", "status=none"];
-  for await (const _ of outputOf("ionice", [...inBackground, ...args], { signal }));
+  for await (const _ of outputOf(...inBackground("dd", args), { signal }));
 }
 
 async function writing<T>(path: string, action: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inMadeTrees, type MadeTree } from "../../test/fixtures/cgroup-trees.ts";
-import { findCgroupTrees, whyUnwritable } from "./cgroup-trees.ts";
+import { findCgroupTrees, isDelegated, whyUnwritable } from "./cgroup-trees.ts";
 
 const controllers = ["cpu", "cpuacct", "cpuset", "freezer", "memory"] as const;
 const version1 = ["cpu,cpuacct", "cpuset", "freezer", "memory"].map((holds) => ({
@@ -102,6 +102,36 @@ test("a tree that is mounted over read-only is the one that counts, and says so"
     assert.ok(tree?.readOnly === true);
     assert.equal(await whyUnwritable(tree, tree.mount), `${join(root, "cg")} is mounted read-only`);
     assert.equal(await whyUnwritable({ ...tree, readOnly: false }, tree.mount), undefined);
+  });
+});
+
+test("where systemd owns the tree, a scope that no board was in yet is nothing that speaks against groups", async () => {
+  const made = { mounted: [{ holds: "cgroup2", at: "cg" }], own: "0::/\n", files: { "cg/init.scope/x": "" } };
+  await inMadeTrees(made, async (_, proc) => {
+    const tree = (await findCgroupTrees(proc)).of("freezer");
+    assert.ok(tree !== undefined && isDelegated(tree));
+    assert.equal(await whyUnwritable(tree, tree.home), undefined);
+    assert.match((await whyUnwritable(tree, join(tree.mount, "gone"))) ?? "", /somebody else's$/);
+  });
+});
+
+test("a tree that is mounted a second time elsewhere is still one, and the only one", async () => {
+  const mounted = [
+    { holds: "cgroup2", at: "cg", device: 9 },
+    { holds: "cgroup2", at: "chroot/sys/fs/cgroup", device: 9 },
+  ];
+  await inMadeTrees({ mounted, own: "0::/\n" }, async (root, proc) => {
+    const { all, unified } = await findCgroupTrees(proc);
+    assert.deepEqual([all.length, unified?.mount], [1, join(root, "cg")]);
+  });
+  const hidden = [...mounted, { holds: "cgroup2", at: "cg", device: 9, flags: "ro" }];
+  await inMadeTrees({ mounted: hidden, own: "0::/\n" }, async (root, proc) => {
+    const { unified } = await findCgroupTrees(proc);
+    assert.deepEqual(
+      [unified?.mount, unified?.readOnly],
+      [join(root, "cg"), true],
+      "what hides the first counts",
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * The one door to where control groups are: which tree has a controller, where that is mounted, and this process's own group in it. Read from
+ * The one door to where control groups are: which tree has a controller, where that is mounted, and a process's own group in it. Read from
  * the kernel each time (proc(5), /proc/PID/mountinfo; cgroups(7), /proc/PID/cgroup; kernel documentation, admin-guide/cgroup-v2).
  */
 import { access, constants, mkdir, readFile, rmdir, stat } from "node:fs/promises";
@@ -15,7 +15,7 @@ export interface CgroupTree {
   readonly mount: string;
   /** Directory that boards' groups are made in: `mount`, or, where systemd owns the tree, that of the scope which it hands over to us. */
   readonly home: string;
-  /** Directory of this process's own group; `undefined` if it lies outside of what is mounted. */
+  /** Directory of the process's own group; `undefined` if it lies outside of what is mounted. */
   readonly own: string | undefined;
   /** Mounted so that nothing can be changed. */
   readonly readOnly: boolean;
@@ -46,10 +46,14 @@ const inEveryGroup: readonly Controller[] = ["cpuacct", "freezer"];
 /**
  * The trees that are mounted. A controller that is in a tree of version 1 is in no other.
  * @param proc where process information is found.
+ * @param process whose groups are its own.
  */
-export async function findCgroupTrees(proc = "/proc"): Promise<CgroupTrees> {
+export async function findCgroupTrees(
+  proc = "/proc",
+  process: number | "self" = "self",
+): Promise<CgroupTrees> {
   const mounts = cgroupMounts(await readFile(join(proc, "self/mountinfo"), "utf8").catch(() => ""));
-  const groups = ownGroups(await readFile(join(proc, "self/cgroup"), "utf8").catch(() => ""));
+  const groups = ownGroups(await readFile(join(proc, String(process), "cgroup"), "utf8").catch(() => ""));
   const found = new Map<string, CgroupTree>();
   const all: CgroupTree[] = [];
   for (const mount of mounts.filter(({ version }) => version === 1)) {
@@ -92,14 +96,14 @@ export async function makeGroup(path: string): Promise<void> {
 }
 
 /** Why no group can be made in this directory of a tree; `undefined` if nothing speaks against it. Changes nothing. */
-export async function whyUnwritable(
-  { readOnly }: CgroupTree,
-  directory: string,
-): Promise<string | undefined> {
-  if (readOnly) return `${directory} is mounted read-only`;
-  return await access(directory, constants.W_OK).then(
+export async function whyUnwritable(tree: CgroupTree, directory: string): Promise<string | undefined> {
+  if (tree.readOnly) return `${directory} is mounted read-only`;
+  // The scope is made with the first board.
+  const isToCome = isDelegated(tree) && directory === tree.home && !(await isThere(directory));
+  const asked = isToCome ? tree.mount : directory;
+  return await access(asked, constants.W_OK).then(
     () => undefined,
-    () => `${directory} cannot be written to by this process: it is somebody else's`,
+    () => `${asked} cannot be written to by this process: it is somebody else's`,
   );
 }
 
@@ -118,18 +122,22 @@ export async function removeGroup(directory: string): Promise<void> {
 
 /** A tree that is mounted over another counts, not the one that it hides. */
 function cgroupMounts(text: string): Mount[] {
-  const mounts = new Map<string, Mount>();
+  const mounts = new Map<string, Mount & { readonly device: string }>();
   for (const line of text.split("\n")) {
     const [before = "", after = ""] = line.split(" - ", 2);
-    const [, , , root = "", point = "", flags = ""] = before.split(" ");
+    const [, , device = "", root = "", point = "", flags = ""] = before.split(" ");
     const [type, , options = ""] = after.split(" ");
     if (point === "") continue;
     const place = unescaped(point);
     // Whatever lies over a tree hides it, and those below it.
-    for (const other of mounts.keys())
-      if (other === place || other.startsWith(`${place}/`)) mounts.delete(other);
-    if (type !== "cgroup" && type !== "cgroup2") continue;
+    for (const other of mounts.keys()) if (other.startsWith(`${place}/`)) mounts.delete(other);
+    if (type !== "cgroup" && type !== "cgroup2") {
+      mounts.delete(place);
+      continue;
+    }
+    // One over another of its kind keeps its place in their order.
     mounts.set(place, {
+      device,
       root: unescaped(root),
       point: place,
       version: type === "cgroup2" ? 2 : 1,
@@ -137,7 +145,9 @@ function cgroupMounts(text: string): Mount[] {
       options: options.split(","),
     });
   }
-  return [...mounts.values()];
+  // The same tree may be mounted at another place too, as in a system below a directory (chroot(1)): the first is meant.
+  const all = [...mounts.values()];
+  return all.filter(({ device }, index) => all.findIndex((other) => other.device === device) === index);
 }
 
 /** Path by controller; version 2's by the empty name. */

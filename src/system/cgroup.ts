@@ -2,7 +2,7 @@
  * The door to processor shares: a control group for each board, so that a booting board's whole group can be of the idle class
  * (kernel documentation, admin-guide/cgroup-v2, `cpu.idle`). Version 2 is the normal case; a hybrid tree has `cpu` in version 1.
  */
-import { access, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, readdir, rmdir } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
 import { openHome } from "./boards-scope.ts";
@@ -16,6 +16,7 @@ import {
   whyUnwritable,
 } from "./cgroup-trees.ts";
 import { processStartTicks } from "./host.ts";
+import { readAtOnce, writeAtOnce } from "./memory-file.ts";
 
 /** How a board is kept out of the other's way, best first; `none`: this host offers no way, and both get equal shares. */
 export type PriorityWay = "cpu.idle" | "cpu.weight" | "cpu.shares" | "none";
@@ -64,36 +65,38 @@ export async function setCpuPriority(group: CpuGroup, priority: "background" | "
   const { way, path } = group;
   if (way === "none" || path === undefined) return;
   if (priority === "service") return await setCpuShare(group, 100);
-  await set(path, way, way === "cpu.idle" ? "1" : shares[way][0]);
+  set(path, way, way === "cpu.idle" ? "1" : shares[way][0]);
 }
 
 /** Takes the group's processes out of the idle class and gives them so many percent of a full weight, 1 to 200. Repeatable. Errors: `cgroup-unwritable`. */
 export async function setCpuShare({ way, path }: CpuGroup, percent: number): Promise<void> {
   if (way === "none" || path === undefined) return;
   // Without the idle class the weight is the normal one; one that was set before stays if the class is what it was.
-  if (way === "cpu.idle") await set(path, way, "0");
+  if (way === "cpu.idle") set(path, way, "0");
   const weights = (await isThere(join(path, "cpu.weight"))) ? "cpu.weight" : "cpu.shares";
   // A tree may have the class and no weights.
   if (!(await isThere(join(path, weights)))) return;
-  await set(path, weights, String(Math.round((Number(shares[weights][1]) * percent) / 100)));
+  set(path, weights, String(Math.round((Number(shares[weights][1]) * percent) / 100)));
 }
 
-async function set(path: string, file: string, text: string): Promise<void> {
-  await writeFile(join(path, file), text).catch((cause: NodeJS.ErrnoException) => {
-    throw unwritable(path, cause);
-  });
+function set(path: string, file: string, text: string): void {
+  try {
+    writeAtOnce(join(path, file), text);
+  } catch (cause) {
+    throw unwritable(path, cause as NodeJS.ErrnoException);
+  }
 }
 
 /** Percent of a full weight that the group has now, by the kernel's account; 0 of the idle class, `undefined` without a group. */
 export async function cpuShare({ path }: CpuGroup): Promise<number | undefined> {
   if (path === undefined) return undefined;
-  const value = async (file: string): Promise<number | undefined> => {
-    const text = await readFile(join(path, file), "utf8").catch(() => undefined);
+  const value = (file: string): number | undefined => {
+    const text = readAtOnce(join(path, file));
     return text === undefined ? undefined : Number(text);
   };
-  if ((await value("cpu.idle")) === 1) return 0;
+  if (value("cpu.idle") === 1) return 0;
   for (const weights of ["cpu.weight", "cpu.shares"] as const) {
-    const weight = await value(weights);
+    const weight = value(weights);
     if (weight !== undefined) return Math.round((100 * weight) / Number(shares[weights][1]));
   }
   return undefined;
@@ -108,7 +111,7 @@ export async function threadsOutside(paths: readonly string[], pids: readonly nu
   const threads: [pid: number, thread: string][] = [];
   for (const pid of pids)
     for (const thread of await readdir(`/proc/${pid}/task`).catch(() => [])) threads.push([pid, thread]);
-  const members = (await Promise.all(paths.map(threadsIn))).filter((group) => group !== undefined);
+  const members = paths.map(threadsIn).filter((group) => group !== undefined);
   if (members.length === 0) return [];
   const inside = new Set(members.flat());
   const outside: number[] = [];
@@ -118,9 +121,9 @@ export async function threadsOutside(paths: readonly string[], pids: readonly nu
   return outside;
 }
 
-async function threadsIn(path: string): Promise<string[] | undefined> {
+function threadsIn(path: string): string[] | undefined {
   for (const file of ["tasks", "cgroup.threads"]) {
-    const text = await readFile(join(path, file), "utf8").catch(() => undefined);
+    const text = readAtOnce(join(path, file));
     if (text !== undefined) return text.split("\n");
   }
   return undefined;
@@ -128,7 +131,7 @@ async function threadsIn(path: string): Promise<string[] | undefined> {
 
 /** Puts a process with all its threads into the group. Repeatable. */
 export async function joinGroup(path: string, pid: number): Promise<void> {
-  await writeFile(join(path, "cgroup.procs"), String(pid));
+  writeAtOnce(join(path, "cgroup.procs"), String(pid));
 }
 
 /** Removes the group, which must be empty. Repeatable. */

@@ -15,6 +15,12 @@ export function parseCoreList(text: string): readonly number[] | undefined {
   return [...cores].toSorted((one, two) => one - two);
 }
 
+/** Cores that a process or thread may use, by the text of its `status` (proc(5), `Cpus_allowed_list`); `undefined` if it is none. */
+export function coresInStatus(text: string): readonly number[] | undefined {
+  const list = /^Cpus_allowed_list:\t(.+)$/m.exec(text)?.[1];
+  return list === undefined ? undefined : parseCoreList(list);
+}
+
 /** The shortest list of these cores. */
 export function coreListText(cores: Iterable<number>): string {
   const runs: [from: number, to: number][] = [];

@@ -2,11 +2,13 @@
  * The door to cpusets: a control group that no thread of a board can leave by its own affinity, below the daemon's own in version 1 and the
  * board's one group in version 2 (cpuset(7); kernel documentation, admin-guide/cgroup-v2).
  */
-import { access, readFile, rmdir, writeFile } from "node:fs/promises";
+import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openHome } from "./boards-scope.ts";
 import { type CgroupTree, findCgroupTrees, makeGroup, removeGroup, whyUnwritable } from "./cgroup-trees.ts";
-import { coreListText } from "./core-list.ts";
+import { coreListText, parseCoreList } from "./core-list.ts";
+import { hostCores } from "./host-cores.ts";
+import { readAtOnce, writeAtOnce } from "./memory-file.ts";
 
 export type CpusetGroup =
   | { readonly path: string }
@@ -28,31 +30,38 @@ export async function makeCpuset(
   proc?: string,
 ): Promise<CpusetGroup> {
   const home = await findHome(proc);
-  if (typeof home === "string") return { path: undefined, reason: cores === null ? null : home };
+  if (typeof home === "string") return await withoutGroup(cores, home, proc);
   const { directory, tree } = home;
   const path = join(directory, name);
   try {
     if (tree.version === 2) {
       await openHome(tree, "cpuset");
       await makeGroup(path);
-      // Empty: those of the group above, also those that come later.
-      await writeFile(join(path, "cpuset.cpus"), cores === null ? "\n" : coreListText(cores));
-      return { path };
+    } else {
+      // Cores that come later would not be in it: whoever may use all needs no group, unless there is one.
+      if (cores === null && !isThere(path)) return { path: undefined, reason: null };
+      await makeGroup(path);
+      // Nothing is inherited here, and without both no process can join.
+      writeAtOnce(join(path, "cpuset.mems"), readAtOnce(join(directory, "cpuset.effective_mems")) ?? "");
     }
-    // Cores that come later would not be in it: whoever may use all needs no group, unless there is one.
-    if (cores === null && !(await isThere(path))) return { path: undefined, reason: null };
-    await makeGroup(path);
-    const above = async (file: string): Promise<string> => await readFile(join(directory, file), "utf8");
-    // Nothing is inherited here, and without both no process can join.
-    await writeFile(join(path, "cpuset.mems"), await above("cpuset.effective_mems"));
-    const all = cores === null ? await above("cpuset.effective_cpus") : coreListText(cores);
-    await writeFile(join(path, "cpuset.cpus"), all);
+    setCores(path, cores);
     return { path };
   } catch (error) {
     await rmdir(path).catch(() => undefined);
     const reason = (await whyUnwritable(tree, directory)) ?? (error as Error).message;
-    return { path: undefined, reason: cores === null ? null : reason };
+    return await withoutGroup(cores, reason, proc);
   }
+}
+
+/** Whoever may use all of this process's own cpuset is held by that. */
+async function withoutGroup(
+  cores: readonly number[] | null,
+  reason: string,
+  proc?: string,
+): Promise<CpusetGroup> {
+  const { allowed } = await hostCores("self", undefined, proc);
+  const isHeld = cores === null || allowed.every((core) => cores.includes(core));
+  return { path: undefined, reason: isHeld ? null : reason };
 }
 
 /** Why no such group can be made here, as far as that is seen without making one; `undefined` if nothing speaks against it. */
@@ -68,11 +77,36 @@ export async function removeCpuset(name: string, proc?: string): Promise<void> {
   await removeGroup(join(home.directory, name));
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
+/**
+ * Gives a group these cores, if it is there and has others; `null`: all of the group above. What the kernel refuses changes nothing. Repeatable,
+ * and cheap when nothing differs.
+ */
+export function keepCores(path: string, cores: readonly number[] | null): void {
+  try {
+    setCores(path, cores);
+  } catch {
+    // It has what it had.
+  }
+}
+
+/**
+ * Version 1 takes a core that goes offline out of every group for good, and refuses one that the group above has not: there it is given those
+ * that there are. Errors: those of the file system; there are none of them.
+ */
+function setCores(path: string, cores: readonly number[] | null): void {
+  const file = join(path, "cpuset.cpus");
+  const above = readAtOnce(join(path, "..", "cpuset.effective_cpus"));
+  const there = above === undefined ? undefined : (parseCoreList(above) ?? []);
+  // Version 2 keeps what is written, whatever there is of it. Empty: those of the group above, also those that come later.
+  const wanted = there === undefined ? (cores ?? []) : there.filter((core) => cores?.includes(core) ?? true);
+  if (cores !== null && wanted.length === 0)
+    throw new Error(`none of the cores ${coreListText(cores)} is in the group above ${path}`);
+  const text = coreListText(wanted);
+  if (readAtOnce(file)?.trim() !== text) writeAtOnce(file, text === "" ? "\n" : text);
+}
+
+function isThere(path: string): boolean {
+  return readAtOnce(join(path, "cpuset.cpus")) !== undefined;
 }
 
 /** Or why there is none. */

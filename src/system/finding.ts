@@ -2,7 +2,7 @@
 import { type ErrorCode, TwinboardError } from "../errors.ts";
 
 /**
- * *error*: the daemon refuses to start. *warning*: it starts, but something will not be as it should.
+ * *error*: a first start of the daemon is refused. *warning*: it starts, but something will not be as it should.
  * *unknown*: it could not be looked at. *ok*: there is nothing to do.
  */
 export type Severity = "error" | "warning" | "unknown" | "ok";
@@ -15,14 +15,14 @@ export interface Finding {
   readonly what: string;
   /** Empty if there is nothing to do. */
   readonly remedy: string;
-  /** Why the daemon refuses to start; only of an error. */
+  /** Why a first start is refused; only of an error. */
   readonly error?: TwinboardError;
 }
 
 /** An error; `detail` says what exactly, after the code's own sentence. The remedy is the code's own if it is left out. */
 export function lacking(where: string, code: ErrorCode, detail: string, remedy?: string): Finding {
-  const error = new TwinboardError(code, { detail });
-  return { severity: "error", where, what: error.message, remedy: remedy ?? error.remedy, error };
+  const error = new TwinboardError(code, { detail, ...(remedy === undefined ? {} : { remedy }) });
+  return { severity: "error", where, what: error.message, remedy: error.remedy, error };
 }
 
 export function doubtful(where: string, what: string, remedy: string): Finding {

@@ -1,5 +1,7 @@
 /** The door to addresses, routes and cards: ip(8), read as JSON. */
 import { isIPv6 } from "node:net";
+import { readIp } from "./ip-reader.ts";
+import { ipBatch } from "./netns.ts";
 import { run } from "./process.ts";
 import { hasSetting, readSetting } from "./sysctl.ts";
 
@@ -20,22 +22,19 @@ export async function ipv6Obstacle(card: string): Promise<string | undefined> {
 
 /** Names of all cards of this network namespace. Errors: `missing-program`, `command-failed`. */
 export async function cards(): Promise<ReadonlySet<string>> {
-  const { stdout } = await run(program, ["-json", "link", "show"]);
-  return new Set((parse(stdout) as { ifname: string }[]).map((link) => link.ifname));
+  return new Set(((await readIp("link show")) as { ifname: string }[]).map((link) => link.ifname));
 }
 
 /** Operational state of a card (RFC 2863): `up`, `down`, `unknown`, …; `undefined`: no such card. Errors: `missing-program`, `command-failed`. */
 export async function cardState(card: string): Promise<string | undefined> {
-  const { stdout } = await run(program, ["-json", "link", "show"]);
-  const links = parse(stdout) as { readonly ifname: string; readonly operstate?: string }[];
+  const links = (await readIp("link show")) as { readonly ifname: string; readonly operstate?: string }[];
   const found = links.find(({ ifname }) => ifname === card);
   return found === undefined ? undefined : (found.operstate ?? "unknown").toLowerCase();
 }
 
 /** Every address of this network namespace. Errors: `missing-program`, `command-failed`. */
 export async function addresses(): Promise<readonly { readonly address: string; readonly card: string }[]> {
-  const { stdout } = await run(program, ["-json", "address", "show"]);
-  return (parse(stdout) as AddressEntry[]).flatMap(({ ifname, addr_info: found = [] }) =>
+  return ((await readIp("address show")) as AddressEntry[]).flatMap(({ ifname, addr_info: found = [] }) =>
     found.flatMap(({ local }) => (local === undefined ? [] : [{ address: local, card: ifname }])),
   );
 }
@@ -86,9 +85,11 @@ export async function pointTo(
   peer: { readonly address: string; readonly prefix: number; readonly mac: string; readonly from: string },
 ): Promise<void> {
   const { address, prefix, mac, from } = peer;
-  await run(program, ["link", "set", card, "up"]);
-  await run(program, ["route", "replace", `${address}/${prefix}`, "dev", card, "src", from]);
-  await run(program, ["neighbour", "replace", address, "lladdr", mac, "nud", "permanent", "dev", card]);
+  await ipBatch([
+    `link set ${card} up`,
+    `route replace ${address}/${prefix} dev ${card} src ${from}`,
+    `neighbour replace ${address} lladdr ${mac} nud permanent dev ${card}`,
+  ]);
 }
 
 /** Undoes `pointTo` as far as it was done, except the link's state; repeatable. */

@@ -3,6 +3,8 @@
  * sysfs, which shows the cards of the network namespace in which it was mounted.
  */
 import { readFile } from "node:fs/promises";
+import { readIp } from "./ip-reader.ts";
+import { ipBatch } from "./netns.ts";
 import { run } from "./process.ts";
 
 /** A bridge in a large network knows some 100,000 addresses. */
@@ -63,8 +65,7 @@ interface LinkEntry {
 
 /** All cards of this network namespace, by name. Errors: `missing-program`, `command-failed`. */
 export async function links(): Promise<ReadonlyMap<string, Link>> {
-  const { stdout } = await run("ip", ["-json", "-details", "link", "show"]);
-  const entries = json(stdout) as LinkEntry[];
+  const entries = (await readIp("link show")) as LinkEntry[];
   return new Map(entries.map((entry) => [entry.ifname, linkOf(entry)]));
 }
 
@@ -100,7 +101,16 @@ export async function linkNames(): Promise<string[]> {
 
 /** Changes a card by the words of `ip link set dev CARD …`. Errors: `command-failed`. */
 export async function setLink(card: string, words: readonly string[], signal?: AbortSignal): Promise<void> {
-  await run("ip", ["link", "set", "dev", card, ...words], signal === undefined ? {} : { signal });
+  await setLinks([[card, words]], signal);
+}
+
+/** As `setLink` for one card after the other, by one program; it ends at the first that fails. Errors: `command-failed`. */
+export async function setLinks(
+  changes: readonly (readonly [card: string, words: readonly string[]])[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const lines = changes.map(([card, words]) => `link set dev ${card} ${words.join(" ")}`);
+  await ipBatch(lines, signal);
 }
 
 /** VLANs of a bridge's port; none if its bridge does not filter by them. Errors: `missing-program`, `command-failed`. */

@@ -2,17 +2,11 @@
  * The door to limits on memory: a control group for each board, below the daemon's own in version 1, so that a limit of the daemon's holds
  * for its boards too; in version 2 the board's one group (kernel documentation, admin-guide/cgroup-v1/memory and cgroup-v2).
  */
-import { readFile, rmdir, writeFile } from "node:fs/promises";
+import { rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openHome } from "./boards-scope.ts";
-import {
-  type CgroupTree,
-  findCgroupTrees,
-  isDelegated,
-  makeGroup,
-  removeGroup,
-  whyUnwritable,
-} from "./cgroup-trees.ts";
+import { type CgroupTree, findCgroupTrees, makeGroup, removeGroup, whyUnwritable } from "./cgroup-trees.ts";
+import { readAtOnce, writeAtOnce } from "./memory-file.ts";
 
 export type MemoryGroup =
   | { readonly path: string; readonly limitFile: "memory.max" | "memory.limit_in_bytes" }
@@ -41,7 +35,7 @@ export async function makeMemoryGroup(
     if (limitFile === "memory.max")
       await openHome(tree, "memory").catch((error: Error) => (refusal = `: ${error.message}`));
     await makeGroup(path);
-    await writeFile(join(path, limitFile), String(limitBytes));
+    writeAtOnce(join(path, limitFile), String(limitBytes));
     return { path, limitFile };
   } catch (error) {
     await rmdir(path).catch(() => undefined);
@@ -55,7 +49,7 @@ export async function lookForMemoryGroups(places: Places = {}): Promise<MemoryGr
   const home = await findHome(places);
   if (home === undefined) return { path: undefined, reason: "no memory controller is mounted" };
   const { tree, directory, limitFile } = home;
-  const reason = await whyUnwritable(tree, isDelegated(tree) ? tree.mount : directory);
+  const reason = await whyUnwritable(tree, directory);
   return reason === undefined ? { path: directory, limitFile } : { path: undefined, reason };
 }
 
@@ -67,7 +61,7 @@ export async function memoryCeiling(places: Places = {}): Promise<number | undef
   let least: number | undefined;
   for (let { directory } = home; directory.startsWith(tree.mount); directory = dirname(directory)) {
     // Without a limit version 2 says `max`, and version 1 a number that is more than any host has.
-    const limit = Number(await readFile(join(directory, limitFile), "utf8").catch(() => "max"));
+    const limit = Number(readAtOnce(join(directory, limitFile)) ?? "max");
     if (limit < (least ?? Number.MAX_SAFE_INTEGER)) least = limit;
   }
   return least;
@@ -84,7 +78,7 @@ export async function removeMemoryGroup(name: string, places: Places = {}): Prom
 export async function memoryKills(group: MemoryGroup): Promise<number> {
   if (group.path === undefined) return 0;
   const file = group.limitFile === "memory.max" ? "memory.events" : "memory.oom_control";
-  const text = await readFile(join(group.path, file), "utf8").catch(() => "");
+  const text = readAtOnce(join(group.path, file)) ?? "";
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
@@ -92,7 +86,7 @@ export async function memoryKills(group: MemoryGroup): Promise<number> {
 export async function memoryUsed(group: MemoryGroup): Promise<number | undefined> {
   if (group.path === undefined) return undefined;
   const file = group.limitFile === "memory.max" ? "memory.current" : "memory.usage_in_bytes";
-  const text = await readFile(join(group.path, file), "utf8").catch(() => undefined);
+  const text = readAtOnce(join(group.path, file));
   return text === undefined ? undefined : Number(text);
 }
 

@@ -2,13 +2,6 @@
 import { access } from "node:fs/promises";
 import { run } from "./process.ts";
 
-/** Names of all there are. Errors: `missing-program`, `command-failed`. */
-export async function namespaces(): Promise<ReadonlySet<string>> {
-  const { stdout } = await run("ip", ["-json", "netns", "list"]);
-  const text = stdout.toString().trim();
-  return new Set(text === "" ? [] : (JSON.parse(text) as { name: string }[]).map(({ name }) => name));
-}
-
 /** Whether there is one of that name: it is a file (ip-netns(8)). */
 export async function hasNamespace(name: string): Promise<boolean> {
   return await access(`/run/netns/${name}`).then(
@@ -24,7 +17,7 @@ export async function addNamespace(name: string, signal: AbortSignal): Promise<v
 
 /** Removes it, and with it every card that is in it and in no other; repeatable. Errors: `command-failed`. */
 export async function deleteNamespace(name: string): Promise<void> {
-  if ((await namespaces()).has(name)) await run("ip", ["netns", "delete", name]);
+  if (await hasNamespace(name)) await run("ip", ["netns", "delete", name]);
 }
 
 /** Writes settings inside, one after the other; a path is below /proc/sys. Errors: `command-failed`. */
@@ -44,7 +37,28 @@ export async function ipIn(name: string, words: readonly string[], signal: Abort
   return stdout.toString();
 }
 
+/**
+ * `writeSettingsIn` and then `ipBatchIn`; all of it costs the daemon one program. Errors: `command-failed`.
+ */
+export async function configureIn(
+  name: string,
+  settings: readonly (readonly [path: string, value: string])[],
+  lines: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  // An empty line ends the settings. The shell reads no further than that (read in POSIX: "shall not read past the newline").
+  const script = `while read -r path value && [ -n "$path" ]; do echo "$value" >"/proc/sys/$path" || exit; done; exec ip -batch -`;
+  const input = [...settings.map(([path, value]) => `${path} ${value}`), "", ...lines, ""].join("\n");
+  await run("nsenter", [`--net=/run/netns/${name}`, "sh", "-c", script], { signal, input });
+}
+
 /** Runs ip(8) inside once for all these lines; it ends at the first that fails. Errors: `command-failed`. */
 export async function ipBatchIn(name: string, lines: readonly string[], signal: AbortSignal): Promise<void> {
   await run("ip", ["-netns", name, "-batch", "-"], { signal, input: `${lines.join("\n")}\n` });
+}
+
+/** As `ipBatchIn`, in this network namespace. Errors: `command-failed`. */
+export async function ipBatch(lines: readonly string[], signal?: AbortSignal): Promise<void> {
+  const input = `${lines.join("\n")}\n`;
+  await run("ip", ["-batch", "-"], { input, ...(signal === undefined ? {} : { signal }) });
 }

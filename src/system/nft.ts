@@ -46,10 +46,17 @@ interface Child {
 export class NftSession {
   #child: Child | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #changes = 0;
 
-  /** Starts the child now, so that the next change need not wait for it. Errors: `missing-program`, `command-failed`. */
+  /** How many changes it was asked for: what was read before the last of them may be out of date. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Starts the child now, unless it is there, so that the next change need not wait for it. Errors: `missing-program`, `command-failed`. */
   async warmUp(): Promise<void> {
-    await this.change("");
+    await this.#last;
+    if (this.#living === undefined) await this.change("");
   }
 
   /**
@@ -59,6 +66,7 @@ export class NftSession {
    */
   async change(statements: string, timeoutMs = 5000): Promise<void> {
     if (statements.includes("\n")) throw new TwinboardError("internal", { detail: "a change is one line" });
+    this.#changes += 1;
     await this.#inTurn(statements, timeoutMs, "file");
   }
 
@@ -99,7 +107,8 @@ export class NftSession {
   }
 
   async #say(line: string, timeoutMs: number, by: "input" | "file"): Promise<string> {
-    const child = this.#living();
+    const child = this.#living ?? startChild();
+    this.#child = child;
     child.stdout = "";
     child.stderr = "";
     const said = by === "file" && line !== "" ? inFile(child, line) : line;
@@ -115,10 +124,8 @@ export class NftSession {
     return child.stdout.replace(endAnswer, "");
   }
 
-  #living(): Child {
-    if (this.#child?.ended === undefined && this.#child !== undefined) return this.#child;
-    this.#child = startChild();
-    return this.#child;
+  get #living(): Child | undefined {
+    return this.#child?.ended === undefined ? this.#child : undefined;
   }
 
   async #end(): Promise<void> {

@@ -1,6 +1,7 @@
 /** The door to tap cards: persistent, owned by an unprivileged user, made and removed by ip-tuntap(8). */
 import { writeFile } from "node:fs/promises";
 import { findUser } from "./accounts.ts";
+import { ipBatch } from "./netns.ts";
 import { run } from "./process.ts";
 import type { WaitingBatch } from "./waiting-batch.ts";
 
@@ -37,10 +38,9 @@ export async function createTap(tap: Tap, signal?: AbortSignal): Promise<void> {
     // Nobody else is on this wire: a second of duplicate address detection would only delay the first probe.
     await setIpv6(tap.name, "accept_dad", "0");
   }
-  await ip(["link", "set", "dev", tap.name, "up"], signal);
-  if (tap.neighbour === undefined) return;
-  const { address, mac } = tap.neighbour;
-  await ip(["neighbour", "replace", address, "lladdr", mac, "dev", tap.name, "nud", "permanent"], signal);
+  const { address, mac } = tap.neighbour ?? {};
+  const peer = `neighbour replace ${address} lladdr ${mac} dev ${tap.name} nud permanent`;
+  await ipBatch([`link set dev ${tap.name} up`, ...(tap.neighbour === undefined ? [] : [peer])], signal);
 }
 
 /** Removes the tap. Repeatable. Errors: `command-failed`. */
@@ -50,28 +50,35 @@ export async function deleteTap(name: string, signal?: AbortSignal): Promise<voi
 
 /**
  * Takes the queues of these taps away, with whatever waits in them: from here on the kernel drops what is sent to them. Repeatable.
- * (tun(4) has one ring, as long as the card's queue; a ring of no length takes nothing.) Errors: `command-failed`.
+ * (tun(4) has one ring, as long as the card's queue; a ring of no length takes nothing.) @param waiting an ip(8) that carries it out, if it
+ * waits. Errors: `command-failed`, `deadline-passed`.
  */
-export async function shutTaps(names: readonly string[], signal: AbortSignal): Promise<void> {
-  await setQueues(names, 0, signal);
+export async function shutTaps(
+  names: readonly string[],
+  signal: AbortSignal,
+  waiting?: WaitingBatch,
+): Promise<void> {
+  await setQueues(names, 0, signal, waiting);
 }
 
-/** Gives them their queues, empty. Repeatable. @param waiting carries it out, if it still waits. Errors: `command-failed`, `deadline-passed`. */
+/** Gives them their queues, empty. Repeatable. @param waiting as of `shutTaps`. Errors: `command-failed`, `deadline-passed`. */
 export async function openTaps(
   names: readonly string[],
   signal: AbortSignal,
   waiting?: WaitingBatch,
 ): Promise<void> {
-  if (waiting?.waits === true) await waiting.run(queueLines(names, queuePackets), signal);
-  else await setQueues(names, queuePackets, signal);
+  await setQueues(names, queuePackets, signal, waiting);
 }
 
-async function setQueues(names: readonly string[], packets: number, signal: AbortSignal): Promise<void> {
-  await run("ip", ["-batch", "-"], { input: `${queueLines(names, packets).join("\n")}\n`, signal });
-}
-
-function queueLines(names: readonly string[], packets: number): string[] {
-  return names.map((name) => `link set dev ${name} txqueuelen ${packets}`);
+async function setQueues(
+  names: readonly string[],
+  packets: number,
+  signal: AbortSignal,
+  waiting: WaitingBatch | undefined,
+): Promise<void> {
+  const lines = names.map((name) => `link set dev ${name} txqueuelen ${packets}`);
+  if (waiting?.waits === true) return await waiting.run(lines, signal);
+  await ipBatch(lines, signal);
 }
 
 interface CardDetails {

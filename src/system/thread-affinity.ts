@@ -1,7 +1,8 @@
 /** On which cores the threads of a process may run: read from /proc, set by taskset(1). */
-import { readdir, readFile } from "node:fs/promises";
-import { coreListText, parseCoreList } from "./core-list.ts";
+import { join } from "node:path";
+import { coreListText, coresInStatus } from "./core-list.ts";
 import { processStartTicks } from "./host.ts";
+import { directoriesIn, readAtOnce } from "./memory-file.ts";
 import { run } from "./process.ts";
 
 export interface Thread {
@@ -13,18 +14,15 @@ export interface Thread {
 }
 
 /** Those that live; none if the process is gone. */
-export async function threadsOf(pid: number): Promise<Thread[]> {
-  const ids = await readdir(`/proc/${pid}/task`).catch(() => []);
-  const threads = await Promise.all(
-    ids.map(async (id): Promise<Thread | undefined> => {
-      // It may end between two reads.
-      const status = await readFile(`/proc/${pid}/task/${id}/status`, "utf8").catch(() => "");
-      const name = /^Name:\t(.*)$/m.exec(status)?.[1];
-      const cores = parseCoreList(/^Cpus_allowed_list:\t(.*)$/m.exec(status)?.[1] ?? "");
-      return name === undefined || cores === undefined ? undefined : { id: Number(id), name, cores };
-    }),
-  );
-  return threads.filter((thread) => thread !== undefined);
+export function threadsOf(pid: number): Thread[] {
+  const tasks = `/proc/${pid}/task`;
+  return directoriesIn(tasks).flatMap((id) => {
+    // It may have ended since.
+    const status = readAtOnce(join(tasks, id, "status")) ?? "";
+    const name = /^Name:\t(.*)$/m.exec(status)?.[1];
+    const cores = coresInStatus(status);
+    return name === undefined || cores === undefined ? [] : [{ id: Number(id), name, cores }];
+  });
 }
 
 /** In how many rounds a process is looked at for threads that began meanwhile. */
@@ -43,7 +41,7 @@ export async function placeThreads(
   // What a cpuset leaves of the cores that were asked for is all that there is: once is enough.
   const placed = new Set<number>();
   for (let round = 0; round < mostRounds; round += 1) {
-    const others = (await threadsOf(pid)).filter((thread) => {
+    const others = threadsOf(pid).filter((thread) => {
       const cores = coreListText(coresOf(thread));
       return !placed.has(thread.id) && coreListText(thread.cores) !== cores;
     });

@@ -1,6 +1,7 @@
 /** The door to veth pairs (veth(4)) between this network namespace and a named one. */
 import { writeFile } from "node:fs/promises";
-import { ipIn } from "./netns.ts";
+import { readIp } from "./ip-reader.ts";
+import { ipBatch, ipIn } from "./netns.ts";
 import { run } from "./process.ts";
 import type { WaitingBatch } from "./waiting-batch.ts";
 
@@ -47,49 +48,59 @@ export async function createVeths(
     const { address, mac } = neighbour;
     lines.push(`neighbour replace ${address} lladdr ${mac} dev ${name} nud permanent`);
   }
-  await run("ip", ["-batch", "-"], { input: `${lines.join("\n")}\n`, signal });
+  await ipBatch(lines, signal);
 }
 
 /** Removes both ends. Repeatable. Errors: `command-failed`. */
 export async function deleteVeth(name: string, signal?: AbortSignal): Promise<void> {
-  const options = signal === undefined ? {} : { signal };
-  const { exitCode } = await run("ip", ["link", "show", "dev", name], { ...options, allowedExitCodes: [1] });
-  if (exitCode === 0) await run("ip", ["link", "delete", "dev", name], options);
+  // 1: there is none; what the kernel refuses is 2 (ip(8)).
+  const options = { allowedExitCodes: [1], ...(signal === undefined ? {} : { signal }) };
+  await run("ip", ["link", "delete", "dev", name], options);
 }
 
 /**
  * Lets these cards drop all that is sent to them, by a queue that takes nothing (the kernel's `blackhole`, part of its packet
- * schedulers). Their links stay up. Repeatable. @param namespace where they are; this one if it is left out. Errors: `command-failed`.
+ * schedulers). Their links stay up. Repeatable. Errors: `command-failed`, `deadline-passed`.
  */
 export async function shutCards(
   names: readonly string[],
   signal: AbortSignal,
-  namespace?: string,
+  by: Carrier = {},
 ): Promise<void> {
   await trafficControl(
     names.map((name) => `qdisc replace dev ${name} root blackhole`),
     signal,
-    namespace,
+    by,
   );
 }
 
-/** Undoes `shutCards`. Repeatable. @param waiting a tc(8) in their namespace carries it out, if it still waits. Errors: `command-failed`, `deadline-passed`. */
+/** Undoes `shutCards`. Repeatable. Errors: `command-failed`, `deadline-passed`. */
 export async function openCards(
   names: readonly string[],
   signal: AbortSignal,
-  { namespace, waiting }: { readonly namespace?: string; readonly waiting?: WaitingBatch | undefined } = {},
+  by: Carrier = {},
 ): Promise<void> {
   // A card without a queue of its own has none that could be deleted.
-  const lines = names.map((name) => `qdisc replace dev ${name} root noqueue`);
-  if (waiting?.waits === true) await waiting.run(lines, signal);
-  else await trafficControl(lines, signal, namespace);
+  await trafficControl(
+    names.map((name) => `qdisc replace dev ${name} root noqueue`),
+    signal,
+    by,
+  );
+}
+
+interface Carrier {
+  /** Where the cards are; this one if it is left out. */
+  readonly namespace?: string;
+  /** A tc(8) in that namespace, which carries it out if it waits. */
+  readonly waiting?: WaitingBatch | undefined;
 }
 
 async function trafficControl(
   lines: readonly string[],
   signal: AbortSignal,
-  namespace: string | undefined,
+  { namespace, waiting }: Carrier,
 ): Promise<void> {
+  if (waiting?.waits === true) return await waiting.run(lines, signal);
   const where = namespace === undefined ? [] : ["-netns", namespace];
   await run("tc", [...where, "-batch", "-"], { input: `${lines.join("\n")}\n`, signal });
 }
@@ -108,13 +119,14 @@ async function cardsOf(
   namespace: string,
   signal: AbortSignal,
 ): Promise<Record<"here" | "there", readonly Card[]>> {
-  const show = ["-json", "-details", "link", "show"];
-  const [{ stdout }, inside] = await Promise.all([
-    run("ip", show, { signal }),
-    ipIn(namespace, show, signal),
+  const [here, inside] = await Promise.all([
+    readIp("link show"),
+    ipIn(namespace, ["-json", "-details", "link", "show"], signal),
   ]);
-  const parse = (text: string): readonly Card[] => JSON.parse(text.trim() || "[]") as readonly Card[];
-  return { here: parse(stdout.toString()), there: parse(inside) };
+  return {
+    here: here as readonly Card[],
+    there: JSON.parse(inside.trim() || "[]") as readonly Card[],
+  };
 }
 
 function isMade(card: Card | undefined, { peer, peerMac }: VethPair, there: readonly Card[]): boolean {

@@ -1,6 +1,6 @@
 /**
- * ip(8) or tc(8), started ahead and waiting for its lines: to start a program takes a daemon milliseconds that a board which wakes does not have.
- * When its daemon is gone it reads an end of file, and ends.
+ * ip(8) or tc(8), started ahead and waiting for lines: to start a program takes a daemon milliseconds that a board which wakes does not have,
+ * and the first lines of one take it twice as long as the next. When its daemon is gone it reads an end of file, and ends.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { TwinboardError } from "../errors.ts";
@@ -8,19 +8,26 @@ import { orAborted } from "./abort.ts";
 
 const timeoutMs = 10_000;
 const wordsLimitBytes = 4096;
-/** Each answers this at once, after all that came before it: its own end takes longer. */
-const lastLines = { ip: "link show dev lo", tc: "qdisc show dev lo" } as const;
+/** Answered at once, after all that came before it. */
+const questions = { ip: "link show dev", tc: "qdisc show dev" } as const;
 
 export class WaitingBatch {
-  readonly #program: keyof typeof lastLines;
+  readonly #program: keyof typeof questions;
+  readonly #card: string;
   readonly #child: ChildProcessWithoutNullStreams;
-  /** What went wrong; nothing, if all was done. */
-  readonly #outcome: Promise<string>;
+  /** Called with what went wrong, or nothing. */
+  #answer: ((failure: string) => void) | undefined;
   #waits = true;
+  /** How it ended. */
+  #ended: string | undefined;
 
-  /** @param namespace where its cards are; this one if it is left out. */
-  constructor(program: keyof typeof lastLines, namespace?: string) {
+  /**
+   * @param card is there and, for tc(8), has a queue: it is asked about, to learn that the lines before were carried out.
+   * @param namespace where its cards are; this one if it is left out.
+   */
+  constructor(program: keyof typeof questions, card: string, namespace?: string) {
     this.#program = program;
+    this.#card = card;
     const where = namespace === undefined ? [] : ["-netns", namespace];
     this.#child = spawn(program, [...where, "-batch", "-"]);
     const { stdin, stdout, stderr } = this.#child;
@@ -29,32 +36,37 @@ export class WaitingBatch {
       if (words.length < wordsLimitBytes) words += chunk.toString();
     });
     stdin.on("error", () => undefined);
-    this.#outcome = new Promise((resolve) => {
-      const end = (how: string): void => {
-        this.#waits = false;
-        resolve(how);
-      };
-      this.#child.once("error", (error) => end(error.message));
-      stdout.on("data", () => end(""));
-      this.#child.once("close", (code, killedBy) =>
-        end(`${program}: ${killedBy ?? `exit code ${code}`}: ${words.trim()}`),
-      );
-    });
+    stdout.on("data", () => this.#tell(""));
+    const end = (how: string): void => {
+      this.#waits = false;
+      this.#ended ??= how;
+      this.#tell(this.#ended);
+    };
+    this.#child.once("error", (error) => end(error.message));
+    this.#child.once("close", (code, killedBy) =>
+      end(`${program}: ${killedBy ?? `exit code ${code}`}: ${words.trim()}`),
+    );
   }
 
-  /** `false` once it has been given lines, or has ended. */
+  /** Whether it can be given lines: `false` while it carries some out, and once it has ended. */
   get waits(): boolean {
     return this.#waits;
   }
 
-  /** Runs these lines, which say nothing, and ends: once only. Errors: `command-failed`, `deadline-passed`; the signal's reason. */
+  /**
+   * Carries out these lines, which say nothing, and waits for more. One that failed has ended.
+   * Errors: `command-failed`, `deadline-passed`; the signal's reason.
+   */
   async run(lines: readonly string[], signal: AbortSignal): Promise<void> {
+    if (this.#ended !== undefined) throw new TwinboardError("command-failed", { detail: this.#ended });
     this.#waits = false;
-    this.#child.stdin.end([...lines, lastLines[this.#program], ""].join("\n"));
+    const answer = new Promise<string>((resolve) => (this.#answer = resolve));
+    this.#child.stdin.write([...lines, `${questions[this.#program]} ${this.#card}`, ""].join("\n"));
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      const failure = await orAborted(this.#outcome, AbortSignal.any([signal, timeout]));
+      const failure = await orAborted(answer, AbortSignal.any([signal, timeout]));
       if (failure !== "") throw new TwinboardError("command-failed", { detail: failure });
+      this.#waits = true;
     } catch (error) {
       this.#child.kill("SIGKILL");
       signal.throwIfAborted();
@@ -69,5 +81,10 @@ export class WaitingBatch {
   end(): void {
     this.#waits = false;
     this.#child.stdin.end();
+  }
+
+  #tell(failure: string): void {
+    this.#answer?.(failure);
+    this.#answer = undefined;
   }
 }

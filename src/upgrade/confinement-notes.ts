@@ -7,13 +7,17 @@ import type { Scene } from "./scene.ts";
 /** A board in the background that has less was not raised. */
 const leastRaisedPercent = 10;
 
-/** What a board took of the board in service, so that it came to an end of its boot. Errors: those of the disk. */
+/** What a board took of the board in service to come to an end of its boot, whether it did or not. Repeatable. Only the report needs it, and nothing stops for it. */
 export async function noteShare(scene: Scene): Promise<void> {
   const { parts, facts } = scene;
   if (facts.from === null || facts.woken) return;
-  const { sharePercent } = await parts.boards[facts.to].confinement();
-  if (sharePercent !== null && sharePercent >= leastRaisedPercent)
-    await scene.note({ raisedToPercent: sharePercent });
+  try {
+    const { sharePercent } = await parts.boards[facts.to].confinement();
+    if (sharePercent === null || sharePercent < leastRaisedPercent) return;
+    if (sharePercent !== facts.raisedToPercent) await scene.noteForReport({ raisedToPercent: sharePercent });
+  } catch (error) {
+    parts.onTrouble(error);
+  }
 }
 
 /** What the story's board lacks, and the one in service. Repeatable: what was noted last counts. Only the report needs it, and nothing stops for it. */

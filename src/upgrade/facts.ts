@@ -64,7 +64,7 @@ export interface NotedFacts {
   readonly activateFailed: string | null;
   /** Why the board that came back after a reboot is not healthy, although it serves. */
   readonly servesUnhealthy: string | null;
-  /** What was asked of the host for these boards and was not so, when the story's board had been verified. */
+  /** What was asked of the host for these boards and was not so, when the story's board had been verified; after a failover, when that had proved itself. */
   readonly lacks: readonly BoardLack[];
   /** Percent of a full share of the processor that a board in the background was raised to while it booted, because it got next to nothing. */
   readonly raisedToPercent: number | null;

@@ -109,15 +109,15 @@ test("of several things that are wrong, a cut wire counts before ill health wher
 const cold = { keepsWarm: false, conditions: { a: board("running"), b: { state: "off" } } } as const;
 const nothingGood = { ...freshSystem, slots: { a: good, b: null } };
 
-test("where no board is kept warm none is booted to wait, and one that is not off is laid to sleep", () => {
+test("where no board is kept warm none is booted to wait", () => {
   assert.equal(decided(cold), "nothing");
   assert.equal(decided({ ...cold, keepsWarm: true }), "standby b");
-  for (const [state, plan] of [
-    ["dead", "nothing"],
-    ["dormant", "settle"],
-    ["running", "settle"],
-  ] as const)
-    assert.equal(decided({ ...cold, conditions: { a: board("running"), b: board(state) } }), plan, state);
+  for (const state of ["dead", "dormant", "running"] as const)
+    assert.equal(
+      decided({ ...cold, conditions: { a: board("running"), b: board(state) } }),
+      "nothing",
+      state,
+    );
 });
 
 for (const cause of ["unhealthy", "unlinked"] as const) {
@@ -143,6 +143,11 @@ for (const cause of ["died", "hung"] as const) {
     const inVain = [{ action: "restart", to: "a", at: 500 }] as const;
     assert.equal(decided({ ...cold, failure, inVain }), "restart b");
     assert.equal(decided({ ...cold, failure, inVain, state: nothingGood }), "restart a");
+    // What holds failed its probation, and no board was left to take the service back.
+    const unproven = { ...freshSystem, slots: { a: { mark: "unknown", content: null }, b: good } } as const;
+    assert.equal(decided({ ...cold, failure, state: unproven }), "restart b");
+    const goodInVain = [{ action: "restart", to: "b", at: 500 }] as const;
+    assert.equal(decided({ ...cold, failure, inVain: goodInVain, state: unproven }), "restart a");
     // The configuration was another when it went to sleep.
     const asleep = { a: board("running"), b: board("dormant") };
     assert.equal(decided({ ...cold, failure, conditions: asleep }), "failover b");

@@ -45,8 +45,6 @@ export type FailoverPlan =
   | { readonly action: "restart"; readonly to: BoardName; readonly failure: Failure }
   /** The other board boots, is verified, and waits dormant. */
   | { readonly action: "standby"; readonly to: BoardName }
-  /** The other board runs, or sleeps where it is to be off, and nobody needs it to: it is laid to sleep. */
-  | { readonly action: "settle"; readonly board: BoardName; readonly instance: string }
   /** A person is needed. */
   | {
       readonly action: "give-up";
@@ -78,14 +76,7 @@ export function planFailover(situation: Situation): FailoverPlan {
   const otherIsGood = state.slots[other]?.mark === "good";
   const otherIsDown = conditions[other].state === "off" || conditions[other].state === "dead";
   const standby = keepsWarm && otherIsGood && otherIsDown && recentStandbys < maxStandbys;
-  if (failure === null) {
-    if (standby) return { action: "standby", to: other };
-    const found = conditions[other];
-    const sleepsTooLightly = found.state === "dormant" && !keepsWarm;
-    if (found.state === "running" || sleepsTooLightly)
-      return { action: "settle", board: other, instance: found.instance };
-    return { action: "nothing" };
-  }
+  if (failure === null) return standby ? { action: "standby", to: other } : { action: "nothing" };
   if (recentMoves >= maxMoves) {
     const reason = `the service was moved or its board restarted ${recentMoves} times within ${failoverWindowMs / 60_000} min`;
     return { action: "give-up", failure, code: "failover-given-up", reason };
@@ -116,8 +107,10 @@ export function planFailover(situation: Situation): FailoverPlan {
     const reason = `boards were started ${restarts.length} times in a row in vain`;
     return { action: "give-up", failure, code: "failover-given-up", reason };
   }
-  const again = tried.some(({ action, to }) => action === "restart" && to === holder);
-  return { action: "restart", to: again && otherIsGood ? other : holder, failure };
+  // What holds may have failed its probation, with nobody left to take the service back: what is good comes before it.
+  const first = otherIsGood && state.slots[holder]?.mark !== "good" ? other : holder;
+  const again = tried.some(({ action, to }) => action === "restart" && to === first);
+  return { action: "restart", to: again && otherIsGood ? otherBoard(first) : first, failure };
 }
 
 function whyNot(other: BoardName, isGood: boolean, obstacle: string | null): string {

@@ -60,8 +60,6 @@ export class Failover {
   #ticking = false;
   /** Boards that hang, told once only, and perhaps before they were watched; until a story boots or wakes them. */
   readonly #hung = new Map<BoardName, Failure>();
-  /** The run of a board that could not be laid to sleep, and after which story that was tried. */
-  #restless: string | undefined;
   readonly #unsubscribe: (() => void)[] = [];
 
   constructor(parts: Parts, stories: Stories, takeUp: TakeUp) {
@@ -142,7 +140,7 @@ export class Failover {
     for (let ticks = 1; ; ticks += 1) {
       await clock.sleep(lookMs, signal);
       if (this.#paused || this.#stories.busy) continue;
-      if (ticks % lookEveryTicks === 0 || (await this.#gone()) || (await this.#isWoken())) this.#look();
+      if (ticks % lookEveryTicks === 0 || (await this.#gone())) this.#look();
     }
   }
 
@@ -150,20 +148,6 @@ export class Failover {
   async #gone(): Promise<boolean> {
     try {
       return !(await this.#parts.service.inspect()).present;
-    } catch {
-      return false;
-    }
-  }
-
-  /** Whether a board that was laid to sleep runs although no story woke it: somebody else let it go on. To ask costs one that sleeps nothing. */
-  async #isWoken(): Promise<boolean> {
-    const { boards, systemFile, service } = this.#parts;
-    const { dormant } = systemFile.state;
-    if (dormant === null) return false;
-    try {
-      const condition = await boards[dormant.board].inspect();
-      const runs = condition.state === "running" && condition.instance === dormant.instance;
-      return runs && (await service.inspect()).holder !== dormant.board;
     } catch {
       return false;
     }
@@ -266,9 +250,6 @@ export class Failover {
   }
 
   async #begin(plan: FailoverPlan, { holder }: Situation): Promise<void> {
-    if (plan.action === "settle") return await this.#settle(plan.board, plan.instance);
-    // It sleeps, or is gone: the next time that it is found awake is another.
-    this.#restless = undefined;
     if (plan.action === "nothing" || plan.action === "give-up") return;
     const { slots } = this.#parts.systemFile.state;
     const content = slots[plan.to]?.content;
@@ -285,19 +266,6 @@ export class Failover {
     await this.#start(plan.action, facts);
   }
 
-  /** A board that an earlier story left running is put to rest; if that fails, again after the next story. */
-  async #settle(board: BoardName, instance: string): Promise<void> {
-    const tried = `${instance} after ${this.#stories.last?.id ?? "nothing"}`;
-    if (this.#restless === tried) return;
-    this.#restless = tried;
-    if (await this.#isWoken())
-      this.#parts.onTrouble(new TwinboardError("board-woken", { detail: `board ${board}` }));
-    await this.#stories.reserve(
-      () => Promise.resolve(board),
-      () => this.#takeUp.settle(),
-    );
-  }
-
   async #start(kind: "failover" | "restart" | "standby", facts: Partial<NotedFacts>): Promise<void> {
     const stories = this.#stories;
     try {
@@ -309,6 +277,7 @@ export class Failover {
           return first;
         },
         (first) => stories.perform([first], undefined, (scene) => runStory(scene, null)),
+        `the beginning of a ${kind}`,
       );
     } catch (error) {
       // Somebody asked for a story in the same moment: its end is looked at.
@@ -329,6 +298,7 @@ export class Failover {
         }
       },
       () => this.#takeUp.serveAgain(),
+      "the host's rules are being made again",
     );
   }
 }

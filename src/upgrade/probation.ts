@@ -7,6 +7,7 @@ import type { BoardName } from "../board/board.ts";
 import { TwinboardError } from "../errors.ts";
 import { AnswerTimes } from "../health/answer-times.ts";
 import type { HealthReport } from "../health/health.ts";
+import { noteLacks } from "./confinement-notes.ts";
 import { drainBoard, endFlows } from "./drain.ts";
 import type { Scene } from "./scene.ts";
 import { whileLinked } from "./wires.ts";
@@ -19,7 +20,14 @@ const consoleLines = 20;
 
 export async function serveProbation(scene: Scene): Promise<void> {
   const { parts, facts } = scene;
-  if (facts.kind === "failover") return await proveItself(scene);
+  if (facts.kind === "failover") {
+    try {
+      return await proveItself(scene);
+    } finally {
+      // It was not asked before: a failover of a board that does no more work skips `verify`.
+      await noteLacks(scene);
+    }
+  }
   const board = parts.boards[facts.to];
   await whileServing(scene, async (alive) => {
     const ending = new AbortController();

@@ -92,6 +92,22 @@ test("an upgrade that is taken back: what was done is undone, and the flows of b
   await system.close();
 });
 
+for (const fails of [false, true])
+  test(`what the host does not do for the two boards is told of a failover too, which skips verify, ${fails ? "and fails" : "and succeeds"}`, async () => {
+    const { host, system } = await serving("1", "2");
+    const what = "its memory is not limited: a test";
+    host.boards.lacks.set("a", [what]).set("b", [what]);
+    if (fails) at(host, { phase: "probation" }, () => host.boards.die("a"));
+    host.boards.die("b");
+    await host.clock.runUntil(system.idle());
+    const { id = "" } = system.stories().find(({ kind }) => kind === "failover") ?? {};
+    const report = system.report(id);
+    assert.equal(report?.outcome === "committed", !fails);
+    const lacks = (["a", "b"] as const).map((board) => ({ board, what }));
+    assert.deepEqual(report?.lacks, lacks);
+    await system.close();
+  });
+
 test("what the host does not do for the two boards is told once, also of an upgrade that fails in verify", async () => {
   const { host, system } = await serving("1");
   assert.deepEqual(newest(host).lacks, []);
@@ -113,9 +129,32 @@ test("what the host does not do for the two boards is told once, also of an upgr
   assert.deepEqual([newest(host).outcome, newest(host).lacks], ["failed", lacks]);
   // What was mended meanwhile is told no more.
   host.boards.lacks.clear();
+  host.offer("4");
   await host.upgrade(system, "4");
-  assert.deepEqual(newest(host).lacks, []);
+  assert.deepEqual([newest(host).outcome, newest(host).lacks], ["committed", []]);
   await system.close();
+});
+
+const raisedRemark = (board: string, other: string): string =>
+  `Board ${board} was raised to 125 % of a full share of the processor while it booted: board ${other} left it next to nothing.`;
+
+test("what a board was raised to while it booted is told, whether it got ready or not; of one that kept the idle class nothing is", async () => {
+  const { host, system } = await serving("1");
+  const raised = (): readonly string[] => newest(host).remarks.filter((remark) => remark.includes("raised"));
+  assert.equal((await host.upgrade(system, "2")).outcome, "committed");
+  assert.deepEqual(raised(), []);
+  host.boards.raised.set("a", 125);
+  // The core that it did not have may be why.
+  host.boards.faults.set("3", { reports: null });
+  assert.equal((await host.upgrade(system, "3")).error?.code, "board-not-ready");
+  assert.deepEqual(raised(), [raisedRemark("a", "b")]);
+  await system.close();
+
+  const { host: another, system: good } = await serving("1");
+  another.boards.raised.set("b", 125);
+  assert.equal((await another.upgrade(good, "2")).outcome, "committed");
+  assert.deepEqual(newest(another).remarks, [raisedRemark("b", "a")]);
+  await good.close();
 });
 
 test("a boot that is tried again is two runs, of which the first failed", async () => {

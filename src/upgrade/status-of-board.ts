@@ -21,6 +21,7 @@ export async function statusOfBoard(of: {
   const { board, condition, service, state, story, depth, records } = of;
   const { holder } = service;
   const usage = (await board.usage()) ?? null;
+  const held = await board.confinement();
   const slot = state.slots[board.name];
   const asleep =
     condition.state === "dormant" && state.dormant?.instance === condition.instance ? state.dormant : null;
@@ -36,7 +37,8 @@ export async function statusOfBoard(of: {
     // A thread that was idle for long may have ended, and its time is gone with it.
     dormantCpuNs: asleep === null || usage === null ? null : Math.max(0, usage.cpuNs - asleep.cpuNs),
     dormancy: dormancyStatus({ board: board.name, kind, condition, holder, state, story, depth, records }),
-    confinement: await board.confinement(),
+    // What one that does not run would have it has not.
+    confinement: condition.state === "running" ? held : { ...held, sharePercent: null },
   };
 }
 

@@ -34,7 +34,7 @@ export interface BoardStatus {
   readonly dormantCpuNs: number | null;
   /** `null`: it is neither dormant nor kept off. */
   readonly dormancy: DormancyStatus | null;
-  /** On which cores it runs, and what the host does not do for it. */
+  /** On which cores it runs, and what the host does not do for it. One that does not run has no share of a processor (`sharePercent` is `null`). */
   readonly confinement: BoardConfinement;
 }
 

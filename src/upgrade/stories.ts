@@ -29,6 +29,8 @@ export class Stories {
   readonly #recorder: Recorder;
   /** Reserved from the moment a story is asked for until it has ended; `undefined` when none is. */
   #reserved: PromiseWithResolvers<void> | undefined;
+  /** What it is reserved for, for people, while no story tells that itself. */
+  #purpose = "";
   #closed = false;
   #abandoned = false;
   /** Number of the newest story. */
@@ -75,10 +77,12 @@ export class Stories {
 
   /**
    * Reserves the system; `begin` says what is to be done, and `work` does it after this has resolved. Errors: `busy`; those of `begin`.
+   * @param purpose told to others who ask meanwhile.
    */
-  async reserve<T>(begin: () => Promise<T>, work: (begun: T) => Promise<void>): Promise<T> {
+  async reserve<T>(begin: () => Promise<T>, work: (begun: T) => Promise<void>, purpose: string): Promise<T> {
     if (this.busy || this.#closed) throw new TwinboardError("busy", { detail: this.#describe() });
     this.#reserved = Promise.withResolvers<void>();
+    this.#purpose = purpose;
     try {
       const begun = await begin();
       void this.#untilDone(work(begun));
@@ -110,7 +114,7 @@ export class Stories {
 
   #describe(): string {
     const { facts } = this;
-    if (facts === null) return this.#closed ? "the daemon is stopping" : "the system is starting";
+    if (facts === null) return this.#closed ? "the daemon is stopping" : this.#purpose;
     return `${facts.id}, ${facts.kind} to ${facts.toVersion ?? "a bundle"}, in ${facts.phase ?? "its beginning"}`;
   }
 

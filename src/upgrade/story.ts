@@ -272,15 +272,20 @@ async function verify(scene: Scene): Promise<void> {
   // Nobody serves, and this board was verified before it went dormant: it is asked again when it serves.
   if (facts.kind === "failover" && facts.woken && facts.failure?.cause !== "unhealthy") return;
   try {
-    await ask(scene);
+    await awaitReadyAndHealthy(scene);
   } finally {
     // Also of a board that failed, whose host it may have been.
     await noteLacks(scene);
+    await noteShare(scene);
   }
-  await noteShare(scene);
 }
 
-async function ask(scene: Scene): Promise<void> {
+/**
+ * Waits until the board that runs says READY with its software's version, then until a round of health checks passes. How they were answered
+ * and what the kernel killed of it is noted, whatever comes of it. Repeatable. Errors: `board-not-ready`, `board-wrong-version`,
+ * `board-unhealthy`, `board-died`; those of the disk; the signal's reason.
+ */
+async function awaitReadyAndHealthy(scene: Scene): Promise<void> {
   const { parts, facts } = scene;
   const board = parts.boards[facts.to];
   const { bootTimeoutMs, verifyTimeoutMs } = parts.settings;

@@ -35,7 +35,7 @@ export class System {
     this.#stories = new Stories(parts);
     this.#takeUp = new TakeUp(parts, this.#stories);
     this.#failover = new Failover(parts, this.#stories, this.#takeUp);
-    this.#mending = new Mending(parts, this.#stories);
+    this.#mending = new Mending(parts, this.#stories, this.#takeUp);
   }
 
   /**
@@ -52,7 +52,7 @@ export class System {
       await service.attach(name, signal);
       await this.#adopt(name, signal);
     }
-    await this.#stories.reserve(nothing, () => this.#takeUp.run());
+    await this.#stories.reserve(nothing, () => this.#takeUp.run(), "the system is starting");
     this.#failover.start();
     this.#mending.start();
   }
@@ -123,15 +123,20 @@ export class System {
         return await stories.begin(kind, await begin());
       },
       (record) => stories.perform([record], source, (scene) => runStory(scene, null)),
+      `the beginning of the ${kind} that was asked for`,
     );
     return { id: first.story };
   }
 
   /** Moves the boards to other cores of the host; no story moves meanwhile. Errors: `busy`; those of `Board.place`. */
   async place(placements: Readonly<Record<BoardName, BoardPlacement>>, signal: AbortSignal): Promise<void> {
-    await this.#stories.reserve(async () => {
-      for (const name of boardNames) await this.#parts.boards[name].place(placements[name], signal);
-    }, nothing);
+    await this.#stories.reserve(
+      async () => {
+        for (const name of boardNames) await this.#parts.boards[name].place(placements[name], signal);
+      },
+      nothing,
+      "the boards are being moved to other cores",
+    );
   }
 
   /** Ends the story that is under way, cleanly. Errors: `nothing-to-cancel`, `too-late-to-cancel`. */
@@ -186,6 +191,7 @@ export class System {
     do {
       await this.#stories.idle();
       await this.#failover.settled();
+      await this.#mending.settled();
     } while (this.#stories.busy);
   }
 
@@ -206,11 +212,15 @@ export class System {
     let begun = false;
     try {
       await this.#stories.abandonAutomatic();
-      await this.#stories.reserve(async () => {
-        begun = true;
-        for (const name of boardNames) await this.#parts.boards[name].tearDown(signal);
-        await this.#parts.service.tearDown(signal);
-      }, nothing);
+      await this.#stories.reserve(
+        async () => {
+          begun = true;
+          for (const name of boardNames) await this.#parts.boards[name].tearDown(signal);
+          await this.#parts.service.tearDown(signal);
+        },
+        nothing,
+        "the system is being taken down",
+      );
     } catch (error) {
       this.#stories.endAbandoning();
       // What is half taken down stays so until somebody asks again; nobody is to bring it up behind their back.

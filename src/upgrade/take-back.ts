@@ -61,7 +61,9 @@ async function handBack(scene: Scene, from: BoardName): Promise<void> {
       // A board that is gone does not mend: whatever else works keeps the service.
       if (state === "off" || state === "dead") throw await worstCase(scene, from, `it is ${state}`);
       await boards[from].setPriority("service");
-      if (state === "dormant") await boards[from].resume(signal);
+      // Beside it, how the service stands: `prepare` takes what was just read, and reads itself, with its error, where that failed.
+      const look = async (): Promise<unknown> => await service.inspect().catch(() => undefined);
+      if (state === "dormant") await Promise.all([boards[from].resume(signal), look()]);
       await keepOutside(scene, from);
       await service.prepare(from, signal, { partly: true });
       await silence(scene, scene.facts.to, { ask: true });

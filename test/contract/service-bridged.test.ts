@@ -6,7 +6,8 @@ const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 serviceContract(
   "bridged",
   async () => {
-    const lab = await bridgedLab("contract");
+    // Long enough to be given up, however late that is heard of.
+    const lab = await bridgedLab("contract", { lingerMs: 1000 });
     let daemon = lab.daemon();
     return {
       service: daemon,

@@ -6,7 +6,8 @@ const skip = process.geteuid?.() === 0 ? false : "network namespaces need root";
 serviceContract(
   "two cards",
   async () => {
-    const lab = await twoCardsLab("contract");
+    // Long enough to be given up, however late that is heard of.
+    const lab = await twoCardsLab("contract", { lingerMs: 1000 });
     let daemon = lab.daemon();
     return {
       service: daemon,

@@ -32,11 +32,10 @@ export function serviceContract(
   moves: "new flows" | "everything" = "new flows",
   wires: "shared" | "own" = "shared",
 ): void {
-  const signal = AbortSignal.timeout(120_000);
-  const on = (name: string, body: (subject: ServiceSubject) => Promise<void>): void => {
-    void test(name, { skip, signal }, async () => {
+  const on = (name: string, body: (subject: ServiceSubject, signal: AbortSignal) => Promise<void>): void => {
+    void test(name, { skip, timeout: 60_000 }, async ({ signal }) => {
       await using subject = await make();
-      await body(subject);
+      await body(subject, signal);
     });
   };
 
@@ -51,29 +50,35 @@ export function serviceContract(
       },
     );
 
-    on("after setUp nobody holds; the first hand-over needs no previous holder", async ({ service }) => {
-      await service.setUp(signal);
-      const { present, holder, draining } = await service.inspect();
-      assert.deepEqual({ present, holder, draining }, { present: true, holder: null, draining: null });
-      await service.prepare("a", signal);
-      const { ms } = await service.handOver("a", signal);
-      assert.ok(ms >= 0);
-      await expectCondition(service, "a", null);
-    });
+    on(
+      "after setUp nobody holds; the first hand-over needs no previous holder",
+      async ({ service }, signal) => {
+        await service.setUp(signal);
+        const { present, holder, draining } = await service.inspect();
+        assert.deepEqual({ present, holder, draining }, { present: true, holder: null, draining: null });
+        await service.prepare("a", signal);
+        const { ms } = await service.handOver("a", signal);
+        assert.ok(ms >= 0);
+        await expectCondition(service, "a", null);
+      },
+    );
 
-    on("a hand-over moves the holder, and the previous one drains; either way", async ({ service }) => {
-      await service.setUp(signal);
-      await service.handOver("a", signal);
-      for (const to of ["b", "a", "b"] as const) {
-        const { epoch } = await service.inspect();
-        await service.prepare(to, signal);
-        await service.handOver(to, signal);
-        await expectCondition(service, to, otherBoard(to));
-        assert.ok((await service.inspect()).epoch > epoch);
-      }
-    });
+    on(
+      "a hand-over moves the holder, and the previous one drains; either way",
+      async ({ service }, signal) => {
+        await service.setUp(signal);
+        await service.handOver("a", signal);
+        for (const to of ["b", "a", "b"] as const) {
+          const { epoch } = await service.inspect();
+          await service.prepare(to, signal);
+          await service.handOver(to, signal);
+          await expectCondition(service, to, otherBoard(to));
+          assert.ok((await service.inspect()).epoch > epoch);
+        }
+      },
+    );
 
-    on("every call may be repeated", async ({ service }) => {
+    on("every call may be repeated", async ({ service }, signal) => {
       for (const _ of [1, 2]) await service.setUp(signal);
       for (const _ of [1, 2]) for (const board of boardNames) await service.attach(board, signal);
       for (const _ of [1, 2]) await service.prepare("a", signal);
@@ -92,7 +97,7 @@ export function serviceContract(
       assert.equal((await service.inspect()).present, false);
     });
 
-    on("release after prepare leaves everything as it was", async ({ service }) => {
+    on("release after prepare leaves everything as it was", async ({ service }, signal) => {
       await service.setUp(signal);
       await service.handOver("a", signal);
       await service.prepare("b", signal);
@@ -102,7 +107,7 @@ export function serviceContract(
       await expectCondition(service, "b", "a");
     });
 
-    on("what was prepared before the epoch was raised fails whole", async ({ service, restart }) => {
+    on("what was prepared before the epoch was raised fails whole", async ({ service, restart }, signal) => {
       await service.setUp(signal);
       await service.handOver("a", signal);
       await service.prepare("b", signal);
@@ -117,7 +122,7 @@ export function serviceContract(
       await expectCondition(next, "b", "a");
     });
 
-    on("a restarted daemon reads what the kernel holds", async ({ service, restart }) => {
+    on("a restarted daemon reads what the kernel holds", async ({ service, restart }, signal) => {
       await service.setUp(signal);
       await service.handOver("b", signal);
       await service.handOver("a", signal);
@@ -128,7 +133,7 @@ export function serviceContract(
       assert.deepEqual(await next.inspect(), before);
     });
 
-    on("the holder is never fenced and never drained", async ({ service }) => {
+    on("the holder is never fenced and never drained", async ({ service }, signal) => {
       await service.setUp(signal);
       await service.handOver("a", signal);
       await rejectsWith("internal", service.fence("a"));
@@ -138,36 +143,39 @@ export function serviceContract(
       await expectCondition(service, "a", null);
     });
 
-    on("without setUp there is no hand-over", async ({ service }) => {
+    on("without setUp there is no hand-over", async ({ service }, signal) => {
       await rejectsWith("takeover-failed", service.handOver("a", signal));
     });
 
     if (moves === "new flows")
-      on("flows stay with the old board; drained at once they are cut, and counted", async (subject) => {
-        const { service, flows } = subject;
-        assert.ok(flows);
-        await service.setUp(signal);
-        await service.handOver("a", signal);
-        for (let count = 0; count < 3; count += 1) await flows.begin();
-        assert.equal(await flows.on("a"), 3);
-        await service.handOver("b", signal);
-        await flows.begin();
-        assert.equal(await flows.on("a"), 3);
-        assert.equal(await flows.on("b"), 1);
+      on(
+        "flows stay with the old board; drained at once they are cut, and counted",
+        async (subject, signal) => {
+          const { service, flows } = subject;
+          assert.ok(flows);
+          await service.setUp(signal);
+          await service.handOver("a", signal);
+          for (let count = 0; count < 3; count += 1) await flows.begin();
+          assert.equal(await flows.on("a"), 3);
+          await service.handOver("b", signal);
+          await flows.begin();
+          assert.equal(await flows.on("a"), 3);
+          assert.equal(await flows.on("b"), 1);
 
-        const seen: number[] = [];
-        const onProgress = ({ left }: { left: number }): void => void seen.push(left);
-        const { cut } = await service.drain("a", { sinceMs: Date.now(), atOnce: true, onProgress }, signal);
-        assert.equal(cut, 3);
-        assert.equal(seen[0], 3);
-        assert.equal(await flows.on("a"), 0);
-        assert.equal(await flows.on("b"), 1, "the holder's flows are not touched");
-        await expectCondition(service, "b", "a");
-        await service.fence("a");
-        await expectCondition(service, "b", null);
-      });
+          const seen: number[] = [];
+          const onProgress = ({ left }: { left: number }): void => void seen.push(left);
+          const { cut } = await service.drain("a", { sinceMs: Date.now(), atOnce: true, onProgress }, signal);
+          assert.equal(cut, 3);
+          assert.equal(seen[0], 3);
+          assert.equal(await flows.on("a"), 0);
+          assert.equal(await flows.on("b"), 1, "the holder's flows are not touched");
+          await expectCondition(service, "b", "a");
+          await service.fence("a");
+          await expectCondition(service, "b", null);
+        },
+      );
 
-    on("a drain that is given up ends, and goes on when it is asked for again", async (subject) => {
+    on("a drain that is given up ends, and goes on when it is asked for again", async (subject, signal) => {
       await subject.service.setUp(signal);
       await subject.service.handOver("a", signal);
       await subject.flows?.begin();
@@ -191,7 +199,7 @@ export function serviceContract(
     if (wires === "own") {
       on(
         "a board whose wire is cut is told, and prepared only where there is no better; it may hold all the same",
-        async ({ service, wire }) => {
+        async ({ service, wire }, signal) => {
           assert.ok(wire !== undefined);
           await service.setUp(signal);
           await service.handOver("a", signal);
@@ -219,20 +227,23 @@ export function serviceContract(
         },
       );
 
-      on("of a wire that is cut already the watch tells when it begins", async ({ service, wire }) => {
-        assert.ok(wire !== undefined);
-        await service.setUp(signal);
-        await wire("a", "cut");
-        await until(async () => (await service.wireObstacle("a")) !== null);
-        const told: (string | null)[] = [];
-        service.watchWire("a", (obstacle) => told.push(obstacle));
-        await until(() => Promise.resolve(told.length === 1));
-      });
+      on(
+        "of a wire that is cut already the watch tells when it begins",
+        async ({ service, wire }, signal) => {
+          assert.ok(wire !== undefined);
+          await service.setUp(signal);
+          await wire("a", "cut");
+          await until(async () => (await service.wireObstacle("a")) !== null);
+          const told: (string | null)[] = [];
+          service.watchWire("a", (obstacle) => told.push(obstacle));
+          await until(() => Promise.resolve(told.length === 1));
+        },
+      );
     }
 
     on(
       "nothing is in trouble where nothing is wrong, and mending that changes nothing",
-      async ({ service }) => {
+      async ({ service }, signal) => {
         await service.setUp(signal);
         await service.handOver("b", signal);
         const before = await service.inspect();

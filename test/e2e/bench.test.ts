@@ -16,8 +16,9 @@ test("upgrades in a row lose nothing, and the figures are those that the documen
 }, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "bench-test-"));
   t.after(async () => await rm(directory, { recursive: true }));
-  const file = join(directory, "figures.json");
-  const args = [bench, "upgrades-in-a-row", "--boards", "qemu", "--count", "2", "--json", file];
+  const [file, plot] = [join(directory, "figures.json"), join(directory, "plot.svg")];
+  const options = ["--boards", "qemu", "--count", "2", "--json", file, "--plot", plot];
+  const args = [bench, "upgrades-in-a-row", ...options];
   // What it says is shown by whoever runs this test, also when it does not come to its end.
   const limit = AbortSignal.any([t.signal, AbortSignal.timeout(limitMs)]);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
@@ -34,5 +35,7 @@ test("upgrades in a row lose nothing, and the figures are those that the documen
   assert.ok(Number(secondsPerUpgrade) > 0);
   assert.equal((daemonRssMiB as number[]).length, 2);
   for (const mebibytes of daemonRssMiB as number[]) assert.ok(mebibytes > 10 && mebibytes < 1000);
+  const circles = (await readFile(plot, "utf8")).match(/<circle/g);
+  assert.equal(circles?.length, 4, "a gap for each upgrade, and one for each time without");
   t.diagnostic(JSON.stringify(figures));
 });

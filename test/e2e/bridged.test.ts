@@ -1,21 +1,23 @@
-/** Real machines with one identity on the integrator's bridge: a first installation, an upgrade and a rollback, and what the outside sees. */
+/** Real boards with one identity on the integrator's bridge: a first installation, an upgrade and a rollback, and what the outside sees. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { demoBundle, demoImages, versions } from "../../demo/bundles.ts";
 import { startLoad } from "../../demo/load/load.ts";
 import { now, type Plan } from "../../demo/load/request.ts";
 import type { BoardName } from "../../src/board/board.ts";
+import type { BoardKind } from "../../src/board/kind.ts";
 import { systemNames } from "../../src/system/names.ts";
 import type { JournalRecord } from "../../src/upgrade/record.ts";
-import { lingerMs, type MachineLab, openMachineLab } from "../fixtures/bridged/machines.ts";
+import { type BoardsLab, lingerMs, openBoardsLab } from "../fixtures/bridged/boards.ts";
 import { type PingAtBoard, Pings, pingAt, pingMark } from "../fixtures/bridged/pings.ts";
 import { Wire } from "../fixtures/bridged/wire.ts";
 import { startCommand } from "../fixtures/command.ts";
+import { whyNoContainers } from "../fixtures/container/subject.ts";
 import { link, link6, printed } from "../fixtures/namespaces.ts";
 import { serviceAddresses } from "../fixtures/switch-lab.ts";
 
 const limitMs = 580_000;
-const skip = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
+const reason = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 const ignore = (): void => undefined;
 /** Between the note of a takeover and its transaction, and for what is on its way. */
 const slackMs = 250;
@@ -38,7 +40,7 @@ function answeredTooLate({ askedAt, answeredAt }: PingAtBoard, takeoverAtMs: num
 }
 
 /** Lets a board say, from now on and whatever becomes of it, what only its own mark tells from the other's. */
-async function makeNoise(lab: MachineLab, board: BoardName): Promise<void> {
+async function makeNoise(lab: BoardsLab, board: BoardName): Promise<void> {
   const { ipv4 } = serviceAddresses;
   const says = [
     `arping -q -U -c 1 -I $card ${ipv4}`,
@@ -64,7 +66,7 @@ async function makeNoise(lab: MachineLab, board: BoardName): Promise<void> {
 }
 
 /** Packets that the host has sent to a board's service card. */
-async function sentTo(lab: MachineLab, board: BoardName): Promise<number> {
+async function sentTo(lab: BoardsLab, board: BoardName): Promise<number> {
   const card = systemNames(lab.system).card(board, "service");
   const said = await printed(lab.namespaces.device, "ip", ["-json", "-stats", "link", "show", "dev", card]);
   return (JSON.parse(said) as { stats64: { tx: { packets: number } } }[])[0]?.stats64.tx.packets ?? -1;
@@ -76,12 +78,22 @@ function takeoverAt(records: readonly JournalRecord[]): number {
   return at;
 }
 
-test("machines with one identity: installed, upgraded and rolled back, with pings that lose nothing and boards that are noisy", {
-  skip,
-}, async (t) => {
+for (const [kind, skip] of [
+  ["qemu", reason],
+  ["container", reason || (await whyNoContainers())],
+] as const)
+  test(
+    `boards with one identity: installed, upgraded and rolled back, with pings that lose nothing (${kind})`,
+    {
+      skip,
+    },
+    async (t) => await moveThereAndBack(t, kind),
+  );
+
+async function moveThereAndBack(t: TestContext, kind: BoardKind): Promise<void> {
   const signal = AbortSignal.any([t.signal, AbortSignal.timeout(limitMs)]);
-  await using lab = await openMachineLab(signal);
-  const images = await demoImages(ignore);
+  await using lab = await openBoardsLab(kind, signal);
+  const images = await demoImages(ignore, kind);
   const upgrade = async (version: string): Promise<JournalRecord[]> => {
     const image = images.find((one) => one.version === version);
     assert.ok(image, `an image of ${version}`);
@@ -95,10 +107,13 @@ test("machines with one identity: installed, upgraded and rolled back, with ping
   const first = (await lab.device.status(signal)).holder;
   assert.ok(first !== null);
   const second: BoardName = first === "a" ? "b" : "a";
-  await makeNoise(lab, first);
+  // A container has no terminal from which it could be told to make noise.
+  const noisy = kind === "qemu";
+  if (noisy) await makeNoise(lab, first);
   await using there = await Wire.on(lab.namespaces.outside, link.card, marks[first].repeat(4));
-  for (const deadline = performance.now() + 20_000; (await there.heard()).length === 0; )
-    assert.ok(performance.now() < deadline, "the holder's noise gets out");
+  const deadline = performance.now() + 20_000;
+  const isHeard = async (): Promise<boolean> => !noisy || (await there.heard()).length > 0;
+  while (!(await isHeard())) assert.ok(performance.now() < deadline, "the holder's noise gets out");
   await using load = startLoad(plans, (command, args) => lab.namespaces.outside.enter(command, args));
   await load.settled(now() + 500, signal);
   const cardWire = async (board: BoardName): Promise<Wire> =>
@@ -130,7 +145,7 @@ test("machines with one identity: installed, upgraded and rolled back, with ping
   const heard = { first: await atFirst.heard(), second: await atSecond.heard() };
   for (const { address, sent, missing, strange } of results) {
     t.diagnostic(`${address}: ${sent} pings, without an answer: ${missing.join(", ") || "none"}`);
-    assert.ok(sent > 500, `${sent} pings`);
+    assert.ok(sent > 100, `${sent} pings`);
     assert.deepEqual(strange, []);
     for (const sequence of missing) {
       const at = {
@@ -146,9 +161,9 @@ test("machines with one identity: installed, upgraded and rolled back, with ping
   t.diagnostic(
     `${load.records.length} requests, not ok: ${troubled.map(({ outcome, scheduledAt }) => `${outcome} ${(scheduledAt - upAt).toFixed(0)} ms`).join(", ") || "none"}`,
   );
-  // A request that is under way is answered by a reset; nothing else may happen to one.
+  // A request that is under way is answered by a reset, also one whose connection was being made; nothing else may happen to one.
   for (const { outcome, scheduledAt, endedAt, detail } of troubled) {
-    assert.equal(outcome, "reset", detail);
+    assert.ok(outcome === "reset" || detail?.startsWith("connect ECONNRESET"), detail);
     const struck = [upAt, backAt].some((at) => scheduledAt < at + slackMs && endedAt > at - slackMs);
     assert.ok(struck, `a request failed outside of takeovers: ${detail}`);
   }
@@ -161,9 +176,6 @@ test("machines with one identity: installed, upgraded and rolled back, with ping
   const fenced = noise.filter(({ atMs }) => atMs > upAt + lingerMs + slackMs && atMs < backAt - slackMs);
   t.diagnostic(`${noise.length} frames of noise seen outside, ${fenced.length} while the board did not hold`);
   assert.deepEqual(fenced, []);
-  assert.ok(
-    noise.some(({ atMs }) => atMs > backAt),
-    "woken and in service, it is heard again",
-  );
+  assert.ok(!noisy || noise.some(({ atMs }) => atMs > backAt), "woken and in service, it is heard again");
   assert.equal((await lab.device.status(signal)).boards[second].role, "dormant");
-});
+}

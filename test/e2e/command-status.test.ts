@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Status } from "../../src/api/schemas.ts";
+import { TwinboardError } from "../../src/errors.ts";
 import { runCommand, startCommand } from "../fixtures/command.ts";
 import { ScriptedDaemon } from "../fixtures/scripted-system.ts";
 
@@ -119,6 +120,7 @@ test("status tells on which cores the boards run, and what the host does not do 
       },
       b: {
         ...boards.b,
+        role: "booting",
         dormantSince: null,
         dormantCpuNs: null,
         confinement: { cores: "1", emulator: "1", sharePercent: 0, memoryKills: 0, lacks: [] },
@@ -149,6 +151,10 @@ test("place tells where the boards are now, and what waits for the daemon's next
   const refused = await runCommand(["place", "--socket", daemon.socket]);
   assert.equal(refused.exitCode, 2);
   assert.match(refused.stderr, /another story is under way/);
+  daemon.placed = () =>
+    Promise.reject(new TwinboardError("config-invalid", { detail: "no core 7", remedy: "it has 0-3" }));
+  const absent = await runCommand(["place", "--socket", daemon.socket]);
+  assert.match(absent.stderr, /no core 7\n +it has 0-3\n/);
   const placed = {
     boards: { a: { cores: "2-3", emulator: "0" }, b: { cores: null, emulator: null } },
     otherChanges: true,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { Plan, RequestRecord } from "../../demo/load/request.ts";
-import { requirePrograms } from "../../src/board/programs.ts";
+import { requirePrograms } from "../../src/system/programs.ts";
 import type { StoryResult, SystemStatus } from "../../src/upgrade/status.ts";
 import { deviceData, serviceAddress, system } from "../fixtures/small-device/data.ts";
 import { deviceDisks } from "../fixtures/small-device/disks.ts";
@@ -49,7 +49,7 @@ const watch = (file: string): string => `(
 
 test("a device with one processor, under systemd and control groups of version 2", {
   skip: await whyNot(),
-  timeout: 1_150_000,
+  timeout: 1_750_000,
 }, async (t) => {
   const { signal } = t;
   const directory = await mkdtemp(join(tmpdir(), "twinboard-device-"));
@@ -68,6 +68,18 @@ test("a device with one processor, under systemd and control groups of version 2
     assert.equal(result.outcome, "committed", JSON.stringify(result));
     return result;
   };
+  /** What `check` finds about the control groups and the boards' cores. */
+  const groupsChecked = async (): Promise<readonly string[]> => {
+    const { findings } = JSON.parse(await say(`twinboard check --config /srv/${system}.yaml --json`)) as {
+      readonly findings: readonly {
+        readonly where: string;
+        readonly what: string;
+        readonly severity: string;
+      }[];
+    };
+    const ofGroups = findings.filter(({ where }) => /^(\/sys\/fs\/cgroup|placement)/.test(where));
+    return ofGroups.map(({ where, what, severity }) => `${severity} ${where}: ${what}`);
+  };
   const step = stepsOf(t);
 
   await step("it is what it says", async () => {
@@ -75,6 +87,7 @@ test("a device with one processor, under systemd and control groups of version 2
     assert.equal(await say("stat -f -c %T /sys/fs/cgroup"), "cgroup2fs\n");
     assert.equal(await say("systemctl is-system-running"), "running\n");
     await say("sh -e /srv/set-up");
+    assertFine(await groupsChecked());
   });
 
   await step("the unit starts, and the first software is installed", async () => {
@@ -95,6 +108,18 @@ ${watch(`${group.b}/cpu.idle`)}`);
     assert.equal((await say(`cat ${group.a}/cpu.idle`)).trim(), "1", "the dormant one yields when it wakes");
   });
 
+  const kept = async (): Promise<{ readonly inMemory: number; readonly swapped: number }> => {
+    const text = await say(`cat ${group.a}/board/memory.current ${group.a}/board/memory.swap.current`);
+    const [inMemory = 0, swapped = 0] = text.trim().split("\n").map(Number);
+    return { inMemory, swapped };
+  };
+
+  await step("what the dormant one keeps is in compressed memory", async () => {
+    const { inMemory, swapped } = await kept();
+    assert.ok(swapped > 0, "nothing went to zram");
+    t.diagnostic(`dormant: ${inMemory / 1024} KiB in memory, ${swapped / 1024} KiB swapped`);
+  });
+
   await step("the unit is started again: both boards go on, and the dormant one costs nothing", async () => {
     const used = async (): Promise<string> => await say(`grep usage_usec ${group.a}/board/cpu.stat`);
     const [before, usedBefore] = [await status(), await used()];
@@ -108,6 +133,15 @@ ${watch(`${group.b}/cpu.idle`)}`);
     assert.equal(after.boards.a.dormantCpuNs, 0);
     assert.equal(await used(), usedBefore);
     assert.deepEqual([...after.boards.a.confinement.lacks, ...after.boards.b.confinement.lacks], []);
+  });
+
+  await step("a rollback wakes it, swapped as it is", async () => {
+    assert.ok((await kept()).swapped > 0);
+    const lines = (await twinboard("rollback --json")).trim().split("\n");
+    const { result } = JSON.parse(lines.at(-1) ?? "{}") as { readonly result: StoryResult };
+    assert.equal(result.outcome, "committed", JSON.stringify(result));
+    assert.equal((await status()).holder, "a");
+    await say("n=$(wc -l </run/load); until [ $(wc -l </run/load) -ge $((n + 3)) ]; do sleep 0.1; done");
   });
 
   await step("no request failed", async () => {
@@ -129,14 +163,7 @@ ${watch(`${group.b}/cpu.idle`)}`);
       assert.equal(await say("systemctl show -P Delegate twinboard-boards.scope"), "yes\n");
       const made = await say("find /sys/fs/cgroup -type d -name 'twinboard-gateway-*'");
       assert.deepEqual(made.trim().split("\n").toSorted(), [group.a, group.b]);
-      const { findings } = JSON.parse(await say(`twinboard check --config /srv/${system}.yaml --json`)) as {
-        readonly findings: readonly { readonly where: string; readonly severity: string }[];
-      };
-      const ofGroups = findings.filter(({ where }) => where === "/sys/fs/cgroup");
-      assert.deepEqual(
-        ofGroups.map(({ severity }) => severity),
-        ["ok", "ok", "ok"],
-      );
+      assertFine(await groupsChecked());
     },
   );
 
@@ -156,6 +183,14 @@ ${watch(`${group.b}/cpu.idle`)}`);
     assert.equal(await say("systemctl --failed --no-legend"), "");
   });
 });
+
+function assertFine(findings: readonly string[]): void {
+  assert.ok(findings.length > 4, findings.join("\n"));
+  assert.deepEqual(
+    findings.filter((one) => !one.startsWith("ok ")),
+    [],
+  );
+}
 
 /** A part of the test, whose time is told. */
 function stepsOf(t: TestContext): (name: string, body: () => Promise<void>) => Promise<void> {

@@ -1,19 +1,21 @@
-/** Real machines with one identity and a card each: an upgrade, and then the cable of the board in service is pulled. */
+/** Real boards with one identity and a card each: an upgrade, and then the cable of the board in service is pulled. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { demoBundle, demoImages, versions } from "../../demo/bundles.ts";
 import { startLoad } from "../../demo/load/load.ts";
 import { now, type Plan } from "../../demo/load/request.ts";
 import { otherBoard } from "../../src/board/board.ts";
+import type { BoardKind } from "../../src/board/kind.ts";
 import { systemNames } from "../../src/system/names.ts";
 import type { JournalRecord } from "../../src/upgrade/record.ts";
 import type { SystemStatus } from "../../src/upgrade/status.ts";
+import { whyNoContainers } from "../fixtures/container/subject.ts";
 import { serviceAddresses } from "../fixtures/switch-lab.ts";
-import { type MachineLab, openMachineLab } from "../fixtures/two-cards/machines.ts";
+import { type BoardsLab, openBoardsLab } from "../fixtures/two-cards/boards.ts";
 
 const limitMs = 580_000;
-const skip = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
+const reason = process.getuid?.() === 0 ? false : "needs root: network namespaces, cards, boards";
 const ignore = (): void => undefined;
 const uplinks = { a: "up0", b: "up1" } as const;
 
@@ -22,7 +24,7 @@ const plans: readonly Plan[] = [
 ];
 
 async function until(
-  lab: MachineLab,
+  lab: BoardsLab,
   what: (status: SystemStatus) => boolean,
   signal: AbortSignal,
 ): Promise<SystemStatus> {
@@ -33,14 +35,24 @@ async function until(
   }
 }
 
-test("machines with a card each: upgraded under requests; a pulled cable moves the service, and it stays where it is", {
-  skip,
-}, async (t) => {
+for (const [kind, skip] of [
+  ["qemu", reason],
+  ["container", reason || (await whyNoContainers())],
+] as const)
+  test(
+    `boards with a card each: upgraded under requests; a pulled cable moves the service, and it stays where it is (${kind})`,
+    {
+      skip,
+    },
+    async (t) => await pullCable(t, kind),
+  );
+
+async function pullCable(t: TestContext, kind: BoardKind): Promise<void> {
   const signal = AbortSignal.any([t.signal, AbortSignal.timeout(limitMs)]);
-  await using lab = await openMachineLab(signal);
+  await using lab = await openBoardsLab(kind, signal);
   const { wires, device } = lab;
   const { sharedMac } = systemNames(lab.system);
-  const images = await demoImages(ignore);
+  const images = await demoImages(ignore, kind);
   const upgrade = async (version: string): Promise<void> => {
     const image = images.find((one) => one.version === version);
     assert.ok(image, `an image of ${version}`);
@@ -93,4 +105,4 @@ test("machines with a card each: upgraded under requests; a pulled cable moves t
   await wires.cable(uplinks[holder], "up");
   const whole = await until(lab, ({ failover }) => failover.ready, signal);
   assert.deepEqual([whole.holder, whole.troubles], [otherBoard(holder), []], "nothing moves back");
-});
+}

@@ -1,5 +1,4 @@
 /** The crash matrix of boards that are off while they do not hold. */
-import { crashMatrix } from "../fixtures/simulation/crash-matrix.ts";
-import { offScenarios } from "../fixtures/simulation/crash-scenarios.ts";
+import { crashTests } from "../fixtures/simulation/crash-tests.ts";
 
-crashMatrix(offScenarios);
+crashTests("everywhere", "off");

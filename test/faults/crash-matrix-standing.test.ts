@@ -1,5 +1,4 @@
 /** The crash matrix of stories that bring no new software: rollback, restart, failover, standby. */
-import { crashMatrix } from "../fixtures/simulation/crash-matrix.ts";
-import { standingScenarios } from "../fixtures/simulation/crash-scenarios.ts";
+import { crashTests } from "../fixtures/simulation/crash-tests.ts";
 
-crashMatrix(standingScenarios);
+crashTests("everywhere", "standing");

@@ -3,7 +3,6 @@
  * `system.json`, each call of a driver), with and without a reboot of the host. Whatever happened, the next daemon brings the system to an
  * end that the table of docs/story.md allows, and the next upgrade works. Here of upgrades.
  */
-import { crashMatrix } from "../fixtures/simulation/crash-matrix.ts";
-import { upgradeScenarios } from "../fixtures/simulation/crash-scenarios.ts";
+import { crashTests } from "../fixtures/simulation/crash-tests.ts";
 
-crashMatrix(upgradeScenarios);
+crashTests("everywhere", "upgrades");

@@ -1,9 +1,13 @@
 /** A board that may be of either kind changes from one to the other, with a real machine and a real container. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ContainerGroup } from "../../src/board/container/container-group.ts";
+import { containerRecords } from "../../src/board/container/container-options.ts";
+import { findMonitor } from "../../src/board/container/container-process.ts";
 import { kindFinding, refuseOtherKinds } from "../../src/composition/kinds.ts";
 import type { SystemNames } from "../../src/system/names.ts";
-import { namespaces } from "../../src/system/netns.ts";
+import { hasNamespace } from "../../src/system/netns.ts";
 import { run } from "../../src/system/process.ts";
 import { makeEitherSubject, whyNotEither } from "../fixtures/board/either-subject.ts";
 
@@ -36,7 +40,7 @@ void test("a board becomes the other kind while it is off, and nothing of what i
   await board.place({ cores: [0], emulator: null }, signal);
   for (const kind of ["container", "qemu", "container"] as const) {
     await board.setUp(signal, kind);
-    assert.equal((await namespaces()).has(namespace), kind === "container");
+    assert.equal(await hasNamespace(namespace), kind === "container");
     kinds.push(await cardKind(card));
     await board.start(softwareOf(kind), signal);
     await board.ready(signal);
@@ -60,7 +64,7 @@ void test("a board becomes the other kind while it is off, and nothing of what i
   assert.ok(!told.includes("died"));
   await board.tearDown(signal);
   assert.equal(await cardKind(card), undefined);
-  assert.equal((await namespaces()).has(namespace), false);
+  assert.equal(await hasNamespace(namespace), false);
 });
 
 void test("what a daemon left that was killed in the middle of a change is put away by the next", {
@@ -76,7 +80,7 @@ void test("what a daemon left that was killed in the middle of a change is put a
   const next = restart();
   await next.start(softwareOf("qemu"), signal);
   await next.ready(signal);
-  assert.deepEqual([await cardKind(card), (await namespaces()).has(namespace)], ["tun", false]);
+  assert.deepEqual([await cardKind(card), await hasNamespace(namespace)], ["tun", false]);
   await next.stop(signal);
 });
 
@@ -105,4 +109,30 @@ void test("a configuration that does not allow what runs is refused, and one tha
     await board.stop(signal);
     await refuseOtherKinds(names, { a: [other], b: [other] });
   }
+});
+
+void test("a container that is being launched is refused like one that runs: nobody would know of it", {
+  skip,
+  timeout: 60_000,
+}, async ({ signal }) => {
+  await using subject = await makeEitherSubject("container");
+  const { board, softwareOf, names, restart } = subject;
+  const group = new ContainerGroup(`twinboard-${names.system}-a`);
+  // What is killed below ends this one too, which nobody waits for.
+  void board.start(softwareOf("container"), signal).catch(() => undefined);
+  while ((await group.helpers()).length === 0) await sleep(2, undefined, { signal });
+  const script = await findMonitor(containerRecords(names, "a"));
+  assert.ok(script !== undefined);
+  process.kill(script, "SIGSTOP");
+  assert.deepEqual(await board.inspect(), { state: "off" });
+  await board.release();
+  await assert.rejects(refuseOtherKinds(names, { a: ["qemu"], b: ["container"] }), {
+    code: "config-changed",
+    message: /board a is being started as a container, and boards\.kind lets it be a machine alone/,
+  });
+  await refuseOtherKinds(names, { a: ["qemu", "container"], b: ["qemu"] });
+  const next = restart();
+  await next.tearDown(signal);
+  await next.release();
+  await refuseOtherKinds(names, { a: ["qemu"], b: ["container"] });
 });

@@ -1,6 +1,7 @@
 /** The way of a bundle from a path or a stream into a slot, with the real programs and a real disk. */
 import assert from "node:assert/strict";
-import { createReadStream } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { constants, createReadStream, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { after, before, beforeEach, test } from "node:test";
@@ -63,6 +64,42 @@ test("a slot holds what was put into the bundle, under names of its own", async 
   assert.ok(seen.every(({ bytes }, i) => bytes > (seen[i - 1]?.bytes ?? 0)));
   assert.deepEqual(await slot.install(bundle, ignore, signal), content, "it may be repeated");
   assert.equal((await readSignedBundle(made.path, trustOf(signing.good), signal)).digest, bundle.digest);
+});
+
+/** What each dd does with a file that it has open, the class that it has of the disk, and its rank on the processor (proc(5)). */
+function copiersOf(path: string): string[] {
+  const found: string[] = [];
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
+    try {
+      const [, name, rest = ""] = /\((.*)\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+      if (name !== "dd") continue;
+      const open = readdirSync(`/proc/${pid}/fd`).find(
+        (fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === path,
+      );
+      if (open === undefined) continue;
+      const [, flags] = /^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${open}`, "utf8")) ?? [];
+      const does = (Number.parseInt(flags ?? "", 8) & 3) === constants.O_RDONLY ? "reads" : "writes";
+      const disk = execFileSync("ionice", ["-p", pid], { encoding: "utf8" }).trim();
+      // One that is ending has no class any more, and this fails.
+      readlinkSync(`/proc/${pid}/fd/${open}`);
+      found.push(`${does}: ${disk}, nice ${rest.split(" ")[16]}`);
+    } catch {
+      // It has ended meanwhile.
+    }
+  return found;
+}
+
+test("a slot is written and read back in the idle class of the disk, at the lowest rank on the processor", async () => {
+  const seen = new Set<string>();
+  const slot = new DirectorySlot(`${state}/slot`, roomy);
+  let steps = 0;
+  const look = (): void => {
+    // A look takes as long as many steps.
+    if (steps++ % 8 !== 0) return;
+    for (const copier of copiersOf(`${state}/slot/rootfs`)) seen.add(copier);
+  };
+  await slot.install(bundle, look, signal);
+  assert.deepEqual(seen, new Set(["writes: idle, nice 19", "reads: idle, nice 19"]));
 });
 
 test("a bundle that does not fit, or has no place, leaves the slot as it is", async () => {

@@ -9,9 +9,11 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadElsewhere } from "../../src/service/network/host.ts";
 import { features } from "../../src/service/routed/host.ts";
+import { onlineCores } from "../../src/system/host-cores.ts";
 import { systemNames } from "../../src/system/names.ts";
 import { run } from "../../src/system/process.ts";
 import { type CommandRun, runCommand, startCommand } from "../fixtures/command.ts";
+import { heldByAffinity, heldByCpuset } from "../fixtures/held-process.ts";
 import { link, makeNamespaces, type Namespaces } from "../fixtures/namespaces.ts";
 import { makeSigningFixture } from "../fixtures/signing.ts";
 
@@ -184,6 +186,30 @@ test("a bad device: everything at once, each with its remedy; serve refuses with
       allowedExitCodes: [2],
     });
   }
+});
+
+test("cores that the daemon may not use: refused beyond its cpuset, doubtful beyond its affinity, told where none are named", {
+  skip: skip || (onlineCores().length < 2 ? "needs two cores" : false),
+}, async () => {
+  const config = await configuration("held", (text) => text.replace("a: [0], b: [0]", "b: [1]"));
+  const told = async (hold: (core: number) => Promise<AsyncDisposable | undefined>): Promise<string> => {
+    await using held = await hold(0);
+    if (held === undefined) return "no cpusets";
+    const { findings } = await checked(config);
+    const ofCores = findings.filter(({ where }) => where.startsWith("placement.cores"));
+    return ofCores.map(({ severity, what, remedy }) => `${severity} ${what} → ${remedy}`).join("\n");
+  };
+  const byAffinity = await told(heldByAffinity);
+  assert.match(
+    byAffinity,
+    /^warning .*\.yaml:6:\d+: placement\.cores\.b: core 1 is none of .* \(0\).* → leave it/m,
+  );
+  assert.match(byAffinity, /^ok board a uses what the daemon may use: 0 of /m);
+  const byCpuset = await told(heldByCpuset);
+  assert.match(
+    byCpuset,
+    /^error .*\.yaml:6:\d+: placement\.cores\.b: the daemon's own cpuset has no core 1 → .*|^no cpusets$/m,
+  );
 });
 
 test("another system whose boards have the same addresses: refused, and what to write instead", {

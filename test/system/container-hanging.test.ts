@@ -1,12 +1,14 @@
 /** A container's runtime that hangs: it is named, within the time that it was given, and nothing of it stays. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ContainerGroup, findHierarchies } from "../../src/board/container/container-group.ts";
+import { containerRecords } from "../../src/board/container/container-options.ts";
+import { recordFiles } from "../../src/board/container/launch-script.ts";
 import { chooseRuntime } from "../../src/board/container/runtime.ts";
 import { TwinboardError } from "../../src/errors.ts";
 import { run } from "../../src/system/process.ts";
@@ -104,6 +106,10 @@ for (const verb of ["delete", "run"])
   test(`the runtime hangs at ${verb} while a board boots`, options, async ({ signal }) => {
     await using subject = await makeContainerSubject();
     await letHang(verb);
+    // What an earlier container has left with the runtime: otherwise there is nothing to delete.
+    const { name, names } = subject.options;
+    const left = join(containerRecords(names, name), recordFiles.runtimeRoot, `twinboard-${names.system}-a`);
+    await mkdir(left, { recursive: true });
     const { error, pids } = await overOnceItHangs("board-start-failed", signal, async (limit) => {
       await subject.board.start(subject.software(), limit);
     });
@@ -117,6 +123,20 @@ for (const verb of ["delete", "run"])
     await gone(pids, signal);
     await nothingStays(subject, signal);
   });
+
+test("the runtime is killed while a board boots: the start says so", options, async ({ signal }) => {
+  await using subject = await makeContainerSubject();
+  await letHang("run");
+  const starting = assert.rejects(subject.board.start(subject.software(), signal), {
+    code: "board-start-failed",
+    message: /the runtime was killed/,
+  });
+  const pids = await hanging(signal);
+  for (const pid of pids) process.kill(pid, "SIGKILL");
+  await starting;
+  await subject.board.stop(signal);
+  await nothingStays(subject, signal);
+});
 
 test("the runtime hangs at a hook: it is named, and the board goes on", options, async ({ signal }) => {
   await using subject = await makeContainerSubject();

@@ -1,10 +1,11 @@
 /** Real containers on the cores that they are given, with the memory and the share of a processor that they are given. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { BoardPlacement } from "../../src/board/board.ts";
 import { findHierarchies } from "../../src/board/container/container-group.ts";
 import { findCgroupTrees } from "../../src/system/cgroup-trees.ts";
 import { coreListText } from "../../src/system/core-list.ts";
@@ -17,6 +18,7 @@ import {
   makeContainerSubject,
   whyNoContainers,
 } from "../fixtures/container/subject.ts";
+import { heldByAffinity, heldByCpuset } from "../fixtures/held-process.ts";
 
 const { allowed } = await hostCores();
 const [one = 0, two] = allowed;
@@ -25,9 +27,13 @@ const skip =
 
 type Board = ContainerSubject["board"];
 
-function on(name: string, body: (subject: ContainerSubject, signal: AbortSignal) => Promise<void>): void {
+function on(
+  name: string,
+  body: (subject: ContainerSubject, signal: AbortSignal) => Promise<void>,
+  placement: BoardPlacement = { cores: [two ?? 0], emulator: [one] },
+): void {
   void test(name, { skip, timeout: 90_000 }, async ({ signal }) => {
-    await using subject = await makeContainerSubject({ placement: { cores: [two ?? 0], emulator: [one] } });
+    await using subject = await makeContainerSubject({ placement });
     await body(subject, signal);
   });
 }
@@ -36,8 +42,38 @@ function on(name: string, body: (subject: ContainerSubject, signal: AbortSignal)
 async function coresOf(board: Board): Promise<string[]> {
   const pids = await board.processes();
   assert.ok(pids.length > 1, "its init has children");
-  const threads = (await Promise.all(pids.map(threadsOf))).flat();
+  const threads = pids.flatMap(threadsOf);
   return [...new Set(threads.map(({ cores }) => coreListText(cores)))];
+}
+
+async function untilOn(cores: readonly number[], board: Board, signal: AbortSignal): Promise<void> {
+  while ((await coresOf(board)).join(" ") !== coreListText(cores)) await sleep(100, undefined, { signal });
+}
+
+/** Version 1: what the kernel does when all cores but these go offline (cpuset(7), "Hotplug"), for a board's groups alone. */
+async function loseAllBut(left: readonly number[], board: Board): Promise<"lost" | "no version 1"> {
+  const { cores } = await findHierarchies();
+  if (cores?.version !== 1) return "no version 1";
+  const pid = await pidOf(board);
+  const path = /^\d+:cpuset:(.*)$/m.exec(await readFile(`/proc/${pid}/cgroup`, "utf8"))?.[1] ?? "";
+  const group = join(cores.mount, path);
+  if (left.length === 0) await loseAll(group, board);
+  else
+    for (const each of [group, join(group, "..")])
+      await writeFile(join(each, "cpuset.cpus"), coreListText(left));
+  return "lost";
+}
+
+/** A group that has none left is left by all that is in it; again while one begins or ends meanwhile, as programs of a board do. */
+async function loseAll(group: string, board: Board): Promise<void> {
+  for (const deadline = performance.now() + 10_000; ; )
+    try {
+      for (const pid of await board.processes()) await writeFile(join(group, "../cgroup.procs"), String(pid));
+      return await writeFile(join(group, "cpuset.cpus"), "\n");
+    } catch (error) {
+      const isPassing = ["ENOSPC", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "");
+      if (!isPassing || performance.now() > deadline) throw error;
+    }
 }
 
 async function pidOf(board: Board): Promise<number> {
@@ -67,6 +103,79 @@ describe("how the host holds a container", { concurrency: 1 }, () => {
       await restart().setUp(signal);
       assert.deepEqual(await coresOf(board), [String(two)], "what its configuration says");
     },
+  );
+
+  for (const placement of [
+    { cores: null, emulator: null },
+    { cores: [one, two ?? 0], emulator: null },
+  ])
+    on(
+      `a core that was offline for a while is the board's again, ${placement.cores === null ? "of all" : "of those it was given"}, also while it sleeps`,
+      async ({ board, software }, signal) => {
+        await board.start(software(), signal);
+        await board.ready(signal);
+        const all = await coresOf(board);
+        if ((await loseAllBut([one], board)) === "no version 1") return;
+        assert.deepEqual(await coresOf(board), [String(one)]);
+        await untilOn(allowed, board, signal);
+        await board.pause(signal);
+        await loseAllBut([two ?? 0], board);
+        await untilOn(allowed, board, signal);
+        assert.deepEqual(await coresOf(board), all);
+      },
+      placement,
+    );
+
+  on("the only core of a board was offline for a while: it is back on it", async (subject, signal) => {
+    const { board, software } = subject;
+    await board.start(software(), signal);
+    await board.ready(signal);
+    if ((await loseAllBut([], board)) === "no version 1") return;
+    await untilOn([two ?? 0], board, signal);
+    await untilNothingLacks(board, signal);
+  });
+
+  for (const [by, hold] of [
+    ["affinity", heldByAffinity],
+    ["cpuset", heldByCpuset],
+  ] as const)
+    test(`a board without cores of its own has those of the daemon, which is held by its ${by}`, {
+      skip,
+      timeout: 90_000,
+    }, async ({ signal }) => {
+      await using held = await hold(two ?? 0);
+      if (held === undefined) return;
+      await using subject = await makeContainerSubject();
+      const { board, software } = subject;
+      await board.start(software(), signal);
+      await board.ready(signal);
+      assert.deepEqual(await coresOf(board), [String(two)]);
+      assert.equal((await board.confinement()).cores, String(two));
+      const { cores } = await findHierarchies();
+      if (cores !== undefined) {
+        // Nor can it get away from there.
+        await run("taskset", ["-a", "-p", "-c", coreListText(allowed), String(await pidOf(board))]);
+        assert.deepEqual(await coresOf(board), [String(two)]);
+      }
+      await board.place({ cores: [two ?? 0], emulator: null }, signal);
+      await board.place({ cores: null, emulator: null }, signal);
+      assert.deepEqual(await coresOf(board), [String(two)], "nor are all given back to it");
+    });
+
+  on(
+    "the daemon's cores change while the board runs: so do the board's",
+    async (subject, signal) => {
+      const { board, software } = subject;
+      await board.start(software(), signal);
+      await board.ready(signal);
+      const all = await coresOf(board);
+      {
+        await using _ = await heldByAffinity(one);
+        await untilOn([one], board, signal);
+      }
+      while ((await coresOf(board)).join() !== all.join()) await sleep(100, undefined, { signal });
+    },
+    { cores: null, emulator: null },
   );
 
   on("cores that the kernel refuses: told, and the board stays where it was", async (subject, signal) => {

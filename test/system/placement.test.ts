@@ -5,6 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { machineDirectory, recordDirectory } from "../../src/board/qemu/board-directories.ts";
 import { MachineSockets } from "../../src/board/qemu/machine-sockets.ts";
 import { isProcessor } from "../../src/board/qemu/machine-threads.ts";
@@ -15,6 +16,7 @@ import { run } from "../../src/system/process.ts";
 import { threadsOf } from "../../src/system/thread-affinity.ts";
 import { whyNoMachines } from "../fixtures/board/host.ts";
 import { makeQemuSubject, type QemuSubject } from "../fixtures/board/qemu-subject.ts";
+import { heldByAffinity, heldByCpuset } from "../fixtures/held-process.ts";
 
 const { allowed } = await hostCores();
 const [one, two] = allowed;
@@ -32,8 +34,8 @@ function on(name: string, body: (subject: QemuSubject, signal: AbortSignal) => P
 }
 
 /** Cores of each thread, virtual processors first. */
-async function threads(pid: number): Promise<{ readonly processors: string[]; readonly others: string[] }> {
-  const all = await threadsOf(pid);
+function threads(pid: number): { readonly processors: string[]; readonly others: string[] } {
+  const all = threadsOf(pid);
   const cores = (some: typeof all): string[] => [
     ...new Set(some.map((thread) => coreListText(thread.cores))),
   ];
@@ -45,11 +47,16 @@ async function threads(pid: number): Promise<{ readonly processors: string[]; re
 
 /** Of version 1, the cores of its cpuset; what is expected anyway where there is none. */
 async function cpusetOf(pid: number, { name }: QemuSubject["board"]): Promise<string> {
-  const groups = await readFile(`/proc/${pid}/cgroup`, "utf8");
-  const path = /^\d+:cpuset:(.*)$/m.exec(groups)?.[1];
+  const path = await cpusetPath(pid);
   if (path === undefined) return coreListText([one ?? 0, two ?? 0]);
   assert.ok(path.endsWith(`-${name}`), path);
-  return (await readFile(join("/sys/fs/cgroup/cpuset", path, "cpuset.cpus"), "utf8")).trim();
+  return (await readFile(join(path, "cpuset.cpus"), "utf8")).trim();
+}
+
+/** Directory of its group in version 1; `undefined` where there is none. */
+async function cpusetPath(pid: number): Promise<string | undefined> {
+  const path = /^\d+:cpuset:(.*)$/m.exec(await readFile(`/proc/${pid}/cgroup`, "utf8"))?.[1];
+  return path === undefined ? undefined : join("/sys/fs/cgroup/cpuset", path);
 }
 
 async function pidOf({ board }: QemuSubject): Promise<number> {
@@ -57,6 +64,31 @@ async function pidOf({ board }: QemuSubject): Promise<number> {
   assert.ok(condition.state !== "off");
   return condition.pid;
 }
+
+for (const [by, hold] of [
+  ["affinity", heldByAffinity],
+  ["cpuset", heldByCpuset],
+] as const)
+  void test(`a machine without cores of its own has those of the daemon, which is held by its ${by}`, {
+    skip,
+    timeout: 90_000,
+  }, async ({ signal }) => {
+    await using held = await hold(two ?? 0);
+    if (held === undefined) return;
+    await using subject = await makeQemuSubject();
+    const { board, software } = subject;
+    await board.start(software(), signal);
+    const pid = await pidOf(subject);
+    const here = { processors: [String(two)], others: [String(two)] };
+    assert.deepEqual(threads(pid), here);
+    assert.equal((await board.confinement()).cores, String(two));
+    await board.place({ cores: [two ?? 0], emulator: null }, signal);
+    await board.place({ cores: null, emulator: null }, signal);
+    assert.deepEqual(threads(pid), here, "nor are all given back to it");
+    // Where there is a group of its own it cannot get away from there; else it is brought back.
+    await run("taskset", ["-a", "-p", "-c", coreListText(allowed), String(pid)], { signal });
+    while (!isDeepStrictEqual(threads(pid), here)) await sleep(100, undefined, { signal });
+  });
 
 void test("a machine that takes more memory than it may: what it died of is told", {
   skip,
@@ -82,15 +114,15 @@ describe("placement of QEMU machines", { concurrency: 1 }, () => {
       const { board, software } = subject;
       await board.start(software(), signal);
       const pid = await pidOf(subject);
-      assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(one)] });
+      assert.deepEqual(threads(pid), { processors: [String(two)], others: [String(one)] });
       await board.ready(signal);
-      assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(one)] });
+      assert.deepEqual(threads(pid), { processors: [String(two)], others: [String(one)] });
       await board.place({ cores: [one ?? 0], emulator: [two ?? 0] }, signal);
-      assert.deepEqual(await threads(pid), { processors: [String(one)], others: [String(two)] });
+      assert.deepEqual(threads(pid), { processors: [String(one)], others: [String(two)] });
       assert.equal(await cpusetOf(pid, board), coreListText([one ?? 0, two ?? 0]), "its cpuset has both");
       await board.pause(signal);
       await board.place({ cores: [two ?? 0], emulator: null }, signal);
-      assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(two)] });
+      assert.deepEqual(threads(pid), { processors: [String(two)], others: [String(two)] });
       assert.equal((await board.inspect()).state, "dormant");
     },
   );
@@ -112,7 +144,9 @@ describe("placement of QEMU machines", { concurrency: 1 }, () => {
       const qmp = await QmpConnection.open(await sockets.connect("qmp"), listener);
       const answer = (await qmp.execute("query-cpus-fast", undefined, signal)) as { "thread-id": number }[];
       qmp.close();
-      const byName = (await threadsOf(pid)).filter(isProcessor).map(({ id }) => id);
+      const byName = threadsOf(pid)
+        .filter(isProcessor)
+        .map(({ id }) => id);
       assert.deepEqual(
         byName,
         answer.map((cpu) => cpu["thread-id"]).toSorted((a, b) => a - b),
@@ -131,20 +165,42 @@ describe("placement of QEMU machines", { concurrency: 1 }, () => {
       const [lack] = (await board.confinement()).lacks;
       assert.match(lack ?? "", /^\d+ threads? may use other cores than configured/);
       while ((await board.confinement()).lacks.length > 0) await sleep(100, undefined, { signal });
-      assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(one)] });
+      assert.deepEqual(threads(pid), { processors: [String(two)], others: [String(one)] });
       await board.place({ cores: [one ?? 0], emulator: null }, signal);
       await board.release();
       await restart().setUp(signal);
-      assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(one)] });
+      assert.deepEqual(threads(pid), { processors: [String(two)], others: [String(one)] });
     },
   );
+
+  on("a core that was offline for a while is the machine's again", async (subject, signal) => {
+    const { board, software } = subject;
+    await board.start(software(), signal);
+    const pid = await pidOf(subject);
+    const path = await cpusetPath(pid);
+    if (path === undefined) return;
+    const given = { processors: [String(two)], others: [String(one)] };
+    const untilBack = async (): Promise<void> => {
+      while (!isDeepStrictEqual(threads(pid), given)) await sleep(100, undefined, { signal });
+      while ((await board.confinement()).lacks.length > 0) await sleep(100, undefined, { signal });
+      assert.equal(await cpusetOf(pid, board), coreListText([one ?? 0, two ?? 0]));
+    };
+    // What the kernel does of itself (cpuset(7), "Hotplug").
+    await writeFile(join(path, "cpuset.cpus"), String(one));
+    assert.deepEqual(threads(pid).processors, [String(one)]);
+    await untilBack();
+    // Without any core of its own it is left by all that is in it.
+    await writeFile(join(path, "../cgroup.procs"), String(pid));
+    await writeFile(join(path, "cpuset.cpus"), "\n");
+    await untilBack();
+  });
 
   on("cores that the kernel refuses: told, and the board stays where it was", async (subject, signal) => {
     const { board, software } = subject;
     await board.start(software(), signal);
     const pid = await pidOf(subject);
     await assert.rejects(board.place({ cores: [4000], emulator: null }, signal), { code: "command-failed" });
-    assert.deepEqual(await threads(pid), { processors: [String(two)], others: [String(one)] });
+    assert.deepEqual(threads(pid), { processors: [String(two)], others: [String(one)] });
     const [lack] = (await board.confinement()).lacks;
     assert.match(lack ?? "", /threads? may use other cores than configured .*4000/);
   });

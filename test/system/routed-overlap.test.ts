@@ -1,6 +1,7 @@
 /** Two systems on one host whose boards would have the same addresses: the second is refused, and the first notices nothing. */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { systemNames } from "../../src/system/names.ts";
 import type { DaemonService } from "../fixtures/daemon-service.ts";
@@ -37,7 +38,8 @@ async function makeCard(lab: RoutedLab): Promise<string> {
 
 /** Routes and neighbours too, of boards' cards as well. */
 async function everything(lab: RoutedLab): Promise<object> {
-  const routes = "ip route; ip -6 route; ip neighbour show nud permanent";
+  // The kernel tells neighbours in an order that it may change at any time.
+  const routes = "ip route; ip -6 route; ip neighbour show nud permanent | sort";
   return { ...(await lab.hostState()), links: await lab.onDevice("sh", ["-c", routes]) };
 }
 
@@ -98,4 +100,51 @@ test("a daemon that comes back to its own addresses goes on, also where another 
   await last.setUp(signal);
   await last.attach("a", signal);
   assert.equal((await last.inspect()).holder, "a");
+});
+
+/** A daemon whose looks at all addresses of the host are counted; the function tells how many there were. */
+async function counted(lab: RoutedLab): Promise<{ daemon: DaemonService; looks: () => Promise<number> }> {
+  const directory = join(lab.settings.stateDirectory, "programs");
+  const told = join(directory, "told");
+  await mkdir(directory);
+  await writeFile(told, "");
+  const path = process.env["PATH"] ?? "";
+  // The kept one is told on its input what to look at.
+  const program = `#!/bin/sh
+export PATH='${path}'
+case "$*" in *-batch*) tee -a '${told}' | ip "$@" ;; *) exec ip "$@" ;; esac
+`;
+  await writeFile(join(directory, "ip"), program);
+  await chmod(join(directory, "ip"), 0o755);
+  process.env["PATH"] = `${directory}${delimiter}${path}`;
+  try {
+    const daemon = lab.daemon();
+    const looks = async () => (await readFile(told, "utf8")).split("\n").filter(isLook).length;
+    return { daemon, looks };
+  } finally {
+    process.env["PATH"] = path;
+  }
+}
+
+function isLook(words: string): boolean {
+  return words === "address show";
+}
+
+test("a daemon looks before its first board gets the network's addresses, and again once it has given them back", {
+  skip,
+  signal,
+}, async () => {
+  await using lab = await RoutedLab.make("looks");
+  const { daemon, looks } = await counted(lab);
+  await daemon.setUp(signal);
+  const before = await looks();
+  assert.ok(before > 0);
+  for (const board of ["a", "b", "a"] as const) await daemon.attach(board, signal);
+  assert.equal(await looks(), before);
+  await daemon.tearDown(signal);
+  const down = await looks();
+  const card = await makeCard(lab);
+  await lab.onDevice("ip", ["address", "add", "10.231.0.1/32", "dev", card]);
+  await assert.rejects(daemon.attach("a", signal), { code: "address-in-use" });
+  assert.equal(await looks(), down + 1);
 });

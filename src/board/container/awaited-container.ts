@@ -19,6 +19,8 @@ export interface AwaitedContainer {
 }
 
 const pollMs = 5;
+/** As a shell tells SIGKILL. */
+const killedExitCode = 137;
 
 /**
  * Resolves also when it has ended by itself meanwhile. Once the signal aborts nothing of it is left.
@@ -38,8 +40,7 @@ export async function awaitContainer(
     if ((await find())?.process.instance === instance) return;
     if (ended === lockedExitCode) throw startFailed("another process of this board is being started");
     if (ended !== undefined) {
-      const how = typeof ended === "number" ? `ended with exit code ${ended}` : `was ${ended}`;
-      throw startFailed(`the launch script ${how}: ${await lastWords()}`);
+      throw startFailed(`${wordsFor(ended)}: ${await lastWords()}`);
     }
     if (signal.aborted) {
       const [hanging, words] = [await runtime(), await lastWords()];
@@ -57,6 +58,12 @@ export async function awaitContainer(
     }
     await sleep(pollMs);
   }
+}
+
+/** How a launch ended. The script ends as the runtime did. */
+function wordsFor(ended: number | "killed" | "not begun"): string {
+  if (ended === killedExitCode) return "the runtime was killed";
+  return `the launch script ${typeof ended === "number" ? `ended with exit code ${ended}` : `was ${ended}`}`;
 }
 
 export function startFailed(detail: string): TwinboardError {

@@ -3,6 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
+import { requirePrograms } from "../../system/programs.ts";
 import type {
   Board,
   BoardCondition,
@@ -20,12 +21,12 @@ import type { Confinement } from "../confinement.ts";
 import { type ConsoleLog, consoleOf } from "../console.ts";
 import { ConsoleAttachment } from "../console-attachment.ts";
 import { ConsoleSeat } from "../console-seat.ts";
-import { requirePrograms } from "../programs.ts";
 import { requireKind } from "../software.ts";
 import { awaitContainer, startFailed } from "./awaited-container.ts";
 import { ContainerCards } from "./container-cards.ts";
 import { containerConfinement } from "./container-confinement.ts";
 import { ContainerDevices } from "./container-devices.ts";
+import { withEvidence } from "./container-evidence.ts";
 import { ContainerGroup } from "./container-group.ts";
 import { ContainerGroups } from "./container-groups.ts";
 import { ContainerHelpers } from "./container-helpers.ts";
@@ -39,14 +40,15 @@ import {
   type Trace,
   usageOf,
 } from "./container-process.ts";
+import { ContainerSleep } from "./container-sleep.ts";
 import { ContainerWatch } from "./container-watch.ts";
 import { runHook } from "./hooks.ts";
 import { launch, neededPrograms } from "./launch.ts";
 import { recordFiles } from "./launch-script.ts";
+import { processLacks } from "./process-limit.ts";
 import { lastWordsIn, runtimeAtWork } from "./runtime-process.ts";
 
 const stopTimeoutMs = 30_000;
-const openTimeoutMs = 5000;
 const monitorTimeoutMs = 2000;
 const pollMs = 5;
 
@@ -67,6 +69,7 @@ export class ContainerBoard implements Board {
   readonly #stderrPath: string;
   readonly #seat: ConsoleSeat;
   readonly #watch: ContainerWatch;
+  readonly #sleep: ContainerSleep;
   readonly #listeners = new Set<(event: BoardEvent) => void>();
 
   constructor(options: ContainerBoardOptions) {
@@ -103,6 +106,13 @@ export class ContainerBoard implements Board {
       care: async () => await this.#confinement.tend(),
       lastWords: async () => await this.#lastWords(),
       watchdogMs: options.watchdogMs,
+    });
+    this.#sleep = new ContainerSleep({
+      group: this.#group,
+      confinement: this.#confinement,
+      cards: this.#cards,
+      watch: this.#watch,
+      isLean: options.isLean ?? false,
     });
   }
 
@@ -159,14 +169,14 @@ export class ContainerBoard implements Board {
       throw startFailed(`instance ${before.instance} runs (process ${before.pid})`);
     }
     await this.stop(signal);
-    await this.setUp(signal);
+    await (this.#cards.areMade ? this.#confinement.setUp(signal) : this.setUp(signal));
     await this.#cards.open(signal);
     await this.#devices.setUp();
     await this.#watch.prepare();
     await this.#confinement.begin(start.priority ?? "background");
     const console = await this.#console.begin();
     try {
-      const { exit } = await launch({
+      const { exit, end } = await launch({
         board: this.#options,
         start,
         id: this.#id,
@@ -182,7 +192,7 @@ export class ContainerBoard implements Board {
       });
       const find = async () => await this.#trace();
       const lastWords = async () => await this.#lastWords();
-      const stop = async () => await this.stop(AbortSignal.timeout(stopTimeoutMs));
+      const stop = async () => await end().then(() => this.stop(AbortSignal.timeout(stopTimeoutMs)));
       const runtime = async () => await runtimeAtWork(this.#options.runtime, await this.#group.helpers());
       await awaitContainer({ instance: start.instance, exit, find, runtime, lastWords, stop }, signal);
       await this.#confinement.placement.apply(signal);
@@ -202,24 +212,13 @@ export class ContainerBoard implements Board {
     await this.#alive(signal);
     if (await this.#group.isFrozen()) return;
     this.#seat.clear();
-    this.#watch.rest();
-    try {
-      await this.#cards.shut(signal);
-      await this.#group.freeze(signal);
-      if (this.#options.isLean === true) await this.#confinement.reclaim(signal);
-    } catch (error) {
-      this.#watch.wake();
-      await this.#cards.open(AbortSignal.timeout(openTimeoutMs)).catch(() => undefined);
-      throw error;
-    }
+    await this.#sleep.lay(signal);
   }
 
   async resume(signal: AbortSignal): Promise<void> {
     try {
       await this.#alive(signal);
-      // Side by side: what comes from the moment on that it was told to run is for a board that does.
-      await Promise.all([this.#group.thaw(), this.#cards.open(signal)]);
-      this.#watch.wake();
+      await this.#sleep.wake(signal);
     } catch (cause) {
       signal.throwIfAborted();
       throw new TwinboardError("board-resume-failed", { detail: (cause as Error).message, cause });
@@ -254,7 +253,8 @@ export class ContainerBoard implements Board {
   async confinement(): Promise<BoardConfinement> {
     const held = await this.#confinement.of();
     if ((await findLiving(this.#records)) === undefined) return held;
-    return { ...held, lacks: [...held.lacks, ...(await this.#helpers.lacks())] };
+    const lacks = [...(await this.#helpers.lacks()), ...(await processLacks(this.#group))];
+    return { ...held, lacks: [...held.lacks, ...lacks] };
   }
 
   async runHook(hook: HookName, signal: AbortSignal): Promise<"done" | "absent"> {
@@ -320,10 +320,7 @@ export class ContainerBoard implements Board {
     const isFrozen = found?.alive === true && (await this.#group.isFrozen());
     const trace = (isFrozen ? await this.#helpers.lostInItsSleep(found.process) : undefined) ?? found;
     if (trace?.end === undefined) return trace;
-    const death = await this.#confinement.death();
-    return death === undefined
-      ? trace
-      : { ...trace, end: { ...trace.end, detail: `${trace.end.detail}; ${death}` } };
+    return await withEvidence(trace, await this.#confinement.death(), this.#console);
   }
 
   /** Errors: `board-died`. */

@@ -4,13 +4,7 @@
  * otherwise answer for it, and keep what comes.
  */
 import type { SystemNames } from "../../system/names.ts";
-import {
-  addNamespace,
-  deleteNamespace,
-  hasNamespace,
-  ipBatchIn,
-  writeSettingsIn,
-} from "../../system/netns.ts";
+import { addNamespace, configureIn, deleteNamespace, hasNamespace } from "../../system/netns.ts";
 import { createVeths, deleteVeth, openCards, shutCards } from "../../system/veth.ts";
 import { WaitingBatch } from "../../system/waiting-batch.ts";
 import type { BoardName } from "../board.ts";
@@ -34,8 +28,11 @@ const openToAll = [
 export class ContainerCards {
   readonly namespace: string;
   readonly #options: ContainerCardsOptions;
-  readonly #ends: readonly string[];
-  /** Ready to open the host's ends and the board's at once. */
+  readonly #ends: readonly [mgmt: string, service: string];
+  #areMade = false;
+  /** This daemon has opened them, and not shut them since; an earlier one may have left them shut. */
+  #areOpen = false;
+  /** They have shut the host's ends and the board's, and are ready to open them. */
   #opening: { readonly host: WaitingBatch; readonly board: WaitingBatch } | undefined;
 
   constructor(options: ContainerCardsOptions) {
@@ -45,8 +42,14 @@ export class ContainerCards {
     this.#ends = [names.card(name, "mgmt"), names.card(name, "service")];
   }
 
+  /** Whether this daemon has made them; whoever boots a board makes them so again before it, by `setUp`. */
+  get areMade(): boolean {
+    return this.#areMade;
+  }
+
   /** Repeatable. Errors: `command-failed`. */
   async setUp(signal: AbortSignal): Promise<void> {
+    this.#areMade = false;
     const { name, names, identity } = this.#options;
     const { namespace } = this;
     await addNamespace(namespace, signal);
@@ -68,10 +71,10 @@ export class ContainerCards {
         (key) => [`net/ipv6/conf/${card}/${key}`, "0"] as const,
       ),
     );
-    await writeSettingsIn(namespace, [...openToAll, ...believesNobody], signal);
     const told = [identity.ipv4, identity.ipv6].filter((one) => one !== undefined);
-    await ipBatchIn(
+    await configureIn(
       namespace,
+      [...openToAll, ...believesNobody],
       [
         ...["lo", mgmt, service].map((card) => `link set dev ${card} up`),
         ...told.flatMap(({ address, gateway }) => [
@@ -81,10 +84,13 @@ export class ContainerCards {
       ],
       signal,
     );
+    this.#areMade = true;
   }
 
   /** Repeatable. Errors: `command-failed`. */
   async tearDown(signal: AbortSignal): Promise<void> {
+    this.#areMade = false;
+    this.#areOpen = false;
     this.release();
     for (const end of this.#ends) await deleteVeth(end, signal);
     await deleteNamespace(this.namespace);
@@ -92,23 +98,34 @@ export class ContainerCards {
 
   /** Of a board that is about to sleep. Repeatable. Errors: `command-failed`. */
   async shut(signal: AbortSignal): Promise<void> {
+    const { namespace } = this;
+    this.#areOpen = false;
+    this.#opening ??= {
+      host: new WaitingBatch("tc", this.#ends[0]),
+      board: new WaitingBatch("tc", insideCards.mgmt, namespace),
+    };
+    const { host, board } = this.#opening;
     await Promise.all([
-      shutCards(this.#ends, signal),
-      shutCards(Object.values(insideCards), signal, this.namespace),
+      shutCards(this.#ends, signal, { waiting: host }),
+      shutCards(Object.values(insideCards), signal, { namespace, waiting: board }),
     ]);
-    this.#opening ??= { host: new WaitingBatch("tc"), board: new WaitingBatch("tc", this.namespace) };
   }
 
   /** Of a board that works, or is about to. Repeatable. Errors: `command-failed`. */
   async open(signal: AbortSignal): Promise<void> {
     const { namespace } = this;
-    if (!(await hasNamespace(namespace))) return;
-    const opening = this.#opening;
-    this.#opening = undefined;
-    await Promise.all([
-      openCards(this.#ends, signal, { waiting: opening?.host }),
-      openCards(Object.values(insideCards), signal, { namespace, waiting: opening?.board }),
-    ]);
+    if (this.#areOpen) return;
+    // A program that waits in there needs no name for it.
+    if (this.#opening?.board.waits !== true && !(await hasNamespace(namespace))) return;
+    try {
+      await Promise.all([
+        openCards(this.#ends, signal, { waiting: this.#opening?.host }),
+        openCards(Object.values(insideCards), signal, { namespace, waiting: this.#opening?.board }),
+      ]);
+      this.#areOpen = true;
+    } finally {
+      this.release();
+    }
   }
 
   /** Lets go of them as they are. Repeatable. */

@@ -2,12 +2,13 @@
  * A board's control group: who is in it, its processor time, and the freezer. Version 2 has one directory for all of that; in version 1
  * each controller has a tree of its own (kernel documentation, admin-guide/cgroup-v2 and cgroup-v1). Read from the kernel each time.
  */
-import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { type CgroupTree, findCgroupTrees, unwritable } from "../../system/cgroup-trees.ts";
-import { coreListText } from "../../system/core-list.ts";
+import { keepCores } from "../../system/cpuset-group.ts";
+import { directoriesIn, readAtOnce, writeAtOnce } from "../../system/memory-file.ts";
 
 export interface Hierarchies {
   /** Where processes can be frozen. */
@@ -26,6 +27,8 @@ const pollMs = 2;
 const freezeTimeoutMs = 5000;
 const killTimeoutMs = 10_000;
 const helperTimeoutMs = 2000;
+/** Beside the container's and its helpers': nobody is in it, and it is always frozen. */
+const frozenPart = "frozen";
 /** Helpers that were killed end when they get a turn, which on a busy host is not at once. */
 const removeTries = 500;
 
@@ -75,14 +78,14 @@ export class ContainerGroup {
 
   /** Whether a process is in it, by the kernel's account (proc(5), /proc/PID/cgroup). */
   async holds(pid: number): Promise<boolean> {
-    const text = await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "");
+    const text = readAtOnce(`/proc/${pid}/cgroup`) ?? "";
     return text.split("\n").some((line) => `${line}/`.includes(`${this.path}/`));
   }
 
   /** Ids of all processes in it, in this process's numbers. */
   async processes(): Promise<number[]> {
     const { freezer } = await this.#trees();
-    return freezer === undefined ? [] : await processesIn(join(freezer.home, this.path));
+    return freezer === undefined ? [] : processesIn(join(freezer.home, this.path));
   }
 
   /** Nanoseconds since the board started; `undefined` if there is no group. */
@@ -96,7 +99,7 @@ export class ContainerGroup {
     const cpuNs = await this.#timeOf(directory);
     return cpuNs === undefined || directory === undefined
       ? undefined
-      : { cpuNs, pids: await processesIn(directory) };
+      : { cpuNs, pids: processesIn(directory) };
   }
 
   /** Whether its cores can be set, by the runtime or by `setCores`. */
@@ -112,25 +115,18 @@ export class ContainerGroup {
     const tree = (await this.#trees()).cores;
     if (tree === undefined) return;
     const { home, version } = tree;
-    const file = join(home, this.path, "cpuset.cpus");
-    if (version === 2) {
-      // Empty: those of the group above, also those that come later.
-      await tryWrite(file, cores === null ? "\n" : coreListText(cores));
-      return;
-    }
-    // A group here has what it was made with, and none more than the one above.
-    const all = await readFile(join(home, "cpuset.effective_cpus"), "utf8").catch(() => "");
-    await tryWrite(join(home, this.#name, "cpuset.cpus"), all);
-    await tryWrite(file, cores === null ? all : coreListText(cores));
+    // There the group above has what it was made with, too, and the container's none more.
+    if (version === 1) keepCores(join(home, this.#name), null);
+    keepCores(join(home, this.path), cores);
   }
 
   async #timeOf(directory: string | undefined): Promise<number | undefined> {
     if (directory === undefined) return undefined;
     if ((await this.#trees()).time?.version === 1) {
-      const text = await readFile(join(directory, "cpuacct.usage"), "utf8").catch(() => undefined);
+      const text = readAtOnce(join(directory, "cpuacct.usage"));
       return text === undefined ? undefined : Number(text);
     }
-    const text = await readFile(join(directory, "cpu.stat"), "utf8").catch(() => "");
+    const text = readAtOnce(join(directory, "cpu.stat")) ?? "";
     const us = /^usage_usec (\d+)$/m.exec(text)?.[1];
     return us === undefined ? undefined : Number(us) * 1000;
   }
@@ -139,15 +135,28 @@ export class ContainerGroup {
     const { freezer } = await this.#trees();
     if (freezer === undefined) return false;
     const directory = join(freezer.home, this.path);
-    if (freezer.version === 1)
-      return (await readFile(join(directory, "freezer.state"), "utf8").catch(() => "")).trim() === "FROZEN";
-    return /^frozen 1$/m.test(await readFile(join(directory, "cgroup.events"), "utf8").catch(() => ""));
+    if (freezer.version === 1) return readAtOnce(join(directory, "freezer.state"))?.trim() === "FROZEN";
+    return /^frozen 1$/m.test(readAtOnce(join(directory, "cgroup.events")) ?? "");
+  }
+
+  /**
+   * Version 1: keeps an empty group frozen until `remove`. The kernel turns a switch in its own code when the first group of a host freezes
+   * and when the last one thaws (`freezer_active`, kernel/cgroup/legacy_freezer.c), and that holds up every processor for milliseconds. Without
+   * it a board wakes all the same, later. Repeatable.
+   */
+  async #keepFreezerOn(): Promise<void> {
+    const { freezer } = await this.#trees();
+    if (freezer?.version !== 1) return;
+    const path = join(freezer.home, this.#name, frozenPart);
+    await mkdir(path).catch(() => undefined);
+    tryWrite(join(path, "freezer.state"), "FROZEN");
   }
 
   /** Repeatable. Errors: `missing-kernel-feature`, `cgroup-unwritable`, `deadline-passed` (a process does not leave the kernel); then it runs as before. */
   async freeze(signal: AbortSignal): Promise<void> {
     const deadline = performance.now() + freezeTimeoutMs;
     try {
+      await this.#keepFreezerOn();
       await this.#set("FROZEN", "1");
       while (!(await this.isFrozen())) {
         signal.throwIfAborted();
@@ -180,7 +189,7 @@ export class ContainerGroup {
     const directory = join(freezer.home, this.path);
     const deadline = performance.now() + killTimeoutMs;
     for (;;) {
-      const pids = await processesIn(directory);
+      const pids = processesIn(directory);
       if (pids.length === 0) return;
       signal.throwIfAborted();
       if (performance.now() > deadline)
@@ -188,7 +197,7 @@ export class ContainerGroup {
           detail: `the end of a killed board (${killTimeoutMs} ms): ${await this.#whoIsStuck()}`,
         });
       // Linux 5.14; elsewhere one after the other, until none is left that could have started another.
-      const atOnce = freezer.version === 2 && (await tryWrite(join(directory, "cgroup.kill"), "1"));
+      const atOnce = freezer.version === 2 && tryWrite(join(directory, "cgroup.kill"), "1");
       if (!atOnce) for (const pid of pids) kill(pid);
       // What version 1 has frozen hears no signal, nor anything below a group that is frozen.
       await this.thaw().catch(() => undefined);
@@ -199,8 +208,7 @@ export class ContainerGroup {
   /** Ids of the board's helpers: the launch script, what that began, and the runtime while it runs a hook. */
   async helpers(): Promise<number[]> {
     const { roots } = await this.#trees();
-    const found = await Promise.all(roots.map((root) => processesIn(join(root, this.#name, "host"))));
-    return [...new Set(found.flat())];
+    return [...new Set(roots.flatMap((root) => processesIn(join(root, this.#name, "host"))))];
   }
 
   /**
@@ -219,21 +227,23 @@ export class ContainerGroup {
     await this.kill(signal);
   }
 
-  /** Removes it from all trees; it must be empty, `tries` hundredths of a second from now at the latest. Repeatable. */
+  /**
+   * Removes it from all trees; it must be empty, `tries` hundredths of a second from now at the latest. What is busy by then stays, and the
+   * rest does not wait for it. Repeatable.
+   */
   async remove(tries = removeTries): Promise<void> {
     const { roots } = await this.#trees();
-    for (const root of roots)
-      for (const part of ["board", "host", ""]) {
-        const path = join(root, this.#name, part);
-        for (let count = 0; count < tries; count += 1) {
-          const code = await rmdir(path).then(
-            () => "",
-            (error: NodeJS.ErrnoException) => error.code,
-          );
-          if (code !== "EBUSY") break;
-          await sleep(10);
-        }
-      }
+    let left = roots.flatMap((root) =>
+      ["board", "host", frozenPart, ""].map((part) => join(root, this.#name, part)),
+    );
+    for (let count = 1; ; count += 1) {
+      const busy: string[] = [];
+      // In this order: a group goes after those that are in it.
+      for (const path of left) if (!(await tryRemove(path))) busy.push(path);
+      left = busy;
+      if (left.length === 0 || count >= tries) return;
+      await sleep(10);
+    }
   }
 
   /** @param path of the group, as the kernel has it below where boards' groups are. */
@@ -245,19 +255,21 @@ export class ContainerGroup {
       });
     const file = freezer.version === 1 ? "freezer.state" : "cgroup.freeze";
     const group = join(freezer.home, path);
-    await writeFile(join(group, file), freezer.version === 1 ? first : second).catch((cause: Error) => {
-      throw unwritable(group, cause);
-    });
+    try {
+      writeAtOnce(join(group, file), freezer.version === 1 ? first : second);
+    } catch (cause) {
+      throw unwritable(group, cause as NodeJS.ErrnoException);
+    }
   }
 
   /** In the words of ps(1): `7 (dd) is in state D`. */
   async #whoIsStuck(): Promise<string> {
-    const told = (await this.processes()).map(async (pid) => {
-      const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+    const told = (await this.processes()).map((pid) => {
+      const stat = readAtOnce(`/proc/${pid}/stat`) ?? "";
       const end = stat.lastIndexOf(")");
       return end === -1 ? "" : `${stat.slice(0, end + 1)} is in state ${stat[end + 2]}`;
     });
-    const words = (await Promise.all(told)).filter((text) => text !== "");
+    const words = told.filter((text) => text !== "");
     return words.slice(0, 5).join(", ") || "nobody is in it";
   }
 
@@ -267,26 +279,31 @@ export class ContainerGroup {
   }
 }
 
+/** Removes a group. `false`: somebody is in it, or another group is. */
+async function tryRemove(path: string): Promise<boolean> {
+  return await rmdir(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== "EBUSY",
+  );
+}
+
 /** Also those of groups below. */
-async function processesIn(directory: string): Promise<number[]> {
-  const text = await readFile(join(directory, "cgroup.procs"), "utf8").catch(() => "");
-  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  const below = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(directory, name));
-  const others = await Promise.all(below.map(processesIn));
+function processesIn(directory: string): number[] {
+  const text = readAtOnce(join(directory, "cgroup.procs")) ?? "";
+  const own = text.split("\n").filter((line) => line !== "");
   return [
-    ...text
-      .split("\n")
-      .filter((line) => line !== "")
-      .map(Number),
-    ...others.flat(),
+    ...own.map(Number),
+    ...directoriesIn(directory).flatMap((name) => processesIn(join(directory, name))),
   ];
 }
 
-async function tryWrite(path: string, text: string): Promise<boolean> {
-  return await writeFile(path, text, { flag: "r+" }).then(
-    () => true,
-    () => false,
-  );
+function tryWrite(path: string, text: string): boolean {
+  try {
+    writeAtOnce(path, text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function kill(pid: number): void {

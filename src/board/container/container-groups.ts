@@ -73,6 +73,10 @@ export class ContainerGroups implements BoardGroups {
   async bound(cores: readonly number[] | null): Promise<void> {
     const isHeld = cores === null || (await this.container.hasCores());
     this.#coresReason = isHeld ? null : "no cpuset controller is mounted";
+    await this.keep(cores);
+  }
+
+  async keep(cores: readonly number[] | null): Promise<void> {
     await this.container.setCores(cores);
   }
 

@@ -2,9 +2,8 @@
  * A board's helpers on the host: the launch script, what that began, and the runtime. Each of them may be killed while the board lives: what
  * can be done without it still is, and the rest is told.
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readFileIfThere } from "../../system/files.ts";
+import { readAtOnce } from "../../system/memory-file.ts";
 import type { ContainerGroup } from "./container-group.ts";
 import { type ContainerProcess, findMonitor, killedInItsSleep, type Trace } from "./container-process.ts";
 import { recordFiles } from "./launch-script.ts";
@@ -30,7 +29,7 @@ export class ContainerHelpers {
 
   /** The runtime that the board was started with, whatever the configuration says now; no other knows of its container. */
   async runtime(): Promise<RuntimeName | undefined> {
-    const name = (await readFileIfThere(join(this.#records, recordFiles.runtimeName)))?.trim();
+    const name = readAtOnce(join(this.#records, recordFiles.runtimeName))?.trim();
     return runtimeNames.find((one) => one === name);
   }
 
@@ -73,9 +72,8 @@ export class ContainerHelpers {
 
   /** Their names (proc(5), `/proc/PID/comm`). */
   async #programs(pids?: readonly number[]): Promise<string[]> {
-    const names = (pids ?? (await this.#group.helpers())).map(
-      async (pid) => await readFile(`/proc/${pid}/comm`, "utf8").catch(() => ""),
+    return (pids ?? (await this.#group.helpers())).map((pid) =>
+      (readAtOnce(`/proc/${pid}/comm`) ?? "").trim(),
     );
-    return (await Promise.all(names)).map((name) => name.trim());
   }
 }

@@ -15,7 +15,7 @@ export interface ContainerBoardOptions {
   /** It gives back what memory it can spare when it is laid to sleep. */
   readonly isLean?: boolean;
   readonly cpus: number;
-  /** Until `place` says otherwise; all cores if it is left out. */
+  /** Until `place` says otherwise; all cores that the daemon may use if it is left out. */
   readonly placement?: BoardPlacement;
   readonly runtime: RuntimeName;
   readonly identity: BoardIdentity;

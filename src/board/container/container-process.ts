@@ -1,10 +1,9 @@
 /** The first process of a board's container, found again by any daemon: id, start time and its place in a namespace must all agree. */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readFileIfThere } from "../../system/files.ts";
 import { processStartTicks } from "../../system/host.ts";
+import { readAtOnce } from "../../system/memory-file.ts";
 import { type MemoryGroup, memoryUsed } from "../../system/memory-group.ts";
 import type { BoardUsage } from "../board.ts";
 import type { ContainerGroup } from "./container-group.ts";
@@ -44,14 +43,14 @@ const killBit = 1n << 8n;
 
 /** What is left or runs of the container that was started last; `undefined` if there is nothing. */
 export async function findContainer(records: string): Promise<Trace | undefined> {
-  const process = await findRecorded(records);
+  const process = findRecorded(records);
   if (process === undefined) return undefined;
   if (await isAlive(process)) return { process, alive: true };
   const deadline = performance.now() + lastWordMs;
   for (;;) {
     // In this order: it writes the end down and is gone.
     const monitor = await findMonitor(records);
-    const end = await readEnd(records, process);
+    const end = readEnd(records, process);
     if (end !== undefined) return { process, alive: false, end };
     if (performance.now() > deadline || monitor === undefined) return { process, alive: false };
     await sleep(pollMs);
@@ -60,12 +59,18 @@ export async function findContainer(records: string): Promise<Trace | undefined>
 
 /** The first process of a container that runs; nobody waits for what is known of one that has ended. */
 export async function findLiving(records: string): Promise<ContainerProcess | undefined> {
-  const process = await findRecorded(records);
+  const process = findRecorded(records);
   return process !== undefined && (await isAlive(process)) ? process : undefined;
 }
 
-async function findRecorded(records: string): Promise<ContainerProcess | undefined> {
-  return parseProcess(await readFileIfThere(join(records, recordFiles.process)));
+/** Process id of a launch script that has not brought its container up yet. Asked before `findLiving`, nothing gets past both. */
+export async function findLaunch(records: string): Promise<number | undefined> {
+  const monitor = await findMonitor(records);
+  return monitor !== undefined && findRecorded(records) === undefined ? monitor : undefined;
+}
+
+function findRecorded(records: string): ContainerProcess | undefined {
+  return parseProcess(readAtOnce(join(records, recordFiles.process)));
 }
 
 /** Not by its control group: from there somebody may have taken it. */
@@ -91,11 +96,7 @@ function isFirst(pid: number): boolean {
 
 /** Empty if it is gone. */
 function statusOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/status`, "utf8");
-  } catch {
-    return "";
-  }
+  return readAtOnce(`/proc/${pid}/status`) ?? "";
 }
 
 /**
@@ -126,7 +127,7 @@ function namespaceOf(pid: string): string | undefined {
 
 /** Process id of the launch script, if it still is there. */
 export async function findMonitor(records: string): Promise<number | undefined> {
-  const text = (await readFileIfThere(join(records, recordFiles.monitor))) ?? "";
+  const text = readAtOnce(join(records, recordFiles.monitor)) ?? "";
   const [pid = 0, ticks] = text.trim().split(" ").map(Number);
   return pid > 0 && (await processStartTicks(pid)) === ticks ? pid : undefined;
 }
@@ -142,15 +143,13 @@ export async function usageOf(
   const cpuNs = await group.processorTime();
   if (cpuNs === undefined) return undefined;
   const charged = memory === undefined ? undefined : await memoryUsed(memory);
-  return { cpuNs, residentBytes: charged ?? (await residentOf(await group.processes())) };
+  return { cpuNs, residentBytes: charged ?? residentOf(await group.processes()) };
 }
 
-async function residentOf(pids: readonly number[]): Promise<number> {
-  const resident = pids.map(async (pid) => {
-    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
-  });
-  return (await Promise.all(resident)).reduce((sum, bytes) => sum + bytes, 0);
+function residentOf(pids: readonly number[]): number {
+  return pids
+    .map((pid) => Number(/^VmRSS:\s+(\d+) kB$/m.exec(statusOf(pid))?.[1] ?? 0) * 1024)
+    .reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function parseProcess(text: string | undefined): ContainerProcess | undefined {
@@ -159,8 +158,8 @@ function parseProcess(text: string | undefined): ContainerProcess | undefined {
   return { pid: Number(pid), startTicks: Number(ticks), instance };
 }
 
-async function readEnd(records: string, { instance }: ContainerProcess): Promise<ContainerEnd | undefined> {
-  const text = await readFileIfThere(join(records, recordFiles.ended));
+function readEnd(records: string, { instance }: ContainerProcess): ContainerEnd | undefined {
+  const text = readAtOnce(join(records, recordFiles.ended));
   const [of, status] = text?.trim().split(" ") ?? [];
   return of === instance ? endOf(Number(status)) : undefined;
 }
@@ -171,6 +170,9 @@ export function endOf(status: number): ContainerEnd {
   if (status === 130) return { cause: "shutdown", detail: "the board shut itself down" };
   if (status === 0) return { cause: "shutdown", detail: "the board's init ended" };
   if (status === 137) return { cause: "exit", detail: "the board's init was killed" };
+  // So ends every runtime that could not execute it.
+  if (status === 1)
+    return { cause: "panic", detail: "the board's init ended with exit status 1, or could not be executed" };
   const how = status > 128 ? `signal ${status - 128}` : `exit status ${status}`;
   return { cause: "panic", detail: `the board's init ended with ${how}` };
 }

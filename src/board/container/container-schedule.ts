@@ -3,9 +3,10 @@
  * machine, is gone with each thread that ends, and a container that boots begins and ends many. So a moment counts as waiting if something
  * of the board could run at its beginning and at its end, for as long as nothing ran in between.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stretch } from "../../system/least-share.ts";
+import { readAtOnce } from "../../system/memory-file.ts";
 import type { ContainerGroup } from "./container-group.ts";
 
 const moments = 2;
@@ -56,7 +57,7 @@ export class ContainerSchedule {
 function wantsProcessor(pid: number): boolean {
   try {
     return readdirSync(`/proc/${pid}/task`).some((thread) => {
-      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1");
+      const stat = readAtOnce(`/proc/${pid}/task/${thread}/stat`) ?? "";
       return stat[stat.lastIndexOf(")") + 2] === "R";
     });
   } catch {

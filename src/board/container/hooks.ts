@@ -10,6 +10,7 @@ import { abortedCall } from "../time-limit.ts";
 import type { ContainerGroup } from "./container-group.ts";
 import { fromHelpers } from "./group-entry.ts";
 import { recordFiles } from "./launch-script.ts";
+import { processLacks } from "./process-limit.ts";
 
 const directory = ["etc", "twinboard", "hooks"];
 
@@ -100,7 +101,8 @@ export async function runHook(call: HookCall, signal: AbortSignal): Promise<"don
     });
     signal.throwIfAborted();
     if (status === 0) return "done";
-    throw new TwinboardError("hook-failed", { detail: `${hook}: exit status ${status}` });
+    const why = [`exit status ${status}`, ...(await processLacks(group))].join("; the board: ");
+    throw new TwinboardError("hook-failed", { detail: `${hook}: ${why}` });
   } finally {
     await output?.close();
     await rm(pidFile, { force: true });

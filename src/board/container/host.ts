@@ -35,7 +35,7 @@ async function runtimeFinding(wanted: "auto" | RuntimeName, signal: AbortSignal)
     return fine(where, `${name} ${version}`);
   } catch (cause) {
     if (!(cause instanceof TwinboardError) || cause.code !== "missing-program") throw cause;
-    return lacking(where, cause.code, cause.detail ?? "", "on Debian: apt-get install crun");
+    return lacking(where, cause.code, cause.detail ?? "", cause.remedy);
   }
 }
 
@@ -61,7 +61,8 @@ async function namespaceFinding(signal: AbortSignal): Promise<Finding> {
   const where = "user namespaces";
   const key = "/proc/sys/user/max_user_namespaces";
   const most = (await readFile(key, "utf8").catch(() => "")).trim();
-  const remedy = `use a kernel with CONFIG_USER_NS and CONFIG_PID_NS, and see that ${key} is not 0`;
+  // user_namespaces(7): a process whose root is not that of its mounts gets EPERM.
+  const remedy = `use a kernel with CONFIG_USER_NS and CONFIG_PID_NS, see that ${key} is not 0, and do not run in a chroot`;
   if (most === "" || most === "0")
     return lacking(
       where,

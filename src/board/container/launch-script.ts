@@ -85,10 +85,16 @@ devices=$1 way=$2 cores=$3 tree=$4
 : >>${recordFiles.lock}
 exec 9<${recordFiles.lock}
 flock -w 2 9 || exit ${lockedExitCode}
-rm -rf ${recordFiles.process} ${recordFiles.ended} pid ${recordFiles.host} ${recordFiles.runtimeLog}
-rm -f ${recordFiles.consoleInput} ${recordFiles.consoleOutput} ${recordFiles.notify}
-# Nothing of one that has ended and waits for its parent.
-ticks() { sed -n 's/.*) \\([^ZX] .*\\)/\\1/p' "/proc/$1/stat" | cut -d ' ' -f 20; }
+rm -rf ${recordFiles.process} ${recordFiles.ended} pid ${recordFiles.host} ${recordFiles.runtimeLog} \\
+  ${recordFiles.consoleInput} ${recordFiles.consoleOutput} ${recordFiles.notify}
+# Field 22 of /proc/PID/stat (proc(5)); nothing of one that has ended and waits for its parent. What the shell does itself costs a boot no program.
+ticks() {
+  stat=
+  # A program may have a line's end in its name.
+  while read -r part; do stat="$stat $part"; done <"/proc/$1/stat" || return
+  set -- \${stat##*) }
+  case $1 in Z | X) ;; *) echo "\${20}" ;; esac
+}
 echo "$$ $(ticks $$)" >${recordFiles.monitor}
 echo "$runtime" >${recordFiles.runtimeName}
 before=$IFS
@@ -101,8 +107,9 @@ IFS=$before
 [ -z "$tree" ] || { umount -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }
 # crun takes a host with trees of both versions for one of version 1, and refuses where the second has controllers: it does not see that.
 [ "$runtime" != crun ] || [ ! -d /sys/fs/cgroup/freezer ] || umount /sys/fs/cgroup/unified 2>/dev/null || :
-"$runtime" --root "$back/${recordFiles.runtimeRoot}" delete --force "$id" 2>/dev/null || :
-mkdir -p lower
+[ ! -e "${recordFiles.runtimeRoot}/$id" ] ||
+  "$runtime" --root "$back/${recordFiles.runtimeRoot}" delete --force "$id" 2>/dev/null || :
+[ -d lower ] || mkdir lower
 [ "$way" = mount ] && why=$(mount -o ro,loop,nosuid,nodev "$image" lower 2>&1) || {
   echo "twinboard: the root file system is unpacked into memory: \${why:-this was asked for}" >&3
   mount -t tmpfs -o "mode=0755,nosuid,nodev,size=$unpacked" tmpfs lower
@@ -117,7 +124,8 @@ layers=lowerdir=${mountPoint}/lower,upperdir=${mountPoint}/upper,workdir=${mount
 mount -t overlay -o "nosuid,nodev,$layers,metacopy=on" overlay ${places.root} 2>/dev/null ||
   mount -t overlay -o "nosuid,nodev,$layers" overlay ${places.root}
 cd ${places.root}
-find . -xdev -exec stat -c '%u %g' {} + | sort -u | while read -r uid gid; do
+others=$(find . -xdev -user 0 -group 0 -exec chown -h "$first:$first" {} + -o -exec stat -c '%u %g' {} +)
+[ -z "$others" ] || echo "$others" | sort -u | while read -r uid gid; do
   find . -xdev -user "$uid" -group "$gid" -exec chown -h "$((first + uid)):$((first + gid))" {} +
 done
 cd "$back"
@@ -155,7 +163,7 @@ done
 job=$!
 while [ ! -s pid ] && kill -0 "$job" 2>/dev/null; do sleep 0.01; done
 if [ -s pid ]; then
-  pid=$(cat pid)
+  read -r pid <pid || :
   echo "$pid $(ticks "$pid" 2>/dev/null || echo 0) $instance" >${recordFiles.process}.new
   mv ${recordFiles.process}.new ${recordFiles.process}
 fi

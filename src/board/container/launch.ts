@@ -4,6 +4,7 @@ import { access, constants, type FileHandle, mkdir, open, writeFile } from "node
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
 import { coreListText } from "../../system/core-list.ts";
+import { killKin } from "../../system/process-kin.ts";
 import type { BoardStart } from "../board.ts";
 import { consoleHardLimitBytes } from "../console.ts";
 import type { ContainerGroup } from "./container-group.ts";
@@ -51,11 +52,17 @@ export interface ContainerLaunch {
 /** Of a board's memory, what its root file system may take of it: the part that the board has written. */
 const upperShare = 2;
 
-/**
- * Starts it and returns its exit: the code if it ends while the daemon lives. Errors: `board-start-failed` (no image that can be read),
- * `cgroup-unwritable`, `missing-kernel-feature`.
- */
-export async function launch(options: ContainerLaunch): Promise<{ readonly exit: Promise<number | null> }> {
+export interface LaunchedContainer {
+  /** Of the launch script: the code if it ends while the daemon lives. */
+  readonly exit: Promise<number | null>;
+  /** Kills the script and all that it has begun, also before it is in the board's groups and can be found there. Repeatable. */
+  readonly end: () => Promise<void>;
+}
+
+const killTimeoutMs = 2000;
+
+/** Starts it. Errors: `board-start-failed` (no image that can be read), `cgroup-unwritable`, `missing-kernel-feature`. */
+export async function launch(options: ContainerLaunch): Promise<LaunchedContainer> {
   const { board, start, group, groups, records, namespace } = options;
   const obstacle = await groupsObstacle();
   if (obstacle !== undefined) throw obstacle;
@@ -111,7 +118,13 @@ export async function launch(options: ContainerLaunch): Promise<{ readonly exit:
     });
     exit.catch(() => undefined);
     child.unref();
-    return { exit };
+    const { pid } = child;
+    // It leads a session. Once it was waited for, its id may be another's.
+    const end = async (): Promise<void> => {
+      const runs = child.exitCode === null && child.signalCode === null;
+      if (pid !== undefined && runs) await killKin([pid], killTimeoutMs);
+    };
+    return { exit, end };
   } finally {
     await stderr.close();
   }

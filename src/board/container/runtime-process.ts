@@ -1,5 +1,6 @@
 /** The runtime's own process, while it starts a board's container: which one it is, and what it said. */
 import { readFile } from "node:fs/promises";
+import { readAtOnce } from "../../system/memory-file.ts";
 import { recordFiles } from "./launch-script.ts";
 
 /**
@@ -8,7 +9,7 @@ import { recordFiles } from "./launch-script.ts";
  */
 export async function runtimeAtWork(runtime: string, pids: readonly number[]): Promise<string | undefined> {
   for (const pid of pids) {
-    const args = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+    const args = (readAtOnce(`/proc/${pid}/cmdline`) ?? "").split("\0");
     const root = args.indexOf("--root");
     if (root !== -1 && args[root + 1]?.endsWith(`/${recordFiles.runtimeRoot}`) === true)
       return `${runtime} (process ${pid})`;

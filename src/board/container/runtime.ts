@@ -21,10 +21,11 @@ const mostWords = 200;
 /** `auto`: crun if it works, then runc. Errors: `missing-program` (none is there, or it is too old, or broken); the signal's reason. */
 export async function chooseRuntime(wanted: "auto" | RuntimeName, signal?: AbortSignal): Promise<Runtime> {
   const tried: string[] = [];
-  for (const name of wanted === "auto" ? runtimeNames : [wanted]) {
+  const names = wanted === "auto" ? runtimeNames : [wanted];
+  for (const name of names) {
     const text = await versionText(name, signal);
     if (text === undefined) {
-      tried.push(`${name} (Debian package ${name}) is not there`);
+      tried.push(`${name} is not there`);
       continue;
     }
     const version = /\bversion (\d+\.\d+(?:\.\d+)?)/.exec(text)?.[1];
@@ -32,10 +33,14 @@ export async function chooseRuntime(wanted: "auto" | RuntimeName, signal?: Abort
     tried.push(
       version === undefined
         ? `${name} does not tell its version: ${JSON.stringify(text.trim().slice(0, mostWords))}`
-        : `${name} ${version} is older than ${oldest[name].join(".")}`,
+        : `${name} ${version} is too old`,
     );
   }
-  throw new TwinboardError("missing-program", { detail: tried.join(", ") });
+  const enough = names.map((name) => `${name} ${oldest[name].join(".")} or later (Debian package ${name})`);
+  throw new TwinboardError("missing-program", {
+    detail: tried.join(", "),
+    remedy: `install ${enough.join(", or ")}`,
+  });
 }
 
 /** `undefined` if there is no such program; of one that fails, what is known of that. */

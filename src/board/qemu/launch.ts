@@ -1,6 +1,7 @@
 /** Starts a board's QEMU so that it outlives the daemon, as an unprivileged user, in its control group and on its cores. */
 import { spawn } from "node:child_process";
 import { constants, type FileHandle, open, readFile, stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { coreListText } from "../../system/core-list.ts";
 import { passableDevice } from "../../system/pci.ts";
@@ -16,6 +17,8 @@ const ownBytes = 48 * 1024 * 1024;
 /** For the kernel's account of it: stacks, tables of pages, buffers of cards and disks that are on their way. */
 const spareBytes = 64 * 1024 * 1024;
 const perProcessorBytes = 8 * 1024 * 1024;
+
+const killTimeoutMs = 2000;
 
 /** Most that a machine takes of its host while nothing is wrong with it. */
 export function machineLimitBytes(machine: Pick<Machine, "memoryBytes" | "cpus" | "accelerator">): number {
@@ -40,12 +43,19 @@ export interface Launch {
   readonly stderrPath: string;
 }
 
+export interface LaunchedMachine {
+  /** The code if it ends while the daemon lives. */
+  readonly exit: Promise<number | null>;
+  /** Kills the process, also before it has written down who it is. Repeatable. */
+  readonly end: () => Promise<void>;
+}
+
 /**
- * Starts the process and returns its exit: the code if it ends while the daemon lives. What QEMU has to say is in `stderrPath`.
+ * Starts the process. What QEMU has to say is in `stderrPath`.
  * Errors: `missing-program`, `board-start-failed` (an image is missing or unreadable), `too-little-memory`; `missing-card`, `uplink-unfit`
  * (a card that was to be its own).
  */
-export async function launch(options: Launch): Promise<{ readonly exit: Promise<number | null> }> {
+export async function launch(options: Launch): Promise<LaunchedMachine> {
   await requireMemory(options.machine);
   const files: FileHandle[] = [];
   try {
@@ -85,7 +95,11 @@ export async function launch(options: Launch): Promise<{ readonly exit: Promise<
       child.once("exit", resolve);
       child.once("error", () => resolve(127));
     });
-    return { exit };
+    const end = async (): Promise<void> => {
+      child.kill("SIGKILL");
+      await Promise.race([exit, sleep(killTimeoutMs, undefined, { ref: false })]);
+    };
+    return { exit, end };
   } finally {
     for (const file of files) await file.close();
   }

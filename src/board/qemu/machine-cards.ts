@@ -21,7 +21,7 @@ export class MachineCards {
   readonly #service: string;
   /** Those that the host has. */
   readonly #ends: readonly string[];
-  /** Ready to open both at once. */
+  /** It has shut both, and is ready to open them. */
   #opening: WaitingBatch | undefined;
 
   constructor(options: MachineCardsOptions) {
@@ -52,15 +52,17 @@ export class MachineCards {
 
   /** Of a machine that is about to sleep; what waits for it is gone. Repeatable. Errors: `command-failed`. */
   async shut(signal: AbortSignal): Promise<void> {
-    await shutTaps(this.#ends, signal);
-    this.#opening ??= new WaitingBatch("ip");
+    this.#opening ??= new WaitingBatch("ip", this.#mgmt);
+    await shutTaps(this.#ends, signal, this.#opening);
   }
 
   /** Of a machine that works, or is about to. Repeatable. Errors: `command-failed`. */
   async open(signal: AbortSignal): Promise<void> {
-    const opening = this.#opening;
-    this.#opening = undefined;
-    await openTaps(this.#ends, signal, opening);
+    try {
+      await openTaps(this.#ends, signal, this.#opening);
+    } finally {
+      this.release();
+    }
   }
 
   /** Lets go of them as they are. Repeatable. */

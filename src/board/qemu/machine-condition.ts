@@ -31,6 +31,6 @@ export async function machineCondition(
 /** Whether one that was laid to sleep has used the processor since: somebody else may have let it go on, and only QEMU knows. */
 async function hasWorked(machine: MachineProcess, marks: MachineMarks): Promise<boolean> {
   const atRest = await marks.cpuNsAtRest(machine);
-  const usage = atRest === undefined ? undefined : await machineUsage(machine.pid);
+  const usage = atRest === undefined ? undefined : machineUsage(machine.pid);
   return atRest !== undefined && usage !== undefined && usage.cpuNs - atRest > idleNs;
 }

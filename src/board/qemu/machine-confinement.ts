@@ -32,8 +32,9 @@ export function machineConfinement({
     },
     schedule: async () => {
       const machine = await find();
-      return machine === undefined ? undefined : await schedule.look(machine.pid);
+      return machine === undefined ? undefined : schedule.look(machine.pid);
     },
+    beginStretch: () => schedule.forget(),
     rivals: cpus,
     memory: {
       limitBytes: groups.memoryLimitBytes,

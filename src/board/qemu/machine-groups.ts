@@ -3,7 +3,7 @@
  * of memory and cores are below the daemon's own, so that what is set for the daemon holds for its machines too.
  */
 import { type CpuGroup, makeCpuGroup, removeCpuGroup } from "../../system/cgroup.ts";
-import { type CpusetGroup, makeCpuset, removeCpuset } from "../../system/cpuset-group.ts";
+import { type CpusetGroup, keepCores, makeCpuset, removeCpuset } from "../../system/cpuset-group.ts";
 import { type MemoryGroup, makeMemoryGroup, removeMemoryGroup } from "../../system/memory-group.ts";
 import type { BoardGroups, ThreadHome } from "../confinement.ts";
 
@@ -50,6 +50,11 @@ export class MachineGroups implements BoardGroups {
     const made = await makeCpuset(this.#name, cores);
     // A machine that runs is still in the one that it was started in.
     if (made.path !== undefined || this.#cpuset.path === undefined) this.#cpuset = made;
+  }
+
+  keep(cores: readonly number[] | null): Promise<void> {
+    if (this.#cpuset.path !== undefined) keepCores(this.#cpuset.path, cores);
+    return Promise.resolve();
   }
 
   homes(): Promise<readonly ThreadHome[]> {

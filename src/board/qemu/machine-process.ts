@@ -1,10 +1,11 @@
 /** The QEMU process of a board, found again by any daemon: process id, start time and the instance's uuid must all agree. */
-import { readFileSync } from "node:fs";
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
 import { processStartTicks } from "../../system/host.ts";
+import { directoriesIn, readAtOnce } from "../../system/memory-file.ts";
 import type { BoardUsage } from "../board.ts";
+import { ofThreads } from "./machine-threads.ts";
 
 export interface MachineProcess {
   readonly pid: number;
@@ -20,7 +21,7 @@ const pollMs = 5;
 
 /** The process that `path` (its id and start time in clock ticks, in decimal) names, if it still is that process. */
 export async function findMachineProcess(path: string): Promise<MachineProcess | undefined> {
-  const [pid, startTicks] = readAtOnce(path).trim().split(" ").map(Number);
+  const [pid, startTicks] = (readAtOnce(path) ?? "").trim().split(" ").map(Number);
   if (pid === undefined || startTicks === undefined || !(pid > 0)) return undefined;
   if ((await processStartTicks(pid)) !== startTicks) return undefined;
   const args = argumentsOf(pid);
@@ -35,16 +36,7 @@ export function kernelCommandLineOf({ pid }: MachineProcess): string {
 }
 
 function argumentsOf(pid: number): string[] {
-  return readAtOnce(`/proc/${pid}/cmdline`).split("\0");
-}
-
-/** A file that is memory, of /proc or of the run directory; empty if it is not there. A board that is to serve waits for this. */
-function readAtOnce(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+  return (readAtOnce(`/proc/${pid}/cmdline`) ?? "").split("\0");
 }
 
 export async function isAlive({ pid, startTicks }: MachineProcess): Promise<boolean> {
@@ -74,8 +66,7 @@ export async function endMachineProcess(machine: MachineProcess, signal: AbortSi
 /** Whether its memory and files are free: the first thread of a process may be a zombie while the others still end. */
 async function isGone(machine: MachineProcess): Promise<boolean> {
   if (await isAlive(machine)) return false;
-  const threads = await readdir(`/proc/${machine.pid}/task`).catch(() => []);
-  return threads.length <= 1;
+  return directoriesIn(`/proc/${machine.pid}/task`).length <= 1;
 }
 
 function kill(pid: number, name: NodeJS.Signals): void {
@@ -90,21 +81,11 @@ function kill(pid: number, name: NodeJS.Signals): void {
  * Processor time by the scheduler's account (kernel documentation, sched-stats: field 1 of `/proc/PID/task/TID/schedstat`) of all
  * threads that live, and resident memory (proc(5), `VmRSS`). `undefined` if the process is gone.
  */
-export async function machineUsage(pid: number): Promise<BoardUsage | undefined> {
-  try {
-    const threads = await readdir(`/proc/${pid}/task`);
-    const times = await Promise.all(
-      threads.map(async (thread) =>
-        Number((await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8")).split(" ")[0]),
-      ),
-    );
-    const status = await readFile(`/proc/${pid}/status`, "utf8");
-    const residentKib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN);
-    return { cpuNs: times.reduce((sum, time) => sum + time, 0), residentBytes: residentKib * 1024 };
-  } catch {
-    // A thread or the whole process ended between two reads.
-    return (await processStartTicks(pid)) === undefined ? undefined : await machineUsage(pid);
-  }
+export function machineUsage(pid: number): BoardUsage | undefined {
+  const times = ofThreads(pid, "schedstat").map((text) => Number(text?.split(" ")[0] ?? 0));
+  const residentKib = /^VmRSS:\s+(\d+) kB$/m.exec(readAtOnce(`/proc/${pid}/status`) ?? "")?.[1];
+  if (residentKib === undefined) return undefined;
+  return { cpuNs: times.reduce((sum, time) => sum + time, 0), residentBytes: Number(residentKib) * 1024 };
 }
 
 /** Names of the files below a directory, which ends in a slash, that the process has open (proc(5), /proc/PID/fd); none if it is gone. */
@@ -119,18 +100,8 @@ export async function openNodes(pid: number, directory: string): Promise<string[
 }
 
 /** Whether none of the process's threads runs or waits for a processor (proc(5), field 3 of `/proc/PID/task/TID/stat`). */
-export async function allSleep(pid: number): Promise<boolean> {
-  try {
-    const threads = await readdir(`/proc/${pid}/task`);
-    const states = await Promise.all(
-      threads.map(async (thread) => {
-        const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, "utf8");
-        return stat[stat.lastIndexOf(")") + 2];
-      }),
-    );
-    return states.every((state) => state === "S");
-  } catch {
-    // A thread ended between two reads: it was not asleep.
-    return false;
-  }
+export function allSleep(pid: number): boolean {
+  const stats = ofThreads(pid, "stat");
+  // One that has ended since was not asleep.
+  return stats.length > 0 && stats.every((stat) => stat?.[stat.lastIndexOf(")") + 2] === "S");
 }

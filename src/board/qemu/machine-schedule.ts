@@ -2,8 +2,8 @@
  * How much a machine ran and waited for a processor since somebody last looked, by the scheduler's account of its threads (kernel
  * documentation, sched-stats, `/proc/PID/task/TID/schedstat`).
  */
-import { readdir, readFile } from "node:fs/promises";
 import type { Stretch } from "../../system/least-share.ts";
+import { ofThreads } from "./machine-threads.ts";
 
 /** Of all threads that live, since each began. */
 interface Account {
@@ -17,9 +17,14 @@ interface Account {
 export class MachineSchedule {
   #last: Account | undefined;
 
+  /** The next look is the first. */
+  forget(): void {
+    this.#last = undefined;
+  }
+
   /** `undefined` if the process is gone or changed while it was read, and at the first look at it. Threads that have ended make no progress. */
-  async look(pid: number): Promise<Stretch | undefined> {
-    const [last, now] = [this.#last, await accountOf(pid)];
+  look(pid: number): Stretch | undefined {
+    const [last, now] = [this.#last, accountOf(pid)];
     this.#last = now;
     if (now === undefined || last?.pid !== pid) return undefined;
     return {
@@ -30,17 +35,14 @@ export class MachineSchedule {
   }
 }
 
-async function accountOf(pid: number): Promise<Account | undefined> {
-  try {
-    const threads = await readdir(`/proc/${pid}/task`);
-    let [runNs, waitNs] = [0, 0];
-    for (const thread of threads) {
-      const [run, wait] = (await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8")).split(" ");
-      runNs += Number(run);
-      waitNs += Number(wait);
-    }
-    return { pid, runNs, waitNs, atMs: performance.now() };
-  } catch {
-    return undefined;
+function accountOf(pid: number): Account | undefined {
+  const texts = ofThreads(pid, "schedstat");
+  let [runNs, waitNs] = [0, 0];
+  for (const text of texts) {
+    if (text === undefined) return undefined;
+    const [run, wait] = text.split(" ");
+    runNs += Number(run);
+    waitNs += Number(wait);
   }
+  return texts.length === 0 ? undefined : { pid, runNs, waitNs, atMs: performance.now() };
 }

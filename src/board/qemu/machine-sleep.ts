@@ -50,7 +50,7 @@ export class MachineSleep {
     }
     await marks.setDormant(machine);
     await settle(machine.pid, signal);
-    await marks.setDormant(machine, (await machineUsage(machine.pid))?.cpuNs);
+    await marks.setDormant(machine, machineUsage(machine.pid)?.cpuNs);
   }
 
   /** Errors: those of the connection, and of the clock. */

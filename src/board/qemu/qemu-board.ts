@@ -3,6 +3,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TwinboardError } from "../../errors.ts";
 import type { CpuGroup } from "../../system/cgroup.ts";
+import { requirePrograms } from "../../system/programs.ts";
 import type {
   Board,
   BoardCondition,
@@ -20,7 +21,6 @@ import type { Confinement } from "../confinement.ts";
 import { type ConsoleLog, consoleOf } from "../console.ts";
 import { ConsoleAttachment } from "../console-attachment.ts";
 import { ConsoleSeat } from "../console-seat.ts";
-import { requirePrograms } from "../programs.ts";
 import { requireKind } from "../software.ts";
 import { type Architecture, architectureOf } from "./architecture.ts";
 import { awaitStart, startFailed } from "./awaited-start.ts";
@@ -157,7 +157,7 @@ export class QemuBoard implements Board {
 
   async usage(): Promise<BoardUsage | undefined> {
     const machine = await this.#machine();
-    return machine === undefined ? undefined : await machineUsage(machine.pid);
+    return machine === undefined ? undefined : machineUsage(machine.pid);
   }
 
   async start(start: BoardStart, signal: AbortSignal): Promise<void> {
@@ -191,7 +191,7 @@ export class QemuBoard implements Board {
     const lastWords = async () => await this.#lastWords();
     const console = await this.#console.begin();
     try {
-      const { exit } = await launch({
+      const { exit, end } = await launch({
         machine: { ...machine, watchdogSeconds, devices, cans, lines },
         images: start.images,
         directory: this.#directory,
@@ -202,7 +202,13 @@ export class QemuBoard implements Board {
         console,
         stderrPath: this.#stderrPath,
       });
-      const stop = async (): Promise<void> => await this.stop(AbortSignal.timeout(stopTimeoutMs));
+      const stop = async (): Promise<void> => {
+        try {
+          await this.stop(AbortSignal.timeout(stopTimeoutMs));
+        } finally {
+          await end();
+        }
+      };
       await awaitStart({ instance, exit, find, attach, lastWords, stop }, signal);
       await this.#confinement.placement.apply(signal);
     } finally {

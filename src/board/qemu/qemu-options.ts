@@ -17,7 +17,7 @@ export interface QemuBoardOptions {
   /** Most that the board's process may take of the host; what it needs if it is left out. */
   readonly memoryLimitBytes?: number;
   readonly cpus: number;
-  /** Until `place` says otherwise; all cores if it is left out. */
+  /** Until `place` says otherwise; all cores that the daemon may use if it is left out. */
   readonly placement?: BoardPlacement;
   /** The host's own if it is left out. */
   readonly architecture?: ArchitectureName;

@@ -10,12 +10,12 @@ const timeoutMs = 1000;
 /** Waits until a stopped machine, to which nothing can be sent any more, uses no more processor time, or a second has passed. */
 export async function settle(pid: number, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  let last = (await machineUsage(pid))?.cpuNs;
+  let last = machineUsage(pid)?.cpuNs;
   for (let rested = 0; rested < restPolls && performance.now() < deadline; ) {
     await sleep(pollMs, undefined, { signal });
-    const now = (await machineUsage(pid))?.cpuNs;
+    const now = machineUsage(pid)?.cpuNs;
     // On a busy host a thread may have been woken and not have had its turn yet.
-    rested = now === last && (await allSleep(pid)) ? rested + 1 : 0;
+    rested = now === last && allSleep(pid) ? rested + 1 : 0;
     last = now;
   }
 }

@@ -6,7 +6,7 @@ import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { forget, links, whereIs } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
-import { run } from "../../system/process.ts";
+import { requirePrograms } from "../../system/programs.ts";
 import {
   gateElements,
   gateFamily,
@@ -36,8 +36,8 @@ export class BridgedWiring implements Wiring {
     this.#troubles = new BridgedTroubles(plan, lookMs);
   }
 
-  async checkHost(standing: Standing, signal: AbortSignal): Promise<void> {
-    await run("bridge", ["-Version"], { signal });
+  async checkHost(standing: Standing): Promise<void> {
+    await requirePrograms({ bridge: "iproute2" });
     const found = await links();
     try {
       bridgeOf(found, this.#plan);

@@ -3,7 +3,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { BoardName } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
 import { removeAddresses } from "../../system/ip.ts";
-import { addPortVlan, type Link, links, portVlans, removePortVlan, setLink } from "../../system/links.ts";
+import {
+  addPortVlan,
+  type Link,
+  links,
+  portVlans,
+  removePortVlan,
+  setLink,
+  setLinks,
+} from "../../system/links.ts";
 import { writeSetting } from "../../system/sysctl.ts";
 import type { BridgedPlan } from "./plan.ts";
 
@@ -39,14 +47,15 @@ export async function joinBridge(plan: BridgedPlan, board: BoardName, signal: Ab
   ];
   if (words.length > 0) await setLink(card, words, signal);
   const joined = link.port?.bridge === uplink;
-  if (!joined) {
-    // Of another way of switching that was configured before.
-    await removeAddresses(card);
-    await setLink(card, ["master", uplink], signal);
+  // Of another way of switching that was configured before.
+  if (!joined) await removeAddresses(card);
+  const asPort = [card, ["up", "type", "bridge_slave", ...portWords]] as const;
+  if (joined) await setLinks([asPort], signal);
+  else {
+    // Last, what it learned before it was told not to.
+    const forgetting = [card, ["type", "bridge_slave", "fdb_flush"]] as const;
+    await setLinks([[card, ["master", uplink]], asPort, forgetting], signal);
   }
-  await setLink(card, ["up", "type", "bridge_slave", ...portWords], signal);
-  // What it learned before it was told not to.
-  if (!joined) await setLink(card, ["type", "bridge_slave", "fdb_flush"], signal);
   await setVlans(card, plan);
 }
 

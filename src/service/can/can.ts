@@ -27,8 +27,9 @@ for step; do
     +*) wanted=1 ;;
     *) wanted=0 ;;
   esac
-  while [ "$(count)" -gt "$wanted" ]; do cangw -D $rule || exit; done
-  [ "$(count)" -ge "$wanted" ] || cangw -A $rule || exit
+  there=$(count)
+  while [ "$there" -gt "$wanted" ]; do cangw -D $rule || exit; there=$(count); done
+  [ "$there" -ge "$wanted" ] || cangw -A $rule || exit
 done`;
 
 /** What cangw(1) ends with where the kernel answers with routes of another kind. */

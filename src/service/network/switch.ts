@@ -10,7 +10,6 @@ import { writeFileAtomically } from "../../system/files.ts";
 import { cards } from "../../system/ip.ts";
 import type { SystemNames } from "../../system/names.ts";
 import { deleteTable, familiesWith, loadRules, type NftObject, NftSession } from "../../system/nft.ts";
-import { run } from "../../system/process.ts";
 import type { DrainOptions, DrainResult, Service, ServiceCondition, Trouble } from "../service.ts";
 import {
   absent,
@@ -31,6 +30,8 @@ import type { Wiring, WiringTable } from "./wiring.ts";
 const maxEpochTries = 5;
 /** Troubles are asked for all the time, and a look at all rules costs some milliseconds. */
 const defaultRulesLookMs = 10_000;
+/** How old a reading may be that a takeover is made from: whoever has decided on one has just read. */
+const recentMs = 1000;
 
 export class NetworkSwitch implements Service {
   readonly pastHost: boolean;
@@ -45,6 +46,8 @@ export class NetworkSwitch implements Service {
   #wholeAtMs: number | undefined;
   /** The standing from which `prepare` prepared a takeover; whatever raises the epoch after it makes that takeover fail. */
   #prepared: { readonly to: BoardName; readonly from: Standing } | undefined;
+  /** The last reading, and how many changes had been made before it. */
+  #seen: { readonly standing: Standing; readonly atMs: number; readonly changes: number } | undefined;
 
   /** @param rulesLookMs how old a look at the rules may be. */
   constructor(names: SystemNames, stateDirectory: string, wiring: Wiring, rulesLookMs = defaultRulesLookMs) {
@@ -57,9 +60,9 @@ export class NetworkSwitch implements Service {
 
   async setUp(signal: AbortSignal): Promise<void> {
     if (process.geteuid?.() !== 0) throw new TwinboardError("need-root", { detail: "rules and addresses" });
-    await run("nft", ["--version"], { signal });
+    signal.throwIfAborted();
     const standing = await this.#read();
-    await this.#wiring.checkHost(standing, signal);
+    await this.#wiring.checkHost(standing);
     const tables = await this.#wiring.tables();
     // The fence stands before the host passes on anything, and before any card can come up.
     const isOurs = standing.present && standing.digest === digestOf(this.#names, tables);
@@ -115,7 +118,7 @@ export class NetworkSwitch implements Service {
     signal: AbortSignal,
     { partly = false }: { readonly partly?: boolean } = {},
   ): Promise<void> {
-    const from = await this.#readPresent();
+    const from = this.#recent() ?? (await this.#readPresent());
     const obstacle = partly || from.holder === to ? null : await this.#wiring.wireObstacle(to);
     if (obstacle !== null) throw new TwinboardError("board-unlinked", { detail: `board ${to}: ${obstacle}` });
     // Each boot attaches; a take-back, in which every millisecond counts, finds that done.
@@ -211,6 +214,7 @@ export class NetworkSwitch implements Service {
   async tearDown(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#prepared = undefined;
+    this.#seen = undefined;
     this.#attached.clear();
     await this.#nft.close();
     await this.#wiring.close(signal);
@@ -225,8 +229,24 @@ export class NetworkSwitch implements Service {
     return this.#names.card(board, "service");
   }
 
-  /** A register whose other tables are gone says nothing of what is. */
   async #read(): Promise<Standing> {
+    const { changes } = this.#nft;
+    const atMs = performance.now();
+    const standing = await this.#readWhole();
+    this.#seen = { standing, atMs, changes };
+    return standing;
+  }
+
+  /** What was read a moment ago. To read costs a woken board a third of its way; if somebody else has changed it since, the epoch makes the takeover fail. */
+  #recent(): Standing | undefined {
+    if (this.#seen === undefined) return undefined;
+    const { standing, atMs, changes } = this.#seen;
+    const isRecent = performance.now() - atMs < recentMs && changes === this.#nft.changes;
+    return isRecent && standing.present ? standing : undefined;
+  }
+
+  /** A register whose other tables are gone says nothing of what is. */
+  async #readWhole(): Promise<Standing> {
     const { table } = this.#names;
     const standing = standingOf(this.#names, await this.#nft.readSets(registerFamily, table));
     if (!standing.present) return absent;

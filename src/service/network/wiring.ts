@@ -45,7 +45,7 @@ export interface Wiring {
    * Refuses a host on which the service could not be provided; changes nothing.
    * Errors: `missing-card`, `missing-program`, `missing-kernel-feature`, `no-ipv6`, `address-in-use`, `config-changed`.
    */
-  checkHost(standing: Standing, signal: AbortSignal): Promise<void>;
+  checkHost(standing: Standing): Promise<void>;
   /** For the host as it is now; the same before and after `open`. */
   tables(): Promise<readonly WiringTable[]>;
   /** Settings and addresses of the host, once the rules stand. */

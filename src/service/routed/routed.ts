@@ -4,10 +4,10 @@
  */
 import { type BoardName, boardNames } from "../../board/board.ts";
 import { TwinboardError } from "../../errors.ts";
-import { addAddress, cards, ipv6Obstacle, pointTo, removeAddress, unpoint } from "../../system/ip.ts";
-import { setLink } from "../../system/links.ts";
+import { cards, ipv6Obstacle, removeAddress, unpoint } from "../../system/ip.ts";
 import type { NftSession } from "../../system/nft.ts";
-import { run } from "../../system/process.ts";
+import { type Peer, pointAt } from "../../system/point-to-point.ts";
+import { requirePrograms } from "../../system/programs.ts";
 import { writeSetting } from "../../system/sysctl.ts";
 import { families, familyOf, ipv4 } from "../network/family.ts";
 import { refuseAnyIdentity } from "../network/identity.ts";
@@ -30,6 +30,8 @@ export class RoutedWiring implements Wiring {
   readonly #plan: RoutedPlan;
   readonly #settings: HostSettings;
   readonly #namedSwitch: Ipv6Switch | undefined;
+  /** A card of ours has been given the addresses of the boards' network: from then on it is the other system that is refused. */
+  #hasAddresses = false;
 
   /** @param ipv6Switch what the kernel offers, unless it is named: the older way works with every kernel. */
   constructor(plan: RoutedPlan, ipv6Switch?: Ipv6Switch) {
@@ -38,8 +40,8 @@ export class RoutedWiring implements Wiring {
     this.#settings = new HostSettings(plan.stateDirectory);
   }
 
-  async checkHost(standing: Standing, signal: AbortSignal): Promise<void> {
-    await run("conntrack", ["--version"], { signal });
+  async checkHost(standing: Standing): Promise<void> {
+    await requirePrograms({ conntrack: "conntrack" });
     const { uplink, links } = this.#plan;
     const hasUplink = (await cards()).has(uplink);
     // What serves already goes on serving, and is told of.
@@ -90,21 +92,22 @@ export class RoutedWiring implements Wiring {
     }
   }
 
-  async attach(board: BoardName): Promise<void> {
+  async attach(board: BoardName, signal: AbortSignal): Promise<void> {
     const card = this.#card(board);
-    // Another system may have begun since: its boards are not ours to cut off.
-    await refuseOverlap(this.#plan);
-    // Into which an earlier configuration may have put it: past a bridge these rules see nothing.
-    await setLink(card, ["nomaster"]);
+    // Another system may have begun since the host was checked: its boards are not ours to cut off.
+    if (!this.#hasAddresses) await refuseOverlap(this.#plan);
     // The board cannot claim addresses on its link: the host answers only for its end, and asks for none.
     await writeSetting(`net/ipv4/conf/${card}/arp_ignore`, "1");
     const mac = this.#plan.names.mac(board, "service");
     const ipv6Switch = await this.#ipv6Switch();
+    const peers: Peer[] = [];
     for (const { family, links } of linkedFamilies(this.#plan)) {
       await openCard(family.name, card, ipv6Switch);
-      await addAddress(links.host, family.hostPrefix, card);
-      await pointTo(card, { address: links[board], prefix: family.hostPrefix, mac, from: links.host });
+      peers.push({ address: links[board], prefix: family.hostPrefix, mac, from: links.host });
     }
+    // Out of what an earlier configuration may have put it into: past a bridge these rules see nothing.
+    await pointAt(card, peers, signal);
+    this.#hasAddresses = true;
   }
 
   prepare(): Promise<void> {
@@ -132,10 +135,10 @@ export class RoutedWiring implements Wiring {
     return (await stateOf(this.#plan, holder, await this.#ipv6Switch())).troubles;
   }
 
-  async mend(): Promise<void> {
+  async mend(signal: AbortSignal): Promise<void> {
     const { detached } = await stateOf(this.#plan, null, await this.#ipv6Switch());
     await this.open();
-    for (const board of detached) await this.attach(board);
+    for (const board of detached) await this.attach(board, signal);
   }
 
   async drain(order: DrainOrder, nft: NftSession, signal: AbortSignal): Promise<DrainResult> {
@@ -153,6 +156,7 @@ export class RoutedWiring implements Wiring {
 
   async close(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    this.#hasAddresses = false;
     await this.#settings.putBack();
     const present = await cards();
     for (const board of boardNames) {

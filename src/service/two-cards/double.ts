@@ -4,8 +4,8 @@
  * a standby alone, and to nobody outside. Sources: veth(4), ip-link(8), ip-netns(8).
  */
 import type { BoardName } from "../../board/board.ts";
-import { links, setLink } from "../../system/links.ts";
-import { addNamespace, deleteNamespace, ipIn, writeSettingsIn } from "../../system/netns.ts";
+import { links, setLink, setLinks } from "../../system/links.ts";
+import { addNamespace, deleteNamespace, ipBatchIn, ipIn, writeSettingsIn } from "../../system/netns.ts";
 import { run } from "../../system/process.ts";
 import { families, type GatewayMacs } from "./gateways.ts";
 import type { Gateways, TwoCardsPlan } from "./plan.ts";
@@ -59,10 +59,10 @@ export async function makeDouble(
     await setLink(port, ["addrgenmode", "none", "mtu", mtu, "address", mac], signal);
   }
   const joined = link?.port?.bridge === bridge;
-  if (!joined) await setLink(port, ["master", bridge], signal);
-  await setLink(port, portWords, signal);
   // With what it learned before it was told not to, the bridge would lead the board to the double for ever.
-  if (!joined) await setLink(port, ["type", "bridge_slave", "fdb_flush"], signal);
+  const joining = [["master", bridge], portWords, ["type", "bridge_slave", "fdb_flush"]];
+  const changes = (joined ? [portWords] : joining).map((words) => [port, words] as const);
+  await setLinks(changes, signal);
   await become(namespace, inside.first, first, signal);
   if (second === undefined) return;
   const top = [
@@ -96,12 +96,14 @@ async function become(
   { mac, addresses }: DoubleCard,
   signal: AbortSignal,
 ): Promise<void> {
-  await ipIn(namespace, ["address", "flush", "dev", card], signal);
-  await ipIn(namespace, ["link", "set", "dev", card, "addrgenmode", "none", "address", mac, "up"], signal);
-  for (const address of addresses) {
-    const six = address.includes(":") ? ["nodad"] : [];
-    await ipIn(namespace, ["address", "add", address, "dev", card, ...six], signal);
-  }
+  const lines = [
+    `address flush dev ${card}`,
+    `link set dev ${card} addrgenmode none address ${mac} up`,
+    ...addresses.map(
+      (address) => `address add ${address} dev ${card} ${address.includes(":") ? "nodad" : ""}`,
+    ),
+  ];
+  await ipBatchIn(namespace, lines, signal);
 }
 
 function namespaceOf(port: string): string {

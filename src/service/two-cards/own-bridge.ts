@@ -4,7 +4,7 @@
  */
 import type { BoardName } from "../../board/board.ts";
 import { addresses } from "../../system/ip.ts";
-import { type Link, links, setLink } from "../../system/links.ts";
+import { type Link, links, setLink, setLinks } from "../../system/links.ts";
 import { run } from "../../system/process.ts";
 import { hasSetting, writeSetting } from "../../system/sysctl.ts";
 import type { HostSettings } from "../network/settings.ts";
@@ -49,9 +49,11 @@ export async function makeOwnBridge(
     requireUplink(plan, board, found, await addresses());
     // What the host says by itself on a card that is up would go out beside the board.
     await silence(uplink, (setting, value) => settings.set(setting, value));
-    await setLink(uplink, ["master", bridge], signal);
-    await setLink(uplink, portWords, signal);
-    await setLink(uplink, ["type", "bridge_slave", "fdb_flush"], signal);
+    const changes = [["master", bridge], portWords, ["type", "bridge_slave", "fdb_flush"]];
+    await setLinks(
+      changes.map((words) => [uplink, words] as const),
+      signal,
+    );
   }
   if (!card.up) await settings.raise(uplink);
 }

@@ -9,7 +9,7 @@ import { addresses } from "../../system/ip.ts";
 import { watchLinks } from "../../system/link-monitor.ts";
 import { forget, links, whereIs } from "../../system/links.ts";
 import type { NftSession } from "../../system/nft.ts";
-import { run } from "../../system/process.ts";
+import { requirePrograms } from "../../system/programs.ts";
 import {
   bridgeOf,
   isJoined,
@@ -63,12 +63,8 @@ export class TwoCardsWiring implements Wiring {
     this.#wires = new Wires(plan, { read: links, watch: watchLinks, clock: systemClock });
   }
 
-  async checkHost(standing: Standing, signal: AbortSignal): Promise<void> {
-    for (const program of [
-      ["bridge", "-Version"],
-      ["socat", "-V"],
-    ] as const)
-      await run(program[0], [program[1]], { signal });
+  async checkHost(standing: Standing): Promise<void> {
+    await requirePrograms({ bridge: "iproute2", socat: "socat" });
     const found = await links();
     const addressed = await addresses();
     for (const board of boardNames) {

@@ -1,7 +1,6 @@
 /** The board in service fails outside an upgrade, or the other one is not there to take over. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { TwinboardError } from "../../../src/errors.ts";
 import { failoverWindowMs, maxMoves } from "../../../src/upgrade/failover-plan.ts";
 import type { StoryResult } from "../../../src/upgrade/status.ts";
 import { maxTries } from "../../../src/upgrade/system-file.ts";
@@ -328,21 +327,4 @@ test("switched off in the configuration: a board that dies stays dead, and statu
   const { stuck, failover } = await system.status();
   assert.equal(stuck?.code, "board-died");
   assert.deepEqual(failover, { ready: false, reason: "switched off in the configuration" });
-});
-
-test("a dormant board that somebody else wakes is laid to sleep again, each time, and that is told", async () => {
-  const { host, system } = await serving("1", "2");
-  for (const times of [1, 2, 3]) {
-    const board = host.boards.get("a");
-    assert.ok(board !== undefined);
-    board.condition = { ...board.condition, state: "running" };
-    await host.clock.runUntil(host.clock.sleep(5000));
-    await ended({ host, system });
-    assert.equal(await host.summary(system), "a: dormant 1, b: in service 2");
-    assert.equal((await system.status()).failover.ready, true);
-    assert.deepEqual(
-      host.troubles.map((error) => (error as TwinboardError).code),
-      Array.from({ length: times }, () => "board-woken"),
-    );
-  }
 });

@@ -94,6 +94,23 @@ test("a dormant board uses no processor time, and status tells since when", asyn
   assert.equal((await system.status()).boards.a.dormantCpuNs, 5);
 });
 
+test("a share of the processor is told, and only of a board that runs", async () => {
+  const { host, system } = await serving("1", "2");
+  const shares = async () => {
+    const { a, b } = (await system.status()).boards;
+    return [`${a.role} ${a.confinement.sharePercent}`, `${b.role} ${b.confinement.sharePercent}`];
+  };
+  // As one that was raised while it booted.
+  host.boards.priorities.set("a", "service");
+  assert.deepEqual(await shares(), ["dormant null", "in service 100"]);
+  host.boards.hanging.add("a.ready");
+  await reach(host, "verify", toVersion(system, "3"));
+  assert.deepEqual(await shares(), ["booting 0", "in service 100"]);
+  await system.cancel();
+  await ended({ host, system });
+  assert.deepEqual(await shares(), ["off null", "in service 100"]);
+});
+
 test("status tells how deep the board sleeps, since when, and what its way back took once one was woken", async () => {
   const { host, system } = await serving("1", "2");
   const { boards } = await system.status();
@@ -164,12 +181,17 @@ test("boards are moved to other cores between stories, not within one", async ()
   host.boards.hanging.clear();
   await system.cancel();
   await ended({ host, system });
-  await system.place(placements, signal);
+  const placing = system.place(placements, signal);
+  await assert.rejects(system.place(placements, signal), {
+    code: "busy",
+    detail: "the boards are being moved to other cores",
+  });
+  await placing;
   const { boards } = await system.status();
   assert.deepEqual(
     [boards.a.confinement, boards.b.confinement],
     [
-      { cores: "0", emulator: "0", sharePercent: 0, memoryKills: 0, lacks: [] },
+      { cores: "0", emulator: "0", sharePercent: null, memoryKills: 0, lacks: [] },
       { cores: "2-3", emulator: "0", sharePercent: 100, memoryKills: 0, lacks: [] },
     ],
   );

@@ -201,6 +201,18 @@ test("neither board works: stuck, and the next upgrade brings the service back",
   assert.equal((await system.status()).stuck, null);
 });
 
+test("neither board works: the software that is good is booted by itself, not the one whose probation failed", async () => {
+  const { host, system } = await serving("1");
+  at(host, { phase: "probation", noted: "drain" }, () => {
+    host.boards.die("a");
+    host.boards.die("b");
+  });
+  assert.equal((await host.upgrade(system, "2")).error?.code, "no-board-works");
+  await host.settle(system);
+  assert.match(await host.summary(system), /^a: in service 1/);
+  assert.equal((await system.status()).stuck, null);
+});
+
 test("the daemon is killed between the service's return and the old board's `activate`: the next one runs it", async () => {
   const { host, system } = await serving("1");
   at(host, { phase: "probation" }, () => {

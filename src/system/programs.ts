@@ -12,7 +12,8 @@ export async function requirePrograms(programs: Readonly<Record<string, string>>
   if (missing.length > 0) throw new TwinboardError("missing-program", { detail: missing.join(", ") });
 }
 
-async function isInstalled(program: string): Promise<boolean> {
+/** Whether there is one in the directories of PATH that may be run. Starts none. */
+export async function isInstalled(program: string): Promise<boolean> {
   for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
     const found = await access(join(directory, program), constants.X_OK).then(
       () => true,
