@@ -6,8 +6,8 @@ import { ownBundle } from "../demo/bundles.ts";
 import type { BoardKind } from "../demo/images/rootfs.ts";
 import { drainMs, type Lab, openLab } from "../demo/lab.ts";
 import { type Load, startLoad } from "../demo/load/load.ts";
-import { fullLoad } from "../demo/load/plans.ts";
-import { now, type Plan } from "../demo/load/request.ts";
+import { fullLoad, isKeptAlive, mostRepeatedShare } from "../demo/load/plans.ts";
+import { now, type Plan, type RequestRecord } from "../demo/load/request.ts";
 import { cutWindow, type Span, type Window } from "../demo/load/window.ts";
 import type { JournalRecord } from "../src/upgrade/record.ts";
 import {
@@ -18,6 +18,7 @@ import {
   realBoardsOption,
   wholeNumber,
 } from "./bench.ts";
+import { rangesPlot } from "./plot.ts";
 
 interface Pace {
   readonly settings: { readonly probation: string; readonly quietMs?: number };
@@ -48,6 +49,7 @@ export const bench: Bench = {
     count: { value: "N", meaning: "upgrades, 1 to 1000", default: "10" },
   },
   needsRoot: true,
+  hasPlot: true,
   run: upgradesInARow,
 };
 
@@ -147,7 +149,7 @@ function resultOf(
       ...(movedAt === null ? {} : { drainDeadline: movedAt + drainMs }),
     }),
   );
-  const sum = (key: "requests" | "failed" | "resets" | "deadlineResets"): number =>
+  const sum = (key: "requests" | "failed" | "resets" | "deadlineResets" | "repeated"): number =>
     windows.reduce((total, window) => total + window[key], 0);
   const figures = {
     upgrades: upgrades.length,
@@ -155,6 +157,7 @@ function resultOf(
     failed: sum("failed"),
     resets: sum("resets"),
     deadlineResets: sum("deadlineResets"),
+    repeated: sum("repeated"),
     longestGapMs: tenth(Math.max(...windows.map(({ longestGapMs }) => longestGapMs))),
     baselineLongestGapMs: tenth(baseline.longestGapMs),
     secondsPerUpgrade: tenth(upgrades.reduce((total, { seconds }) => total + seconds, 0) / upgrades.length),
@@ -164,8 +167,23 @@ function resultOf(
   const complaints = complaintsOf(figures, load, upgrades[0]?.from ?? to, to);
   if (kind === "container" && figures.secondsPerUpgrade > promisedSeconds)
     complaints.push(`an upgrade took ${figures.secondsPerUpgrade} s, not ${promisedSeconds}`);
-  return { figures, table: [["figure", "value"], ...rows], complaints };
+  // As long windows, as far from each other, in the time without upgrades.
+  const later = to - (upgrades[0]?.from ?? to);
+  const undisturbed = upgrades.map(({ from }, index) =>
+    cutWindow(load.records, { from: from + later, to: (upgrades[index + 1]?.from ?? to) + later }),
+  );
+  const plot = rangesPlot({
+    title: "Longest gap between two answers, in each upgrade and in as long a time without",
+    unit: "ms",
+    rows: [
+      { label: "upgrades", values: gaps(windows) },
+      { label: "without", values: gaps(undisturbed) },
+    ],
+  });
+  return { figures, table: [["figure", "value"], ...rows], complaints, plot };
 }
+
+const gaps = (windows: readonly Window[]): number[] => windows.map(({ longestGapMs }) => longestGapMs);
 
 function complaintsOf(
   {
@@ -173,22 +191,33 @@ function complaintsOf(
     failed,
     resets,
     deadlineResets,
-  }: Record<"requests" | "failed" | "resets" | "deadlineResets", number>,
+    repeated,
+  }: Record<"requests" | "failed" | "resets" | "deadlineResets" | "repeated", number>,
   load: Load,
   from: number,
   to: number,
 ): string[] {
-  const lost = failed + resets + deadlineResets;
   if (requests === 0) return ["no requests were made"];
-  if (lost === 0) return [];
-  const troubles = load.records
-    .filter(({ outcome, scheduledAt }) => outcome !== "ok" && scheduledAt >= from && scheduledAt < to)
+  const records = load.records.filter(({ scheduledAt }) => scheduledAt >= from && scheduledAt < to);
+  const keptAlive = records.filter(isKeptAlive).length;
+  const lost = failed + resets + deadlineResets;
+  return [
+    ...(lost > 0 ? [`${failed} requests failed, ${resets + deadlineResets} were reset`] : []),
+    ...troublesOf(records),
+    ...(repeated > keptAlive * mostRepeatedShare
+      ? [`${repeated} of ${keptAlive} kept-alive requests had to be sent twice`]
+      : []),
+  ];
+}
+
+function troublesOf(records: readonly RequestRecord[]): string[] {
+  return records
+    .filter(({ outcome }) => outcome !== "ok")
     .slice(0, shownTroubles)
     .map(({ kind, outcome, scheduledAt, endedAt, detail }) => {
       const at = new Date(scheduledAt).toISOString();
       return `${outcome}: ${kind}, began ${at}, ended ${(endedAt - scheduledAt).toFixed(0)} ms later: ${detail}`;
     });
-  return [`${failed} requests failed, ${resets + deadlineResets} were reset`, ...troubles];
 }
 
 function tenth(value: number): number {

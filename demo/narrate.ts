@@ -109,6 +109,6 @@ export function saySeen({ all, keptAlive }: Seen): void {
   );
   say(
     `  of them on kept-alive connections: ${keptAlive.requests}, ${keptAlive.failed} failed, ` +
-      `${keptAlive.resets + keptAlive.deadlineResets} reset`,
+      `${keptAlive.resets + keptAlive.deadlineResets} reset, ${keptAlive.repeated} sent twice`,
   );
 }

@@ -13,6 +13,7 @@ const window: Window = {
   failed: 0,
   resets: 0,
   deadlineResets: 0,
+  repeated: 0,
   connections: 900,
   longestGapMs: 30.06,
   p99Ms: 5.14,
@@ -102,8 +103,16 @@ test("the whole load is counted, between the acts too, but not while a board was
   );
 });
 
+test("a request that was sent twice is counted, if it was answered", () => {
+  const twice = { ...request, kind: "idle" as const, repeated: true as const };
+  const { keptAlive } = demoReport(acts, [twice, { ...twice, outcome: "reset" }, request]);
+  assert.deepEqual([keptAlive.requests, keptAlive.repeated, keptAlive.resets], [2, 1, 1]);
+});
+
 test("nothing is complained of when all is as intended; what was lost with a board that died is not", () => {
   assert.deepEqual(complaints(good), []);
+  const crossed = { ...good.keptAlive, requests: 300, repeated: 3 };
+  assert.deepEqual(complaints({ ...good, keptAlive: crossed }), []);
   const lost = { ...good, failover: { ...good.failover, failed: 9 } };
   assert.deepEqual(complaints(lost), []);
 });
@@ -134,6 +143,11 @@ for (const [what, report, words] of [
     /2 requests of the whole load/,
   ],
   ["no kept-alive clients", { ...good, keptAlive: { ...good.keptAlive, requests: 0 } }, /kept-alive/],
+  [
+    "more than one in a hundred sent twice",
+    { ...good, keptAlive: { ...good.keptAlive, requests: 299, repeated: 3 } },
+    /3 of 299 kept-alive requests had to be sent twice/,
+  ],
 ] as [string, DemoReport, RegExp][]) {
   test(`${what} is complained of`, () => {
     const found = complaints(report);

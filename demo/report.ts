@@ -57,6 +57,8 @@ export interface KeptAliveReport {
   readonly requests: number;
   readonly failed: number;
   readonly resets: number;
+  /** Answered, but sent twice, because their connection was closed in the instant in which they were sent. */
+  readonly repeated: number;
   /** Connections that these clients made. */
   readonly connections: number;
   /** Connections of all clients that a drain closed between two requests, and those that it cut at its deadline. */
@@ -181,6 +183,7 @@ function keptAliveReport(records: readonly RequestRecord[], drained: readonly Ac
   return {
     clients: keptAliveClients,
     ...outcomes(mine),
+    repeated: mine.filter(({ outcome, repeated }) => outcome === "ok" && repeated === true).length,
     connections: mine.filter(({ reused }) => reused !== true).length,
     closedEarly: sum("closedEarly"),
     cut: sum("cut"),

@@ -84,7 +84,7 @@ export function factRows({ dormant, load, keptAlive, failover, traditional }: De
     [
       "kept alive",
       `${keptAlive.requests} requests of ${keptAlive.clients} clients on ${keptAlive.connections} connections: ` +
-        `${keptAlive.failed} failed, ${keptAlive.resets} reset`,
+        `${keptAlive.failed} failed, ${keptAlive.resets} reset, ${keptAlive.repeated} sent twice`,
     ],
     [
       "drains",

@@ -7,6 +7,7 @@ import { type TestContext, test } from "node:test";
 import { startLoad } from "./load.ts";
 import { now, type Plan, type RequestRecord } from "./request.ts";
 
+const steady = { kind: "steady", keptAlive: true } as const;
 const head = "HTTP/1.1 200 OK\r\nImage-Version: 1.0.0\r\nContent-Length: 2\r\n\r\n";
 
 /** Runs load against a server that does `answer` with every connection, until those of the first 300 ms have ended. */
@@ -112,7 +113,7 @@ test("a kept-alive client keeps its connection, begins when it must, and makes a
   assert.ok(Math.abs(fresh - connections) <= 1, `${connections} connections`);
 });
 
-test("a kept-alive connection that is reset under a request is a reset", async (t) => {
+test("a kept connection that is reset under a request: it is repeated, on one of its own", async (t) => {
   const served = new Set<Socket>();
   const records = await recordsOf(
     t,
@@ -122,15 +123,45 @@ test("a kept-alive connection that is reset under a request is a reset", async (
       socket.once("data", () => socket.resetAndDestroy());
     },
     5000,
-    { kind: "steady", keptAlive: true },
+    steady,
   );
   assert.ok(served.size > 1);
+  assertAll(records, "ok");
+  assert.equal(records[0]?.repeated, undefined);
+  assert.ok(records.some(({ repeated }) => repeated === true));
+  assert.ok(records.every(({ reused }) => reused !== true));
+});
+
+test("a kept connection that is reset within an answer is a reset", async (t) => {
+  const records = await recordsOf(
+    t,
+    (socket) => {
+      socket.write(`${head}ok`);
+      socket.once("data", () => socket.write(`${head}o`, () => socket.resetAndDestroy()));
+    },
+    5000,
+    steady,
+  );
+  const repeated = records.filter((record) => record.repeated === true);
+  assert.deepEqual(repeated, []);
   assertAll(
     records.filter(({ reused }) => reused === true),
     "reset",
   );
-  assertAll(
-    records.filter(({ reused }) => reused !== true),
-    "ok",
-  );
+});
+
+test("a request that is reset on its second connection too is a reset", async (t) => {
+  let connections = 0;
+  const answer = (socket: Socket): void => {
+    connections += 1;
+    if (connections > 1) socket.resetAndDestroy();
+    else {
+      socket.write(`${head}ok`);
+      socket.once("data", () => socket.resetAndDestroy());
+    }
+  };
+  const [first, ...later] = await recordsOf(t, answer, 5000, steady);
+  assert.equal(first?.outcome, "ok");
+  assertAll(later, "reset");
+  assert.equal(later[0]?.repeated, true);
 });

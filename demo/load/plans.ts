@@ -44,6 +44,12 @@ export const keptAliveClients = steadyClients + idleClients;
 
 const keptAlive: ReadonlySet<PlanKind> = new Set(["steady", "idle"]);
 
+/**
+ * More of the kept-alive requests than this one share need not be repeated: that a request crosses the closing of its connection is a
+ * matter of milliseconds in the pauses between two requests.
+ */
+export const mostRepeatedShare = 0.01;
+
 export function isKeptAlive({ kind }: RequestRecord): boolean {
   return keptAlive.has(kind);
 }

@@ -34,6 +34,8 @@ export interface RequestRecord {
   readonly version: string | null;
   /** On a connection that had served a request before. */
   readonly reused?: true;
+  /** Sent once more, on a connection of its own: the kept one was closed in the instant in which the request was sent. */
+  readonly repeated?: true;
   /** Over IPv6. */
   readonly ipv6?: true;
   /** Why it is not ok. */
@@ -45,19 +47,38 @@ export function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** Never rejects: whatever happens is the record. Nothing is tried again. @param agent keeps the connection, or `false`. */
-export function makeRequest(
+/**
+ * Never rejects: whatever happens is the record. Sent once more is only what any client may (RFC 9110, section 9.2.2, and RFC 9112,
+ * section 9.3.1): a request on a kept connection that was closed before anything of the answer had come.
+ * @param agent keeps the connection, or `false`
+ */
+export async function makeRequest(
   plan: Plan,
   scheduledAt: number,
   agent: Agent | false = false,
 ): Promise<RequestRecord> {
-  const { promise, resolve } = Promise.withResolvers<RequestRecord>();
+  const { record, answering } = await send(plan, scheduledAt, agent);
+  if (record.outcome !== "reset" || record.reused !== true || answering) return record;
+  // Not by the agent: another request may wait there, and this one would be the second on a connection again.
+  const again = await send(plan, scheduledAt, false);
+  return { ...again.record, repeated: true };
+}
+
+interface Sent {
+  readonly record: RequestRecord;
+  /** Something of the answer had come. */
+  readonly answering: boolean;
+}
+
+function send(plan: Plan, scheduledAt: number, agent: Agent | false): Promise<Sent> {
+  const { promise, resolve } = Promise.withResolvers<Sent>();
+  let answering = false;
   let version: string | null = null;
   let connected = false;
   let reused = false;
   const end = (outcome: RequestOutcome, detail?: string): void => {
     clearTimeout(timer);
-    resolve({
+    const record: RequestRecord = {
       kind: plan.kind,
       scheduledAt,
       endedAt: now(),
@@ -66,7 +87,8 @@ export function makeRequest(
       ...(reused ? { reused } : {}),
       ...(plan.url.includes("[") ? { ipv6: true } : {}),
       ...(detail === undefined ? {} : { detail }),
-    });
+    };
+    resolve({ record, answering });
   };
   const wentWrong = (error: NodeJS.ErrnoException): void => {
     const reset = connected && (error.code === "ECONNRESET" || error.code === "EPIPE");
@@ -74,6 +96,7 @@ export function makeRequest(
   };
   const headers = agent === false ? { connection: "close" } : {};
   const sent = request(plan.url, { agent, headers }, (response) => {
+    answering = true;
     version = response.headers["image-version"]?.toString() ?? null;
     // Node makes an answer that ends before its Content-Length an error, ECONNRESET.
     response.on("error", wentWrong);

@@ -17,6 +17,8 @@ export interface Window {
   /** Before the drain's deadline. */
   readonly resets: number;
   readonly deadlineResets: number;
+  /** Good answers to requests that were sent once more, because their kept connection was closed in that instant. */
+  readonly repeated: number;
   /** Quick requests alone: the longest time between two good answers, and the latency, counted from when each was to begin. */
   readonly longestGapMs: number;
   readonly p99Ms: number;
@@ -39,6 +41,7 @@ export function cutWindow(records: readonly RequestRecord[], span: Span): Window
     failed: inside.filter(({ outcome }) => outcome === "failed").length,
     resets: early,
     deadlineResets: resets.length - early,
+    repeated: good.filter(({ repeated }) => repeated === true).length,
     connections: inside.filter(({ reused }) => reused !== true).length,
     longestGapMs: longestGap(records, span),
     p99Ms: percentile99(good.filter(({ kind }) => kind === "quick")),
