@@ -159,7 +159,12 @@ export const upgradeRequestSchema = z
       .string()
       .regex(/^\/[^\0]{1,4095}$/, "expected an absolute path")
       .describe("Absolute path of the bundle on the device"),
-    force: z.boolean().default(false).describe("Accept a version that failed here before"),
+    force: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Accept a version that failed here before, and overwrite the only software that has proven itself",
+      ),
   })
   .openapi("UpgradeRequest");
 
@@ -173,7 +178,9 @@ export const placedSchema = z
     boards: z.object({ a: placementLists, b: placementLists }),
     otherChanges: z
       .boolean()
-      .describe("The file says more than it did when the daemon started: that waits for its next start"),
+      .describe(
+        "Other parts of the file have changed since the daemon started: they wait for its next start",
+      ),
   })
   .openapi("Placed");
 

@@ -156,7 +156,8 @@ export interface Board {
    * Boots the board; resolves when its process runs and can be inspected, long before READY.
    * A start of the instance that already runs adopts it. Any other instance that runs is an error: `board-start-failed`.
    * What is left of a dead one is cleared away first. Software for a kind that the board cannot be is an error too.
-   * A signal that aborts with a `board-start-failed` is a limit of time: the error then tells what was waited for.
+   * A signal that aborts with a `board-start-failed` is a limit of time: the error then tells what was waited for. What is killed while it
+   * starts the board is a `board-start-killed`: another try may come further.
    */
   start(start: BoardStart, signal: AbortSignal): Promise<void>;
   /**

@@ -9,6 +9,8 @@ export interface SoftwareFault {
   readonly reports?: string | null;
   /** It dies instead of getting ready; `times`: only so often. */
   readonly diesAtBoot?: { times: number };
+  /** What starts it is killed; `times`: so often. */
+  readonly killedAtStart?: { times: number };
   /** Its hook of this name fails. */
   readonly failingHook?: HookName;
 }

@@ -66,8 +66,12 @@ export class SimulatedBoard implements Board {
     }
     if (running !== undefined) this.#world.end(this.name);
     this.#world.makeCards(this.name, this.kind);
-    this.#world.run(this.name, start, this.kind);
     const fault = this.#world.faults.get(start.version);
+    if (fault?.killedAtStart !== undefined && fault.killedAtStart.times > 0) {
+      fault.killedAtStart.times -= 1;
+      throw new TwinboardError("board-start-killed", { detail: `board ${this.name}: simulated` });
+    }
+    this.#world.run(this.name, start, this.kind);
     if (fault?.diesAtBoot !== undefined && fault.diesAtBoot.times > 0) {
       fault.diesAtBoot.times -= 1;
       this.#world.die(this.name);

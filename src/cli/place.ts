@@ -31,6 +31,7 @@ function placedLines({ boards, otherChanges }: Placed): string[] {
     const other = emulator === null ? "" : `, its emulator cores ${emulator}`;
     return `Board ${name} uses ${cores === null ? "all cores" : `cores ${cores}`}${other}.`;
   });
-  if (otherChanges) lines.push("The file says more than it did: that waits for the daemon's next start.");
+  if (otherChanges)
+    lines.push("Other parts of the file have changed too: they wait for the daemon's next start.");
   return lines;
 }

@@ -161,6 +161,12 @@ const table: [name: string, from: string | RegExp, to: string, expected: (string
     "uplink: up0\n  mark-mask: 0x0000ffc0",
     [/^f:\d+:\d+: network\.mark-mask: 1 service needs a mask of 13 bits, 0x0000ffc0 has 10$/],
   ],
+  [
+    "a core below none",
+    "memory: 256MiB",
+    "memory: 256MiB\nplacement: { cores: { a: [-1] } }",
+    [/^f:7:23: placement\.cores\.a: expected at least one core from 0 to 4095.*, not \[-1\]$/],
+  ],
   ["a missing section", /boards:\n.*\n/, "", ["f:1:1: boards: is missing"]],
   [
     "a mapping for a list",

@@ -94,8 +94,13 @@ function mistakesOf(issue: z.core.$ZodIssue, input: unknown, at: At): Mistake[] 
   if (value === undefined) return [at(issue.path, "is missing")];
   if (issue.code === "invalid_type" && issue.message.startsWith("Invalid input"))
     return [at(issue.path, `expected ${typeWords[issue.expected] ?? issue.expected}, not ${shown(value)}`)];
-  const tells = issue.message.startsWith("expected") && typeof value !== "object";
+  const isShort = typeof value !== "object" || (Array.isArray(value) && value.every(isPlain));
+  const tells = issue.message.startsWith("expected") && isShort;
   return [at(issue.path, tells ? `${issue.message}, not ${shown(value)}` : issue.message)];
+}
+
+function isPlain(value: unknown): boolean {
+  return typeof value !== "object" || value === null;
 }
 
 /** What only a host can contradict, by its key. */

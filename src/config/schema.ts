@@ -89,7 +89,7 @@ const cores = z.unknown().transform((raw, context): readonly number[] => {
   const plain = !Array.isArray(raw) || raw.every((core) => Number.isInteger(core));
   const list = plain && typeof text === "string" ? parseCoreList(text) : undefined;
   if (list !== undefined && list.length > 0) return list;
-  const message = 'expected at least one core from 0 to 4095: a list such as [1, 3], or "2-3,5"';
+  const message = 'expected at least one core from 0 to 4095, as a list such as [1, 3] or as "2-3,5"';
   context.addIssue({ code: "custom", message, input: raw });
   return z.NEVER;
 });

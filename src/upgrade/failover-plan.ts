@@ -139,5 +139,5 @@ export function standbyGivenUp(situation: Situation): string | null {
   const other = otherBoard(holder);
   const down = conditions[other].state === "off" || conditions[other].state === "dead";
   if (!down || state.slots[other]?.mark !== "good") return null;
-  return `board ${other} was booted ${recentStandbys} times as a standby, in vain or within ${failoverWindowMs / 60_000} min`;
+  return `board ${other} was booted ${recentStandbys} times as a standby, in vain or within ${failoverWindowMs / 60_000} min; see its console (twinboard logs ${other}), then upgrade`;
 }

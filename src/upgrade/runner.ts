@@ -22,6 +22,13 @@ const softwareFailures: ReadonlySet<ErrorCode> = new Set([
   "hook-failed",
 ]);
 
+/** Of a board's boot: what may be otherwise the next time. */
+const worthAnotherTry: ReadonlySet<ErrorCode> = new Set([
+  "board-died",
+  "board-not-ready",
+  "board-start-killed",
+]);
+
 const consoleLines = 20;
 
 /** Rows of the table that a story has. */
@@ -64,8 +71,7 @@ export async function runStory(scene: Scene, first: PhaseName | null): Promise<S
 async function retry(scene: Scene, row: Phase, cause: unknown): Promise<boolean> {
   const { attempt, woken } = scene.facts;
   const { attempts } = scene.parts.settings;
-  const ofBoard =
-    cause instanceof TwinboardError && (cause.code === "board-died" || cause.code === "board-not-ready");
+  const ofBoard = cause instanceof TwinboardError && worthAnotherTry.has(cause.code);
   if (row.retryFrom === undefined || !ofBoard || woken || attempt >= attempts || scene.signal.aborted)
     return false;
   try {

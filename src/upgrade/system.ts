@@ -67,7 +67,7 @@ export class System {
   }
 
   /**
-   * Starts an upgrade; resolves once it has begun. Errors: `busy`. What becomes of it is told by `result` and `events`.
+   * Starts an upgrade; resolves once it has begun. Errors: `busy`, `only-good-software`. What becomes of it is told by `result` and `events`.
    */
   async upgrade(
     source: BundleSource,
@@ -77,9 +77,14 @@ export class System {
       const { holder } = await this.#parts.service.inspect();
       const { primary, slots } = this.#parts.systemFile.state;
       const from = holder ?? primary;
+      const to = from === null ? "a" : otherBoard(from);
+      if (from !== null && slots[from]?.mark !== "good" && slots[to]?.mark === "good" && !options.force)
+        throw new TwinboardError("only-good-software", {
+          detail: `slot ${to} is good, slot ${from} is ${slots[from]?.mark ?? "empty"}`,
+        });
       return {
         from: holder,
-        to: from === null ? "a" : otherBoard(from),
+        to,
         fromVersion: from === null ? null : (slots[from]?.content?.version ?? null),
         force: options.force,
         sourcePath: source.kind === "path" ? source.path : null,

@@ -27,9 +27,19 @@ test("upgrades in a row lose nothing, and the figures are those that the documen
   const [exitCode] = (await once(child, "exit")) as [number | null];
   assert.equal(exitCode, 0);
   const figures = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
-  const { requests, longestGapMs, baselineLongestGapMs, secondsPerUpgrade, daemonRssMiB, ...exact } = figures;
+  const {
+    requests,
+    repeated,
+    longestGapMs,
+    baselineLongestGapMs,
+    secondsPerUpgrade,
+    daemonRssMiB,
+    ...exact
+  } = figures;
   assert.deepEqual(exact, { upgrades: 2, failed: 0, resets: 0, deadlineResets: 0 });
   assert.ok(Number(requests) > 1000, `${String(requests)} requests were made`);
+  // Too many would have been complained of.
+  assert.ok(Number.isInteger(repeated));
   // At 50 new connections a second.
   assert.ok(Number(longestGapMs) >= 20 && Number(baselineLongestGapMs) >= 20);
   assert.ok(Number(secondsPerUpgrade) > 0);

@@ -164,7 +164,7 @@ test("place tells where the boards are now, and what waits for the daemon's next
   assert.equal(exitCode, 0);
   assert.equal(
     stdout,
-    "Board a uses cores 2-3, its emulator cores 0.\nBoard b uses all cores.\nThe file says more than it did: that waits for the daemon's next start.\n",
+    "Board a uses cores 2-3, its emulator cores 0.\nBoard b uses all cores.\nOther parts of the file have changed too: they wait for the daemon's next start.\n",
   );
   const json = await runCommand(["place", "--json", "--socket", daemon.socket]);
   assert.deepEqual(JSON.parse(json.stdout), placed);

@@ -1,4 +1,4 @@
-/** A start that is given up before the board's launch has written down who it is: nothing of it goes on behind the daemon's back. */
+/** A start that is given up, or killed, before the board's launch has written down who it is: nothing of it goes on behind the daemon's back. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -36,22 +36,45 @@ const kinds = [
   { kind: "a machine", why: await whyNoMachines(), make: makeQemuSubject },
   { kind: "a container", why: await whyNoContainers(), make: makeContainerSubject },
 ];
-for (const { kind, why, make } of kinds)
-  test(`${kind} whose start is given up at its very beginning does not come up later`, {
-    skip: why,
-    timeout: 60_000,
-  }, async ({ signal }) => {
+
+async function launchedPid(signal: AbortSignal): Promise<number> {
+  while (!existsSync(join(directory, "pid"))) await sleep(10, undefined, { signal });
+  const pid = Number(await readFile(join(directory, "pid"), "utf8"));
+  assert.notEqual(await processStartTicks(pid), undefined);
+  return pid;
+}
+
+for (const { kind, why, make } of kinds) {
+  const options = { skip: why, timeout: 60_000 };
+
+  test(
+    `${kind} whose start is given up at its very beginning does not come up later`,
+    options,
+    async ({ signal }) => {
+      await rm(join(directory, "pid"), { force: true });
+      await using subject = await make();
+      const { board, software } = subject;
+      const cancelled = new Error("cancelled");
+      const given = new AbortController();
+      const starting = assert.rejects(board.start(software(), given.signal), cancelled);
+      const pid = await launchedPid(signal);
+      given.abort(cancelled);
+      await starting;
+      assert.equal(await processStartTicks(pid), undefined, "what was begun has ended");
+      assert.deepEqual(await board.inspect(), { state: "off" });
+    },
+  );
+
+  test(`${kind} whose launch is killed is told to be that, and not running`, options, async ({ signal }) => {
     await rm(join(directory, "pid"), { force: true });
     await using subject = await make();
     const { board, software } = subject;
-    const cancelled = new Error("cancelled");
-    const given = new AbortController();
-    const starting = assert.rejects(board.start(software(), given.signal), cancelled);
-    while (!existsSync(join(directory, "pid"))) await sleep(10, undefined, { signal });
-    const pid = Number(await readFile(join(directory, "pid"), "utf8"));
-    assert.notEqual(await processStartTicks(pid), undefined);
-    given.abort(cancelled);
+    const starting = assert.rejects(board.start(software(), signal), {
+      code: "board-start-killed",
+      message: /launch( script)? was killed/,
+    });
+    process.kill(await launchedPid(signal), "SIGKILL");
     await starting;
-    assert.equal(await processStartTicks(pid), undefined, "what was begun has ended");
     assert.deepEqual(await board.inspect(), { state: "off" });
   });
+}

@@ -128,7 +128,7 @@ test("the runtime is killed while a board boots: the start says so", options, as
   await using subject = await makeContainerSubject();
   await letHang("run");
   const starting = assert.rejects(subject.board.start(subject.software(), signal), {
-    code: "board-start-failed",
+    code: "board-start-killed",
     message: /the runtime was killed/,
   });
   const pids = await hanging(signal);

@@ -24,7 +24,7 @@ const killedExitCode = 137;
 
 /**
  * Resolves also when it has ended by itself meanwhile. Once the signal aborts nothing of it is left.
- * Errors: `board-start-failed`; `runtime-hangs` or `board-start-failed` if a limit of time is over (`abortedCall`); the signal's reason.
+ * Errors: `board-start-failed`; `board-start-killed`; `runtime-hangs` or `board-start-failed` if a limit of time is over (`abortedCall`); the signal's reason.
  */
 export async function awaitContainer(
   { instance, exit, find, runtime, lastWords, stop }: AwaitedContainer,
@@ -39,9 +39,7 @@ export async function awaitContainer(
     const ended = code;
     if ((await find())?.process.instance === instance) return;
     if (ended === lockedExitCode) throw startFailed("another process of this board is being started");
-    if (ended !== undefined) {
-      throw startFailed(`${wordsFor(ended)}: ${await lastWords()}`);
-    }
+    if (ended !== undefined) throw await failureOf(ended, lastWords);
     if (signal.aborted) {
       const [hanging, words] = [await runtime(), await lastWords()];
       const left = await stop().then(
@@ -60,10 +58,18 @@ export async function awaitContainer(
   }
 }
 
-/** How a launch ended. The script ends as the runtime did. */
-function wordsFor(ended: number | "killed" | "not begun"): string {
-  if (ended === killedExitCode) return "the runtime was killed";
-  return `the launch script ${typeof ended === "number" ? `ended with exit code ${ended}` : `was ${ended}`}`;
+/** Of a launch that ended. The script ends as the runtime did. */
+async function failureOf(
+  ended: number | "killed" | "not begun",
+  lastWords: AwaitedContainer["lastWords"],
+): Promise<TwinboardError> {
+  const words = await lastWords();
+  if (ended === killedExitCode || ended === "killed") {
+    const who = ended === "killed" ? "the launch script" : "the runtime";
+    return new TwinboardError("board-start-killed", { detail: `${who} was killed: ${words}` });
+  }
+  const how = ended === "not begun" ? "was not begun" : `ended with exit code ${ended}`;
+  return startFailed(`the launch script ${how}: ${words}`);
 }
 
 export function startFailed(detail: string): TwinboardError {

@@ -20,11 +20,14 @@ export interface AwaitedStart {
 
 const pollMs = 10;
 
-/** Errors: `board-start-failed`, also if a limit of time is over (`abortedCall`); the signal's reason. Once it aborts nothing is left. */
+/**
+ * Once the signal aborts nothing is left. Errors: `board-start-failed`, also if a limit of time is over (`abortedCall`); `board-start-killed`; the
+ * signal's reason.
+ */
 export async function awaitStart(start: AwaitedStart, signal: AbortSignal): Promise<void> {
   const { instance, exit, find, attach, lastWords, stop } = start;
-  let exitCode: number | null | undefined;
-  void exit.then((code) => (exitCode = code ?? -1));
+  let exitCode: number | "killed" | undefined;
+  void exit.then((code) => (exitCode = code ?? "killed"));
   for (;;) {
     const machine = await find();
     if (machine?.instance === instance) {
@@ -32,6 +35,10 @@ export async function awaitStart(start: AwaitedStart, signal: AbortSignal): Prom
       if (attached !== undefined) return;
     }
     if (exitCode === lockedExitCode) throw startFailed("another process of this board is being started");
+    if (exitCode === "killed")
+      throw new TwinboardError("board-start-killed", {
+        detail: `its launch was killed: ${await lastWords()}`,
+      });
     if (exitCode !== undefined) throw startFailed(`exit code ${exitCode}: ${await lastWords()}`);
     if (signal.aborted) {
       const words = await lastWords();

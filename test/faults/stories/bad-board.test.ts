@@ -74,6 +74,17 @@ test("a board that dies once while it boots is booted again; one that dies each 
   assert.equal(host.boards.started.length, 1 + 2 + 2);
 });
 
+test("a board whose launch is killed is started again; if that happens each time its software is not to blame", async () => {
+  const { host, system } = await serving("1");
+  host.boards.faults.set("2", { killedAtStart: { times: 1 } });
+  assert.equal((await host.upgrade(system, "2")).outcome, "committed");
+  host.boards.faults.set("3", { killedAtStart: { times: 9 } });
+  const result = await host.upgrade(system, "3");
+  assert.equal(result.outcome, "failed");
+  assert.equal(result.error?.code, "board-start-killed");
+  assert.deepEqual(host.state.failedVersions, []);
+});
+
 test("a board that reports another version than its bundle is not tried again", async () => {
   const { host, system } = await serving("1");
   host.boards.faults.set("2", { reports: "1.9" });

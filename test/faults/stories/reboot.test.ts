@@ -68,7 +68,7 @@ for (const phase of ["deliver", "install"] as const) {
     assert.equal((await host.upgrade(system, "2")).error?.code, "take-back-failed");
     host.health.setHealthy("b");
     at(host, { phase }, () => void system.close());
-    const { id } = await toVersion(system, "3")();
+    const { id } = await toVersion(system, "3", true)();
     await host.clock.runUntil(system.idle());
     host.reboot();
     const next = host.daemon();

@@ -171,7 +171,7 @@ test("a take-back that cannot be done: clients of the old board, which is dead, 
   assert.equal((await system.status()).draining, null);
 });
 
-test("after a take-back that could not be done an upgrade overwrites the other board, and what serves comes back after a reboot", async () => {
+test("after a take-back that could not be done an upgrade overwrites the good software by force alone, and what serves comes back after a reboot", async () => {
   const { host, system } = await servingWithoutFailover("1");
   at(host, { phase: "probation", noted: "drain" }, () => {
     host.boards.die("a");
@@ -179,8 +179,13 @@ test("after a take-back that could not be done an upgrade overwrites the other b
   });
   await host.upgrade(system, "2");
   host.health.setHealthy("b");
+  await assert.rejects(host.upgrade(system, "3"), {
+    code: "only-good-software",
+    message: /slot a is good, slot b is unknown/,
+  });
+  assert.equal(host.state.slots.a?.mark, "good");
   host.slots.a.fault = { kind: "fail", atByte: 1000, code: "slot-write-failed" };
-  assert.equal((await host.upgrade(system, "3")).outcome, "failed");
+  assert.equal((await host.upgrade(system, "3", true)).outcome, "failed");
   assert.equal(host.state.slots.a?.mark, "bad");
   await system.close();
   host.reboot();
