@@ -38,7 +38,7 @@ export interface FailoverReport extends UpgradeReport {
   /** From the kill to the takeover, and to the first good answer to a client that began after it. */
   readonly takeoverMs: number | null;
   readonly firstAnswerMs: number | null;
-  /** Requests lost with the board, those included that had begun before the kill. */
+  /** Requests lost with the board, those included that had begun before the kill, and those that were answered when sent again. */
   readonly lost: number;
 }
 
@@ -167,7 +167,7 @@ function failoverReport(
     ...upgradeReport(failover, baseline),
     takeoverMs: takeoverMs === null ? null : tenth(takeoverMs),
     firstAnswerMs: firstAnswerMs === null ? null : tenth(firstAnswerMs),
-    lost: underWay.filter(({ outcome }) => outcome !== "ok").length,
+    lost: underWay.filter(({ outcome, repeated }) => outcome !== "ok" || repeated === true).length,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Whether the demo kept what it promises. */
 import type { Outcome } from "../src/upgrade/record.ts";
-import { mostRepeatedShare } from "./load/plans.ts";
+import { mostRepeated } from "./load/plans.ts";
 import type { DemoReport, UpgradeReport } from "./report.ts";
 
 /** What is not as it was intended; nothing if all is well. */
@@ -48,8 +48,10 @@ function wholeLoad({ load, keptAlive }: DemoReport): string[] {
   return [
     ...(lost === 0 ? [] : [`${load.failed} requests of the whole load failed, ${load.resets} were reset`]),
     ...(keptAlive.requests === 0 ? ["no requests were made on kept-alive connections"] : []),
-    ...(keptAlive.repeated > keptAlive.requests * mostRepeatedShare
-      ? [`${keptAlive.repeated} of ${keptAlive.requests} kept-alive requests had to be sent twice`]
+    ...(keptAlive.repeated > mostRepeated(keptAlive.closedEarly)
+      ? [
+          `${keptAlive.repeated} requests had to be sent twice, and ${keptAlive.closedEarly} connections were closed`,
+        ]
       : []),
   ];
 }

@@ -93,9 +93,9 @@ export const errorTable = {
   busy: rejected("another story is under way", "wait for it, or cancel it", 409),
   "nothing-to-cancel": rejected("no story is under way", "see twinboard status", 409),
   "too-late-to-cancel": rejected("the story has been committed", "use rollback", 409),
-  "only-good-software": rejected(
-    "the upgrade would overwrite the only software that has proven itself",
-    "go back to it with twinboard rollback, or do without it by --force",
+  "only-good-slot": rejected(
+    "the upgrade would overwrite the only good slot",
+    "go back to it with twinboard rollback, or overwrite it with --force",
     409,
   ),
   "nothing-to-roll-back-to": rejected("no dormant board holds good software", "upgrade instead", 409),
@@ -148,8 +148,8 @@ export const errorTable = {
   "slot-write-failed": failed("the slot could not be written", "check the disk under the slot"),
   "board-start-failed": failed("the board could not be started", "see the reason and the board's console"),
   "board-start-killed": failed(
-    "what starts the board was killed",
-    "see who killed it (dmesg tells of the kernel's own kills), and try again",
+    "a process that starts the board was killed",
+    "see who killed it (dmesg tells of the kernel's own kills), and upgrade again",
   ),
   "runtime-hangs": failed(
     "the container runtime hangs",
@@ -204,10 +204,7 @@ export const errorTable = {
   "journal-damaged": stuck("the journal is damaged", "keep a copy of the file, then remove it"),
   "system-file-damaged": stuck("system.json is damaged", "keep a copy of the file, then remove it"),
   "no-board-works": stuck("no board works", "see both consoles, then upgrade with good software"),
-  "take-back-failed": stuck(
-    "the service could not be taken back",
-    "see both consoles; go back with twinboard rollback, or upgrade with --force",
-  ),
+  "take-back-failed": stuck("the service could not be taken back", "see both consoles"),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof errorTable;

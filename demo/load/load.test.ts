@@ -150,6 +150,28 @@ test("a kept connection that is reset within an answer is a reset", async (t) =>
   );
 });
 
+test("a kept connection that is cut while the answer is waited for, or within its head, is a reset", async (t) => {
+  for (const cut of [
+    (socket: Socket) => setTimeout(() => socket.resetAndDestroy(), 400),
+    (socket: Socket) => socket.write("HTTP/1.1 200", () => socket.resetAndDestroy()),
+  ]) {
+    const records = await recordsOf(
+      t,
+      (socket) => {
+        socket.write(`${head}ok`);
+        socket.once("data", () => cut(socket));
+      },
+      5000,
+      { ...steady, intervalMs: 100 },
+    );
+    assertAll(
+      records.filter(({ reused }) => reused === true),
+      "reset",
+    );
+    assert.ok(records.every(({ repeated }) => repeated !== true));
+  }
+});
+
 test("a request that is reset on its second connection too is a reset", async (t) => {
   let connections = 0;
   const answer = (socket: Socket): void => {

@@ -45,10 +45,12 @@ export const keptAliveClients = steadyClients + idleClients;
 const keptAlive: ReadonlySet<PlanKind> = new Set(["steady", "idle"]);
 
 /**
- * More of the kept-alive requests than this one share need not be repeated: that a request crosses the closing of its connection is a
- * matter of milliseconds in the pauses between two requests.
+ * How many requests may cross the closing of their connection, where so many are closed between two requests: it is a matter of
+ * milliseconds in pauses of a second and more, so one in ten is more than chance.
  */
-export const mostRepeatedShare = 0.01;
+export function mostRepeated(closed: number): number {
+  return Math.ceil(closed / 10);
+}
 
 export function isKeptAlive({ kind }: RequestRecord): boolean {
   return keptAlive.has(kind);

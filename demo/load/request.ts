@@ -1,5 +1,6 @@
 /** One request of the load: on a connection of its own or on one that is kept alive, one answer, read to its end. */
 import { type Agent, request } from "node:http";
+import type { Socket } from "node:net";
 
 /** *quick* and *slow*: a new connection each, the second for a long download. *steady* and *idle*: one connection, busy or mostly not. */
 export type PlanKind = "quick" | "slow" | "steady" | "idle";
@@ -47,9 +48,13 @@ export function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
+/** A reset that was on its way when the request was sent is read within this time, also on a busy machine. */
+const crossingMs = 250;
+
 /**
- * Never rejects: whatever happens is the record. Sent once more is only what any client may (RFC 9110, section 9.2.2, and RFC 9112,
- * section 9.3.1): a request on a kept connection that was closed before anything of the answer had come.
+ * Never rejects: whatever happens is the record. Sent once more is only a request that crosses the closing of its kept connection, as a client
+ * may that repeats what is idempotent (RFC 9110, section 9.2.2, and RFC 9112, section 9.3.1): the reset comes at once, and nothing of an answer.
+ * One that was waited for, and then cut, is a reset.
  * @param agent keeps the connection, or `false`
  */
 export async function makeRequest(
@@ -57,8 +62,8 @@ export async function makeRequest(
   scheduledAt: number,
   agent: Agent | false = false,
 ): Promise<RequestRecord> {
-  const { record, answering } = await send(plan, scheduledAt, agent);
-  if (record.outcome !== "reset" || record.reused !== true || answering) return record;
+  const { record, crossed } = await send(plan, scheduledAt, agent);
+  if (!crossed) return record;
   // Not by the agent: another request may wait there, and this one would be the second on a connection again.
   const again = await send(plan, scheduledAt, false);
   return { ...again.record, repeated: true };
@@ -66,13 +71,14 @@ export async function makeRequest(
 
 interface Sent {
   readonly record: RequestRecord;
-  /** Something of the answer had come. */
-  readonly answering: boolean;
+  /** It was reset on a kept connection, at once, and without a byte of the answer. */
+  readonly crossed: boolean;
 }
 
 function send(plan: Plan, scheduledAt: number, agent: Agent | false): Promise<Sent> {
   const { promise, resolve } = Promise.withResolvers<Sent>();
-  let answering = false;
+  /** The connection that it was sent on, if that was kept: since when, and what had come on it by then. */
+  let kept: { readonly socket: Socket; readonly bytesRead: number; readonly at: number } | undefined;
   let version: string | null = null;
   let connected = false;
   let reused = false;
@@ -88,7 +94,12 @@ function send(plan: Plan, scheduledAt: number, agent: Agent | false): Promise<Se
       ...(plan.url.includes("[") ? { ipv6: true } : {}),
       ...(detail === undefined ? {} : { detail }),
     };
-    resolve({ record, answering });
+    const crossed =
+      outcome === "reset" &&
+      kept !== undefined &&
+      kept.socket.bytesRead === kept.bytesRead &&
+      now() - kept.at < crossingMs;
+    resolve({ record, crossed });
   };
   const wentWrong = (error: NodeJS.ErrnoException): void => {
     const reset = connected && (error.code === "ECONNRESET" || error.code === "EPIPE");
@@ -96,7 +107,6 @@ function send(plan: Plan, scheduledAt: number, agent: Agent | false): Promise<Se
   };
   const headers = agent === false ? { connection: "close" } : {};
   const sent = request(plan.url, { agent, headers }, (response) => {
-    answering = true;
     version = response.headers["image-version"]?.toString() ?? null;
     // Node makes an answer that ends before its Content-Length an error, ECONNRESET.
     response.on("error", wentWrong);
@@ -113,6 +123,7 @@ function send(plan: Plan, scheduledAt: number, agent: Agent | false): Promise<Se
   sent.on("socket", (socket) => {
     // Not `reusedSocket`: Node leaves it unset where the request waited for the one before.
     reused = connected = !socket.connecting;
+    if (reused) kept = { socket, bytesRead: socket.bytesRead, at: now() };
     if (socket.connecting) socket.once("connect", () => (connected = true));
   });
   sent.on("error", wentWrong);

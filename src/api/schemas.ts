@@ -162,9 +162,7 @@ export const upgradeRequestSchema = z
     force: z
       .boolean()
       .default(false)
-      .describe(
-        "Accept a version that failed here before, and overwrite the only software that has proven itself",
-      ),
+      .describe("Accept a version that failed here before, and overwrite the only good slot"),
   })
   .openapi("UpgradeRequest");
 

@@ -23,7 +23,7 @@ export function addUpgrade(program: Command): void {
       "Installs a bundle on the dormant board, boots and verifies it, and lets it take the service over; sends the service back if the board fails in probation. Ctrl-C stops watching only.",
     )
     .argument("<bundle>", "path of the bundle on this device, or - to read it from stdin")
-    .option("--force", "accept a version that failed here before, and overwrite the only proven software")
+    .option("--force", "accept a version that failed here before, and overwrite the only good slot")
     .option("--no-wait", "return once the upgrade has begun")
     .option("--json", "print one JSON object a line: record, progress, and at the end result")
     .addOption(socketOption())

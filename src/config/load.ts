@@ -94,7 +94,8 @@ function mistakesOf(issue: z.core.$ZodIssue, input: unknown, at: At): Mistake[] 
   if (value === undefined) return [at(issue.path, "is missing")];
   if (issue.code === "invalid_type" && issue.message.startsWith("Invalid input"))
     return [at(issue.path, `expected ${typeWords[issue.expected] ?? issue.expected}, not ${shown(value)}`)];
-  const isShort = typeof value !== "object" || (Array.isArray(value) && value.every(isPlain));
+  const isShort =
+    typeof value !== "object" || (Array.isArray(value) && value.length > 0 && value.every(isPlain));
   const tells = issue.message.startsWith("expected") && isShort;
   return [at(issue.path, tells ? `${issue.message}, not ${shown(value)}` : issue.message)];
 }

@@ -100,7 +100,7 @@ export class DirectorySlot implements Slot {
       throw new TwinboardError("slot-write-failed", { detail: (cause as Error).message, cause });
     }
     for (const image of images)
-      await writeImage(this.#pathOf(image.class), imageContent(file, image, signal), onBytes);
+      await writeImage(this.#pathOf(image.class), imageContent(file, image, signal), onBytes, signal);
     await syncDirectory(this.#directory);
   }
 }

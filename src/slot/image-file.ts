@@ -9,18 +9,20 @@ import { outputOf } from "../system/output.ts";
 
 /**
  * Writes a new file from `chunks`, on the disk when it returns; `onBytes` gets the size of each piece on its way there.
- * Errors: `slot-write-failed`, `missing-program`; those of `chunks`.
+ * Errors: `slot-write-failed`, `missing-program`; those of `chunks`; the signal's reason.
  */
 export async function writeImage(
   path: string,
   chunks: AsyncIterable<Uint8Array>,
   onBytes: (bytes: number) => void,
+  signal: AbortSignal,
 ): Promise<void> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DSYNC } = constants;
   const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_DSYNC;
   const file = await writing(path, () => open(path, flags, 0o644));
   try {
-    await feedFile(file, chunks, onBytes).catch((cause: unknown) => {
+    await feedFile(file, chunks, onBytes, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
       if (!(cause instanceof TwinboardError) || cause.code !== "command-failed") throw cause;
       throw new TwinboardError("slot-write-failed", { detail: `${path}: ${cause.detail ?? ""}`, cause });
     });

@@ -22,7 +22,7 @@ const softwareFailures: ReadonlySet<ErrorCode> = new Set([
   "hook-failed",
 ]);
 
-/** Of a board's boot: what may be otherwise the next time. */
+/** What may be otherwise at the next boot. */
 const worthAnotherTry: ReadonlySet<ErrorCode> = new Set([
   "board-died",
   "board-not-ready",
@@ -67,12 +67,12 @@ export async function runStory(scene: Scene, first: PhaseName | null): Promise<S
   return await endStory(scene, "stuck", await describeError(scene, "verify", unhealthy));
 }
 
-/** Puts the board away for another try, if the row has one left and the failure was the board's. */
+/** Puts the board away for another try, if the row has one left and it may end otherwise. */
 async function retry(scene: Scene, row: Phase, cause: unknown): Promise<boolean> {
   const { attempt, woken } = scene.facts;
   const { attempts } = scene.parts.settings;
-  const ofBoard = cause instanceof TwinboardError && worthAnotherTry.has(cause.code);
-  if (row.retryFrom === undefined || !ofBoard || woken || attempt >= attempts || scene.signal.aborted)
+  const isWorthIt = cause instanceof TwinboardError && worthAnotherTry.has(cause.code);
+  if (row.retryFrom === undefined || !isWorthIt || woken || attempt >= attempts || scene.signal.aborted)
     return false;
   try {
     await scene.parts.boards[scene.facts.to].stop(scene.signal);
@@ -174,7 +174,7 @@ export async function describeError(
 ): Promise<NonNullable<StoryResult["error"]>> {
   const error = cause instanceof TwinboardError ? cause : asTwinboardError(cause);
   const { to } = scene.facts;
-  const ofBoard = error.code.startsWith("board-") || error.code === "hook-failed";
-  const console = ofBoard ? await scene.parts.boards[to].consoleTail(consoleLines).catch(() => []) : [];
+  const isWorthIt = error.code.startsWith("board-") || error.code === "hook-failed";
+  const console = isWorthIt ? await scene.parts.boards[to].consoleTail(consoleLines).catch(() => []) : [];
   return { code: error.code, message: error.message, remedy: error.remedy, phase, console };
 }

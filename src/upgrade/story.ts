@@ -22,7 +22,7 @@ export interface Phase {
   readonly stories: readonly StoryKind[];
   readonly run: (scene: Scene) => Promise<void>;
   readonly undo: (scene: Scene) => Promise<void>;
-  /** From which phase on the story is tried again when this one fails by the board's doing, `upgrade.attempts` times in all. */
+  /** From which phase on the story is tried again when this one fails in a way that the next boot may not, `upgrade.attempts` times in all. */
   readonly retryFrom?: PhaseName;
   /** The story cannot be cancelled any more once it has entered this phase. */
   readonly pointOfNoReturn?: boolean;

@@ -67,7 +67,7 @@ export class System {
   }
 
   /**
-   * Starts an upgrade; resolves once it has begun. Errors: `busy`, `only-good-software`. What becomes of it is told by `result` and `events`.
+   * Starts an upgrade; resolves once it has begun. Errors: `busy`, `only-good-slot`. What becomes of it is told by `result` and `events`.
    */
   async upgrade(
     source: BundleSource,
@@ -78,9 +78,10 @@ export class System {
       const { primary, slots } = this.#parts.systemFile.state;
       const from = holder ?? primary;
       const to = from === null ? "a" : otherBoard(from);
-      if (from !== null && slots[from]?.mark !== "good" && slots[to]?.mark === "good" && !options.force)
-        throw new TwinboardError("only-good-software", {
-          detail: `slot ${to} is good, slot ${from} is ${slots[from]?.mark ?? "empty"}`,
+      // While nobody serves there is nothing to go back from, and an upgrade is what may bring the service back.
+      if (holder !== null && slots[holder]?.mark !== "good" && slots[to]?.mark === "good" && !options.force)
+        throw new TwinboardError("only-good-slot", {
+          detail: `slot ${to} is good, slot ${holder} is ${slots[holder]?.mark ?? "empty"}`,
         });
       return {
         from: holder,
@@ -117,8 +118,9 @@ export class System {
     begin: () => Promise<Partial<NotedFacts>>,
   ): Promise<{ readonly id: string }> {
     const stories = this.#stories;
-    // What is asked for comes before what began by itself and moves nothing.
+    // What is asked for comes before what began by itself and moves nothing, unless it is refused.
     if (stories.facts?.kind === "standby") {
+      await begin();
       stories.interrupt(new TwinboardError("cancelled", { detail: `for the ${kind} that was asked for` }));
       await stories.idle();
     }

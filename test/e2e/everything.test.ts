@@ -96,6 +96,6 @@ test(`${upgrades} upgrades in a row move a web server, datagrams and a serial li
   assert.deepEqual(datagrams.versions, versions);
   assert.deepEqual(lines.strange, [], "no line came twice, none out of its order");
   assert.deepEqual(lines.answeredBy, versions);
-  // One that the old board had heard and not yet answered at the takeover stays without an answer.
+  // One that the old board had heard and not yet answered to its end at the takeover stays without an answer.
   assert.ok(lines.unanswered.length <= upgrades, `unanswered: ${lines.unanswered.join(", ")}`);
 });

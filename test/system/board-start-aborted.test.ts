@@ -71,7 +71,7 @@ for (const { kind, why, make } of kinds) {
     const { board, software } = subject;
     const starting = assert.rejects(board.start(software(), signal), {
       code: "board-start-killed",
-      message: /launch( script)? was killed/,
+      message: /(QEMU|the launch script) was killed \(SIGKILL\)/,
     });
     process.kill(await launchedPid(signal), "SIGKILL");
     await starting;

@@ -269,7 +269,7 @@ test(
       assert.deepEqual(await coresOfBoards(), ["0", "0"], "nothing was moved");
       await writeFile(config, text.replace("64MiB", "65MiB"));
       const told = new RegExp(
-        `^Board a uses ${all === null ? "all cores" : `cores ${all}`}\\.\\n.*\\nThe file says more`,
+        `^Board a uses ${all === null ? "all cores" : `cores ${all}`}\\.\\n.*\\nOther parts of the file have changed`,
       );
       assert.match((await ask("place")).stdout, told);
       assert.deepEqual(await coresOfBoards(), [all, all]);

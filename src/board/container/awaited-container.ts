@@ -1,6 +1,7 @@
 /** Waits for a container that is being started, or finds out why it does not come. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
+import { endText, isKill, killedStart } from "../killed-start.ts";
 import { abortedCall } from "../time-limit.ts";
 import type { Trace } from "./container-process.ts";
 import { lockedExitCode } from "./launch-script.ts";
@@ -8,7 +9,7 @@ import { lockedExitCode } from "./launch-script.ts";
 export interface AwaitedContainer {
   readonly instance: string;
   /** Of the launch script. */
-  readonly exit: Promise<number | null>;
+  readonly exit: Promise<number | NodeJS.Signals>;
   readonly find: () => Promise<Trace | undefined>;
   /** Which process of the runtime is at work, in words; `undefined`: none. */
   readonly runtime: () => Promise<string | undefined>;
@@ -30,16 +31,21 @@ export async function awaitContainer(
   { instance, exit, find, runtime, lastWords, stop }: AwaitedContainer,
   signal: AbortSignal,
 ): Promise<void> {
-  let code: number | "killed" | "not begun" | undefined;
+  let code: number | NodeJS.Signals | "not begun" | undefined;
   void exit.then(
-    (found) => (code = found ?? "killed"),
+    (how) => (code = how),
     () => (code = "not begun"),
   );
   for (;;) {
     const ended = code;
     if ((await find())?.process.instance === instance) return;
     if (ended === lockedExitCode) throw startFailed("another process of this board is being started");
-    if (ended !== undefined) throw await failureOf(ended, lastWords);
+    if (ended === "not begun") throw startFailed(`the launch script was not begun: ${await lastWords()}`);
+    // The script ends as the runtime did.
+    if (ended === killedExitCode) throw await killedStart("the runtime", "SIGKILL", lastWords, stop);
+    if (ended !== undefined && isKill(ended))
+      throw await killedStart("the launch script", ended, lastWords, stop);
+    if (ended !== undefined) throw startFailed(`the launch script: ${endText(ended)}: ${await lastWords()}`);
     if (signal.aborted) {
       const [hanging, words] = [await runtime(), await lastWords()];
       const left = await stop().then(
@@ -56,20 +62,6 @@ export async function awaitContainer(
     }
     await sleep(pollMs);
   }
-}
-
-/** Of a launch that ended. The script ends as the runtime did. */
-async function failureOf(
-  ended: number | "killed" | "not begun",
-  lastWords: AwaitedContainer["lastWords"],
-): Promise<TwinboardError> {
-  const words = await lastWords();
-  if (ended === killedExitCode || ended === "killed") {
-    const who = ended === "killed" ? "the launch script" : "the runtime";
-    return new TwinboardError("board-start-killed", { detail: `${who} was killed: ${words}` });
-  }
-  const how = ended === "not begun" ? "was not begun" : `ended with exit code ${ended}`;
-  return startFailed(`the launch script ${how}: ${words}`);
 }
 
 export function startFailed(detail: string): TwinboardError {

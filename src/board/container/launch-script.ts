@@ -113,7 +113,8 @@ IFS=$before
 [ "$way" = mount ] && why=$(mount -o ro,loop,nosuid,nodev "$image" lower 2>&1) || {
   echo "twinboard: the root file system is unpacked into memory: \${why:-this was asked for}" >&3
   mount -t tmpfs -o "mode=0755,nosuid,nodev,size=$unpacked" tmpfs lower
-  unsquashfs -no-progress -quiet -force -dest lower "$image" >&2
+  # Whatever ends it, it is not the runtime that was killed.
+  unsquashfs -no-progress -quiet -force -dest lower "$image" >&2 || { echo "unsquashfs: exit status $?" >&2; exit 1; }
 }
 # Below a directory that everybody may pass, as the runtimes do it with the rights of the board's users.
 mount -t tmpfs -o "mode=0755,nosuid,size=$upper" tmpfs ${mountPoint}

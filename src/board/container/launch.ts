@@ -53,8 +53,8 @@ export interface ContainerLaunch {
 const upperShare = 2;
 
 export interface LaunchedContainer {
-  /** Of the launch script: the code if it ends while the daemon lives. */
-  readonly exit: Promise<number | null>;
+  /** Of the launch script: the code, or what ended it, if it ends while the daemon lives. */
+  readonly exit: Promise<number | NodeJS.Signals>;
   /** Kills the script and all that it has begun, also before it is in the board's groups and can be found there. Repeatable. */
   readonly end: () => Promise<void>;
 }
@@ -112,9 +112,9 @@ export async function launch(options: ContainerLaunch): Promise<LaunchedContaine
       detached: true,
       stdio: ["ignore", "ignore", stderr.fd, options.console.fd],
     });
-    const exit = new Promise<number | null>((resolve, reject) => {
+    const exit = new Promise<number | NodeJS.Signals>((resolve, reject) => {
       child.once("error", reject);
-      child.once("exit", resolve);
+      child.once("exit", (code, signal) => resolve(code ?? signal ?? "SIGKILL"));
     });
     exit.catch(() => undefined);
     child.unref();

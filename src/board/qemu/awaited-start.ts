@@ -1,6 +1,7 @@
 /** Waits for a machine that is being started, or finds out why it does not come. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { TwinboardError } from "../../errors.ts";
+import { endText, isKill, killedStart } from "../killed-start.ts";
 import { abortedCall } from "../time-limit.ts";
 import { lockedExitCode } from "./launch-script.ts";
 import type { MachineProcess } from "./machine-process.ts";
@@ -8,7 +9,7 @@ import type { MachineProcess } from "./machine-process.ts";
 export interface AwaitedStart {
   readonly instance: string;
   /** Of the process that was launched. */
-  readonly exit: Promise<number | null>;
+  readonly exit: Promise<number | NodeJS.Signals>;
   readonly find: () => Promise<MachineProcess | undefined>;
   /** Connects to the machine. */
   readonly attach: (machine: MachineProcess, signal: AbortSignal) => Promise<unknown>;
@@ -26,20 +27,17 @@ const pollMs = 10;
  */
 export async function awaitStart(start: AwaitedStart, signal: AbortSignal): Promise<void> {
   const { instance, exit, find, attach, lastWords, stop } = start;
-  let exitCode: number | "killed" | undefined;
-  void exit.then((code) => (exitCode = code ?? "killed"));
+  let ended: number | NodeJS.Signals | undefined;
+  void exit.then((how) => (ended = how));
   for (;;) {
     const machine = await find();
     if (machine?.instance === instance) {
       const attached = await attach(machine, signal).catch(() => undefined);
       if (attached !== undefined) return;
     }
-    if (exitCode === lockedExitCode) throw startFailed("another process of this board is being started");
-    if (exitCode === "killed")
-      throw new TwinboardError("board-start-killed", {
-        detail: `its launch was killed: ${await lastWords()}`,
-      });
-    if (exitCode !== undefined) throw startFailed(`exit code ${exitCode}: ${await lastWords()}`);
+    if (ended === lockedExitCode) throw startFailed("another process of this board is being started");
+    if (ended !== undefined && isKill(ended)) throw await killedStart("QEMU", ended, lastWords, stop);
+    if (ended !== undefined) throw startFailed(`${endText(ended)}: ${await lastWords()}`);
     if (signal.aborted) {
       const words = await lastWords();
       await stop();

@@ -45,7 +45,7 @@ export interface Launch {
 
 export interface LaunchedMachine {
   /** The code if it ends while the daemon lives. */
-  readonly exit: Promise<number | null>;
+  readonly exit: Promise<number | NodeJS.Signals>;
   /** Kills the process, also before it has written down who it is. Repeatable. */
   readonly end: () => Promise<void>;
 }
@@ -91,8 +91,8 @@ export async function launch(options: Launch): Promise<LaunchedMachine> {
       },
     );
     child.unref();
-    const exit = new Promise<number | null>((resolve) => {
-      child.once("exit", resolve);
+    const exit = new Promise<number | NodeJS.Signals>((resolve) => {
+      child.once("exit", (code, signal) => resolve(code ?? signal ?? "SIGKILL"));
       child.once("error", () => resolve(127));
     });
     const end = async (): Promise<void> => {

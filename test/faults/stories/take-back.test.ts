@@ -180,7 +180,7 @@ test("after a take-back that could not be done an upgrade overwrites the good so
   await host.upgrade(system, "2");
   host.health.setHealthy("b");
   await assert.rejects(host.upgrade(system, "3"), {
-    code: "only-good-software",
+    code: "only-good-slot",
     message: /slot a is good, slot b is unknown/,
   });
   assert.equal(host.state.slots.a?.mark, "good");
