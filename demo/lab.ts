@@ -41,6 +41,8 @@ export interface Lab extends AsyncDisposable {
   configure(settings: Partial<LabSettings>, signal: AbortSignal): Promise<void>;
   /** Copies what a failure can be explained by (the daemon's log, journal, consoles) to a directory that stays; returns its path. */
   keepLogs(): Promise<string>;
+  /** The device's connections as conntrack(8) lists them, without those that have ended (`TIME_WAIT`); so many at most that somebody reads them. */
+  openFlows(): Promise<string[]>;
 }
 
 /** What differs from lab to lab, as the configuration takes it. */
@@ -109,8 +111,20 @@ export async function openLab(signal: AbortSignal, settings: Partial<LabSettings
       await device.restartDaemon(signal);
     },
     keepLogs: async () => await keepLogs(directory),
+    openFlows: async () => await openFlows(namespaces.device),
     [Symbol.asyncDispose]: async () => await made.disposeAsync(),
   };
+}
+
+const mostFlows = 40;
+
+async function openFlows(device: Namespace): Promise<string[]> {
+  const lines: string[] = [];
+  for (const family of ["ipv4", "ipv6"]) {
+    const { stdout } = await run(...device.enter("conntrack", ["-L", "-p", "tcp", "-f", family]));
+    lines.push(...stdout.toString().split("\n"));
+  }
+  return lines.filter((line) => line !== "" && !line.includes("TIME_WAIT")).slice(0, mostFlows);
 }
 
 async function keepLogs(directory: string): Promise<string> {

@@ -75,8 +75,10 @@ async function main({ boards, keep, json, html }: Options, signal: AbortSignal):
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   if (html !== undefined)
     await writeFile(html, demoPage({ system, acts, records, report, complaints: wrong }));
-  if (wrong.length > 0)
+  if (wrong.length > 0) {
     say(`The daemon's log, its journal and the consoles are kept in ${await lab.keepLogs()}`);
+    say(["The device's connections:", ...(await lab.openFlows())].join("\n  "));
+  }
   if (keep) await keepLab(lab, bundles(corrected), signal);
   chapter("Taking the lab down");
   return wrong.length === 0 ? 0 : 1;

@@ -116,10 +116,10 @@ function send(plan: Plan, scheduledAt: number, agent: Agent | false): Promise<Se
     });
     response.resume();
   });
-  const timer = setTimeout(
-    () => sent.destroy(new Error(`no answer in ${plan.timeoutMs} ms`)),
-    plan.timeoutMs,
-  );
+  const timer = setTimeout(() => {
+    const from = connected ? `port ${sent.socket?.localPort}` : "no connection";
+    sent.destroy(new Error(`no answer in ${plan.timeoutMs} ms (${from})`));
+  }, plan.timeoutMs);
   sent.on("socket", (socket) => {
     // Not `reusedSocket`: Node leaves it unset where the request waited for the one before.
     reused = connected = !socket.connecting;
