@@ -1,17 +1,11 @@
 /** Software serves that never finished its probation, and the good slot is the other one: an upgrade would overwrite it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, ended, type Serving, servingWithoutFailover } from "../../fixtures/simulation/scenes.ts";
+import { ended, type Serving, servingUnproven } from "../../fixtures/simulation/scenes.ts";
 
-/** Version 2 serves on board b, since board a, with version 1, was dead when the service was to be taken back. The daemon that follows looks after a standby. */
-async function servingUnproven(): Promise<Serving> {
-  const { host, system } = await servingWithoutFailover("1");
-  at(host, { phase: "probation", noted: "drain" }, () => {
-    host.boards.die("a");
-    host.health.setUnhealthy("b");
-  });
-  assert.equal((await host.upgrade(system, "2")).error?.code, "take-back-failed");
-  host.health.setHealthy("b");
+/** The daemon that follows looks after a standby. */
+async function servingUnprovenWithFailover(): Promise<Serving> {
+  const { host, system } = await servingUnproven();
   await system.close();
   host.settings = { ...host.settings, failover: true };
   const next = host.daemon();
@@ -20,7 +14,7 @@ async function servingUnproven(): Promise<Serving> {
 }
 
 test("it is refused, and leaves the standby alone that boots meanwhile", async () => {
-  const { host, system } = await servingUnproven();
+  const { host, system } = await servingUnprovenWithFailover();
   host.boards.hanging.add("a.ready");
   host.boards.kill("a");
   await host.clock.runUntil(host.clock.sleep(3000));
@@ -35,7 +29,7 @@ test("it is refused, and leaves the standby alone that boots meanwhile", async (
 });
 
 test("the service goes back to the good slot first; then the upgrade is taken", async () => {
-  const { host, system } = await servingUnproven();
+  const { host, system } = await servingUnprovenWithFailover();
   await ended({ host, system });
   assert.match(await host.summary(system), /a: dormant 1, b: in service 2/);
   await assert.rejects(host.upgrade(system, "3"), { code: "only-good-slot" });

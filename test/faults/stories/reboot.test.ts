@@ -7,6 +7,7 @@ import {
   reach,
   type Serving,
   serving,
+  servingUnproven,
   servingWithoutFailover,
   toVersion,
 } from "../../fixtures/simulation/scenes.ts";
@@ -60,13 +61,7 @@ for (const [phase, hold, outcome, picture] of holds) {
 
 for (const phase of ["deliver", "install"] as const) {
   test(`in ${phase} of an upgrade that was to overwrite the primary, which serves again: it is left alone`, async () => {
-    const { host, system } = await servingWithoutFailover("1");
-    at(host, { phase: "probation", noted: "drain" }, () => {
-      host.boards.die("a");
-      host.health.setUnhealthy("b");
-    });
-    assert.equal((await host.upgrade(system, "2")).error?.code, "take-back-failed");
-    host.health.setHealthy("b");
+    const { host, system } = await servingUnproven();
     at(host, { phase }, () => void system.close());
     const { id } = await toVersion(system, "3", true)();
     await host.clock.runUntil(system.idle());

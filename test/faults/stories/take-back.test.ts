@@ -8,6 +8,7 @@ import {
   reach,
   type Serving,
   serving,
+  servingUnproven,
   servingWithoutFailover,
   toVersion,
 } from "../../fixtures/simulation/scenes.ts";
@@ -172,13 +173,7 @@ test("a take-back that cannot be done: clients of the old board, which is dead, 
 });
 
 test("after a take-back that could not be done an upgrade overwrites the good software by force alone, and what serves comes back after a reboot", async () => {
-  const { host, system } = await servingWithoutFailover("1");
-  at(host, { phase: "probation", noted: "drain" }, () => {
-    host.boards.die("a");
-    host.health.setUnhealthy("b");
-  });
-  await host.upgrade(system, "2");
-  host.health.setHealthy("b");
+  const { host, system } = await servingUnproven();
   await assert.rejects(host.upgrade(system, "3"), {
     code: "only-good-slot",
     message: /slot a is good, slot b is unknown/,
